@@ -1,0 +1,55 @@
+use thiserror::Error;
+
+/// Why a text is not an id that digi.me issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum InvalidId {
+    /// There is nothing in it.
+    #[error("the id is empty: copy it from the contract that digi.me issued")]
+    Empty,
+    /// White space stands before or after it, most often from copying it.
+    #[error("the id has white space around it: remove the white space")]
+    Padded,
+    /// A line break or another control character is in it.
+    #[error(
+        "the id has a control character in it: copy it again from the contract that digi.me issued"
+    )]
+    Control,
+}
+
+/// Checks an application id or a contract id.
+///
+/// # Errors
+/// Says which rule the text breaks.
+pub fn check_id(id: &str) -> Result<(), InvalidId> {
+    if id.trim().is_empty() {
+        Err(InvalidId::Empty)
+    } else if id.trim() != id {
+        Err(InvalidId::Padded)
+    } else if id.chars().any(char::is_control) {
+        Err(InvalidId::Control)
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_any_text_that_is_neither_empty_nor_padded() {
+        for id in ["app-1", "app 1/ü", "fqHbIaCOZxWsBJRlvBvB6mF8CXHbLPc3"] {
+            assert_eq!(check_id(id), Ok(()), "{id:?}");
+        }
+        for (id, why) in [
+            ("", InvalidId::Empty),
+            (" \t", InvalidId::Empty),
+            (" app-1", InvalidId::Padded),
+            ("app-1\n", InvalidId::Padded),
+            ("app\u{0}1", InvalidId::Control),
+        ] {
+            assert_eq!(check_id(id), Err(why), "{id:?}");
+        }
+    }
+}
