@@ -1,0 +1,165 @@
+//! What is generated: the impls, the inherent methods and the alias that a person could write by hand.
+//!
+//! Every path is absolute, so that nothing depends on what is in scope where the attribute stands.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{DeriveInput, GenericParam, Generics, Path, parse_quote};
+
+use crate::docs;
+use crate::model::{Contract, Kind, Role, Source};
+
+/// The struct and all that makes it a contract.
+pub fn contract(model: &Contract) -> TokenStream {
+    let Contract {
+        kind,
+        library,
+        input,
+        roles,
+    } = model;
+    let DeriveInput {
+        ident, generics, ..
+    } = input;
+    let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
+    let kind_name = format_ident!("{}", kind_name(*kind));
+    let kind_trait = format_ident!("{}Contract", kind_name);
+    let role_methods = roles
+        .iter()
+        .map(|(role, source)| role_method(library, *role, source));
+    let inherent = inherent_methods(model);
+    let alias = alias(model);
+    let mut documented = input.clone();
+    let docs = docs::of_struct(model);
+    documented.attrs.push(parse_quote!(#[doc = #docs]));
+    quote! {
+        #documented
+
+        #[automatically_derived]
+        impl #impl_generics #library::Contract for #ident #type_generics #where_clause {
+            type Kind = #library::#kind_name;
+            #(#role_methods)*
+        }
+
+        #[automatically_derived]
+        impl #impl_generics #library::#kind_trait for #ident #type_generics #where_clause {}
+
+        impl #impl_generics #ident #type_generics #where_clause {
+            #inherent
+        }
+
+        #alias
+    }
+}
+
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Once => "Once",
+        Kind::Ongoing => "Ongoing",
+    }
+}
+
+fn role_method(library: &Path, role: Role, source: &Source) -> TokenStream {
+    // An editor goes from the method's name to where its span is: the field or the literal.
+    let written_at = match source {
+        Source::Field { member, .. } => member.span(),
+        Source::Literal(text) => text.span(),
+        Source::Mistaken => Span::call_site(),
+    };
+    let method = format_ident!("{}", role.name(), span = written_at);
+    let type_name = format_ident!("{}", role.type_name());
+    let role_trait = format_ident!("Is{}", role.type_name());
+    let body = match source {
+        // The span of the type is where an error about it belongs.
+        Source::Field { member, ty } => {
+            quote_spanned!(ty.span()=> <#ty as #library::roles::#role_trait>::role(&self.#member))
+        }
+        Source::Literal(text) => quote! {
+            static LITERAL: #library::#type_name = #library::__private::#method(#text);
+            &LITERAL
+        },
+        Source::Mistaken => quote!(::core::unreachable!("the attribute has a mistake")),
+    };
+    quote! {
+        fn #method(&self) -> &#library::#type_name {
+            #body
+        }
+    }
+}
+
+fn inherent_methods(model: &Contract) -> TokenStream {
+    let Contract { library, input, .. } = model;
+    let visibility = &input.vis;
+    let flow_docs = docs::of_flow(model);
+    quote! {
+        #[doc = #flow_docs]
+        #[must_use = "a flow does nothing until it is used; the next step is `flow.establish_session().await?`"]
+        #[allow(dead_code)]
+        #visibility fn flow(&self, client: &#library::Client) -> #library::Flow<Self, #library::Unstarted> {
+            #library::Flow::new(self, client)
+        }
+
+        /// The link that shows the user, in digi.me, the receipt of the consent to this contract.
+        #[allow(dead_code)]
+        #visibility fn receipt_url(&self) -> #library::Url {
+            #library::receipt_url(self)
+        }
+    }
+}
+
+fn alias(model: &Contract) -> TokenStream {
+    let Contract { library, input, .. } = model;
+    let DeriveInput {
+        ident,
+        vis,
+        generics,
+        ..
+    } = input;
+    let alias = format_ident!("{}Flow", ident.unraw(), span = ident.span());
+    let state = unused_name(generics);
+    let parameters = generics.params.iter().map(without_bounds);
+    let (_, type_generics, _) = generics.split_for_impl();
+    let docs = docs::of_alias(model);
+    quote! {
+        #[doc = #docs]
+        #[allow(dead_code)]
+        #vis type #alias<#(#parameters,)* #state = #library::Unstarted> = #library::Flow<#ident #type_generics, #state>;
+    }
+}
+
+/// A parameter as an alias takes it: rustc checks no bound there and warns of each.
+fn without_bounds(parameter: &GenericParam) -> GenericParam {
+    let mut parameter = parameter.clone();
+    match &mut parameter {
+        GenericParam::Type(parameter) => {
+            parameter.colon_token = None;
+            parameter.bounds.clear();
+            parameter.attrs.clear();
+        }
+        GenericParam::Lifetime(parameter) => {
+            parameter.colon_token = None;
+            parameter.bounds.clear();
+            parameter.attrs.clear();
+        }
+        GenericParam::Const(parameter) => parameter.attrs.clear(),
+    }
+    parameter
+}
+
+/// A name for the alias's state that no parameter of the struct has.
+fn unused_name(generics: &Generics) -> Ident {
+    let mut name = format_ident!("State");
+    let used = |name: &Ident| {
+        generics
+            .type_params()
+            .any(|parameter| parameter.ident == *name)
+            || generics
+                .const_params()
+                .any(|parameter| parameter.ident == *name)
+    };
+    while used(&name) {
+        name = format_ident!("{name}_");
+    }
+    name
+}

@@ -1,0 +1,78 @@
+//! The attribute of the `digime` library. Use it from there: `digime::digime_contract`.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod docs;
+mod expand;
+mod model;
+mod parse;
+mod suggest;
+#[cfg(test)]
+mod tests;
+
+use proc_macro2::TokenStream;
+
+/// Makes a struct a digi.me contract, with a flow in which only the right calls compile.
+///
+/// Say which kind the contract is, `once` (one-off) or `ongoing`. Four things are needed to act under a contract, its
+/// *roles*; each is a field of that name, a field that says so, or a literal in the attribute:
+///
+/// | role | type | as a literal |
+/// | --- | --- | --- |
+/// | `application_id` | `ApplicationId` | yes |
+/// | `contract_id` | `ContractId` | yes |
+/// | `private_key` | `PrivateKey` | no, a secret does not belong in source |
+/// | `redirect_uri` | `RedirectUri` | yes |
+///
+/// Fields without a role are the application's own. Literals are checked while compiling.
+///
+/// ```
+/// use digime::{ApplicationId, ContractId, PrivateKey, RedirectUri, digime_contract};
+///
+/// #[digime_contract(ongoing)]
+/// #[derive(Clone, serde::Deserialize)]
+/// struct Receipts {
+///     application_id: ApplicationId,
+///     contract_id: ContractId,
+///     #[digime(private_key)]
+///     signing_key: PrivateKey,
+///     redirect_uri: RedirectUri,
+///     shop: String,
+/// }
+///
+/// #[digime_contract(
+///     once,
+///     application_id = "app-1",
+///     contract_id = "c-1",
+///     redirect_uri = "https://shop.example/digime"
+/// )]
+/// struct Welcome {
+///     private_key: PrivateKey,
+/// }
+/// ```
+///
+/// For a struct `Receipts` it writes:
+///
+/// - `impl Contract for Receipts` and `impl OngoingContract for Receipts` (or `OnceContract`);
+/// - `Receipts::flow(&self, &Client)`, where a flow begins, and `Receipts::receipt_url(&self)`;
+/// - `type ReceiptsFlow<State = Unstarted> = Flow<Receipts, State>`.
+///
+/// `crate = path` names the `digime` library where another crate re-exports it: `crate = framework::digime`.
+#[proc_macro_attribute]
+pub fn digime_contract(
+    arguments: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    contract(arguments.into(), item.into()).into()
+}
+
+fn contract(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut mistakes = parse::Mistakes::default();
+    let arguments = parse::arguments(arguments, &mut mistakes);
+    let Some(item) = parse::item(item.clone(), &mut mistakes) else {
+        return mistakes.beside(item);
+    };
+    let model = model::Contract::new(arguments, item, &mut mistakes);
+    mistakes.beside(expand::contract(&model))
+}

@@ -1,0 +1,175 @@
+//! What it means: the kind of the contract and where each of its roles comes from, with every mistake that can be seen
+//! without types.
+
+mod arguments;
+mod fields;
+
+use syn::{DeriveInput, LitStr, Member, Path, Type, parse_quote};
+
+use arguments::{Arguments, Literal};
+use fields::{Fields, tell_missing};
+
+use crate::parse::{Argument, Item, Mistakes, RoleField};
+use crate::suggest::nearest;
+
+/// A contract as the attribute describes it.
+pub struct Contract {
+    pub kind: Kind,
+    /// The path to the `digime` library.
+    pub library: Path,
+    pub input: DeriveInput,
+    pub roles: Vec<(Role, Source)>,
+}
+
+/// Whether a contract is one-off or ongoing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Once,
+    Ongoing,
+}
+
+/// What a contract needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    ApplicationId,
+    ContractId,
+    PrivateKey,
+    RedirectUri,
+}
+
+/// Where a role comes from.
+pub enum Source {
+    Field {
+        member: Member,
+        ty: Box<Type>,
+    },
+    Literal(LitStr),
+    /// From nowhere that is right; the mistake is recorded, and what is generated only has to be of the right shape.
+    Mistaken,
+}
+
+impl Kind {
+    /// Reads the word for a kind.
+    fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "once" => Some(Self::Once),
+            "ongoing" => Some(Self::Ongoing),
+            _ => None,
+        }
+    }
+
+    /// The kind that a wrong word was meant to be.
+    fn meant_by(word: &str) -> Option<Self> {
+        match word.to_lowercase().replace(['_', '-'], "").as_str() {
+            "oneoff" | "onetime" | "onceoff" | "single" => Some(Self::Once),
+            plain => nearest(plain, ["once", "ongoing"]).and_then(Self::from_word),
+        }
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Once => "once",
+            Self::Ongoing => "ongoing",
+        }
+    }
+
+    /// How texts call a contract of the kind.
+    pub fn adjective(self) -> &'static str {
+        match self {
+            Self::Once => "one-off",
+            Self::Ongoing => "ongoing",
+        }
+    }
+}
+
+impl Role {
+    pub const ALL: [Self; 4] = [
+        Self::ApplicationId,
+        Self::ContractId,
+        Self::PrivateKey,
+        Self::RedirectUri,
+    ];
+
+    /// The name of the field, the argument and the method of `Contract`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ApplicationId => "application_id",
+            Self::ContractId => "contract_id",
+            Self::PrivateKey => "private_key",
+            Self::RedirectUri => "redirect_uri",
+        }
+    }
+
+    /// The name of its type in the library.
+    pub fn type_name(self) -> &'static str {
+        match self {
+            Self::ApplicationId => "ApplicationId",
+            Self::ContractId => "ContractId",
+            Self::PrivateKey => "PrivateKey",
+            Self::RedirectUri => "RedirectUri",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+
+    /// The role whose type a field has.
+    fn from_type(field: &RoleField) -> Option<Self> {
+        let name = field.type_name()?;
+        Self::ALL.into_iter().find(|role| name == role.type_name())
+    }
+
+    fn names() -> impl Iterator<Item = &'static str> {
+        Self::ALL.into_iter().map(Self::name)
+    }
+}
+
+impl Contract {
+    pub fn new(arguments: Vec<Argument>, item: Item, mistakes: &mut Mistakes) -> Self {
+        let arguments = Arguments::new(arguments, mistakes);
+        let sources = match item.fields {
+            Some(fields) => {
+                let fields = Fields::new(fields, mistakes);
+                let owner = &item.input.ident;
+                let sources =
+                    Role::ALL.map(|role| (role, source(role, &arguments, &fields, mistakes)));
+                tell_missing(&arguments, &fields, owner, mistakes);
+                sources
+            }
+            None => Role::ALL.map(|role| (role, Source::Mistaken)),
+        };
+        Self {
+            // A missing kind is a recorded mistake; either will do for the shape of what is generated.
+            kind: arguments.kind.unwrap_or(Kind::Ongoing),
+            library: arguments.library.unwrap_or_else(|| parse_quote!(::digime)),
+            input: item.input,
+            roles: sources.into(),
+        }
+    }
+}
+
+/// Where a role comes from. That it comes from nowhere is told for all such roles together.
+fn source(role: Role, arguments: &Arguments, fields: &Fields, mistakes: &mut Mistakes) -> Source {
+    match (arguments.literal(role), fields.get(role)) {
+        (Some(literal), Some(_)) => {
+            if literal.value.is_some() {
+                let name = role.name();
+                let message = format!("`{name}` is given here and as a field: keep one");
+                mistakes.add(&literal.name, message);
+            }
+            Source::Mistaken
+        }
+        (
+            Some(Literal {
+                value: Some(value), ..
+            }),
+            None,
+        ) => Source::Literal(value.clone()),
+        (Some(_) | None, None) => Source::Mistaken,
+        (None, Some(field)) => Source::Field {
+            member: field.member.clone(),
+            ty: Box::new(field.ty.clone()),
+        },
+    }
+}

@@ -1,0 +1,351 @@
+//! The attribute from tokens to tokens: what is generated, and what is said of mistakes.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+/// What the attribute makes of a struct, as formatted source.
+fn generated(arguments: TokenStream, item: TokenStream) -> String {
+    let tokens = super::contract(arguments, item);
+    prettyplease::unparse(&syn::parse2(tokens).expect("items"))
+}
+
+/// The mistakes that the attribute tells of a struct, in the order in which it tells them.
+fn mistakes(arguments: TokenStream, item: TokenStream) -> Vec<String> {
+    let source = generated(arguments, item);
+    let told = source.split("::core::compile_error! {").skip(1);
+    told.map(|rest| {
+        let (text, _) = rest.trim_start().split_once("\"\n").expect("a text");
+        text.trim_start_matches('"').replace("\\\"", "\"")
+    })
+    .collect()
+}
+
+fn all_roles() -> TokenStream {
+    quote! {
+        struct Receipts {
+            application_id: ApplicationId,
+            contract_id: ContractId,
+            private_key: PrivateKey,
+            redirect_uri: RedirectUri,
+        }
+    }
+}
+
+#[test]
+fn a_struct_gets_its_impls_its_methods_and_its_alias() {
+    let source = generated(quote!(ongoing), all_roles());
+    for part in [
+        "impl ::digime::Contract for Receipts {\n    type Kind = ::digime::Ongoing;",
+        "fn private_key(&self) -> &::digime::PrivateKey {",
+        "impl ::digime::OngoingContract for Receipts {}",
+        "fn flow(\n        &self,\n        client: &::digime::Client,\n    ) -> ::digime::Flow<Self, ::digime::Unstarted> {",
+        "fn receipt_url(&self) -> ::digime::Url {",
+        "type ReceiptsFlow<State = ::digime::Unstarted> = ::digime::Flow<Receipts, State>;",
+    ] {
+        assert!(source.contains(part), "{part}\n---\n{source}");
+    }
+    let once = generated(quote!(once), all_roles());
+    assert!(
+        once.contains("type Kind = ::digime::Once;")
+            && once.contains("impl ::digime::OnceContract"),
+        "{once}"
+    );
+}
+
+#[test]
+fn the_struct_itself_is_left_as_it_was() {
+    let source = generated(
+        quote!(once),
+        quote! {
+            /// Docs.
+            #[derive(Clone)]
+            pub(crate) struct A<'a, T: Clone = u8, const N: usize = 3> where T: Copy {
+                #[serde(default)] application_id: ApplicationId,
+                contract_id: ContractId,
+                #[digime(private_key)] #[serde(skip)] key: PrivateKey,
+                redirect_uri: RedirectUri,
+                own: &'a [T; N],
+            }
+        },
+    );
+    assert!(
+        source.starts_with("/// Docs.\n#[derive(Clone)]\n/**\n\nA digi.me contract, one-off:"),
+        "{source}"
+    );
+    for part in [
+        "pub(crate) struct A<'a, T: Clone = u8, const N: usize = 3>",
+        "    #[serde(skip)]\n    key: PrivateKey,",
+        "impl<'a, T: Clone, const N: usize> ::digime::Contract for A<'a, T, N>\nwhere\n    T: Copy,",
+        "pub(crate) type AFlow<'a, T = u8, const N: usize = 3, State = ::digime::Unstarted> =",
+        "pub(crate) fn flow(",
+        "(&self.key)",
+    ] {
+        assert!(source.contains(part), "{part}\n---\n{source}");
+    }
+}
+
+#[test]
+fn literals_and_another_path_are_taken() {
+    let source = generated(
+        quote!(
+            once,
+            crate = a::digime,
+            application_id = "app-1",
+            contract_id = r"c",
+            redirect_uri = "https://a.example"
+        ),
+        quote!(
+            struct A {
+                private_key: PrivateKey,
+            }
+        ),
+    );
+    assert!(
+        source.contains("a::digime::__private::application_id(\n            \"app-1\""),
+        "{source}"
+    );
+    assert!(
+        source.contains("impl a::digime::Contract for A"),
+        "{source}"
+    );
+    assert!(
+        !source.replace("a::digime", "").contains("::digime"),
+        "{source}"
+    );
+}
+
+#[test]
+fn names_that_are_taken_are_avoided() {
+    let source = generated(
+        quote!(once),
+        quote! {
+            struct r#A<State, State_> {
+                application_id: I, contract_id: C, private_key: P, redirect_uri: R, a: State, b: State_,
+            }
+        },
+    );
+    assert!(
+        source.contains("type AFlow<State, State_, State__ = ::digime::Unstarted>"),
+        "{source}"
+    );
+}
+
+#[test]
+fn each_mistake_in_the_arguments_is_told() {
+    for (arguments, told) in [
+        (
+            quote!(),
+            "say which kind the contract is: `#[digime_contract(once)]` or `#[digime_contract(ongoing)]`",
+        ),
+        (
+            quote!(one_off),
+            "unknown kind of contract `one_off`: did you mean `once`?",
+        ),
+        (
+            quote!(oneoff),
+            "unknown kind of contract `oneoff`: did you mean `once`?",
+        ),
+        (
+            quote!(ongoin),
+            "unknown kind of contract `ongoin`: did you mean `ongoing`?",
+        ),
+        (
+            quote!(forever),
+            "unknown kind of contract `forever`: there are `once` and `ongoing`",
+        ),
+        (
+            quote!(one - time),
+            "unknown kind of contract `one_time`: did you mean `once`?",
+        ),
+        (
+            quote!(once ongoing),
+            "this does not belong here: a `,` is wanted, or the end",
+        ),
+        (quote!(once, once), "`once` is given twice: keep one"),
+        (
+            quote!(once, ongoing),
+            "a contract is `once` or `ongoing`, not both: keep one",
+        ),
+        (
+            quote!(once, crate = a, crate = b),
+            "`crate` is given twice: keep one",
+        ),
+        (
+            quote!("once"),
+            "the kind is a word, not a text: write `once` without quotes",
+        ),
+        (
+            quote!(once = true),
+            "`once` takes no value: write just `once`",
+        ),
+        (
+            quote!(kind = once),
+            "the kind is a word by itself: write just `once` or `ongoing`",
+        ),
+        (
+            quote!(once, crate = "a"),
+            "`crate` takes a path, without quotes: `crate = framework::digime`",
+        ),
+        (
+            quote!(once, contract_ids = "c"),
+            "unknown argument `contract_ids`: did you mean `contract_id`?",
+        ),
+        (
+            quote!(once, shop = "c"),
+            "unknown argument `shop`: there are `application_id`, `contract_id`, `redirect_uri` and `crate`",
+        ),
+        (
+            quote!(once, contract_id = "c"),
+            "`contract_id` is given here and as a field: keep one",
+        ),
+    ] {
+        assert_eq!(
+            mistakes(arguments.clone(), all_roles()),
+            [told],
+            "{arguments}"
+        );
+    }
+}
+
+#[test]
+fn each_mistake_in_a_literal_is_told() {
+    let without = |name: &str| {
+        let source = all_roles().to_string();
+        let at = source.find(name).expect("the role");
+        let end = at + source[at..].find(',').expect("its end") + 1;
+        format!("{}{}", &source[..at], &source[end..])
+            .parse::<TokenStream>()
+            .expect("tokens")
+    };
+    for (role, value, told) in [
+        (
+            "application_id",
+            quote!(""),
+            "the id is empty: copy it from the contract that digi.me issued",
+        ),
+        (
+            "contract_id",
+            quote!(" c"),
+            "the id has white space around it: remove the white space",
+        ),
+        (
+            "contract_id",
+            quote!(3),
+            "`contract_id` takes a text literal, as in `contract_id = \"…\"`; for any other value make it a field",
+        ),
+        (
+            "redirect_uri",
+            quote!("/a"),
+            "the redirect URI is relative: write it out, as in `https://shop.example/digime`",
+        ),
+        (
+            "private_key",
+            quote!("k"),
+            "a private key is a secret and does not belong in source: make it a field, `private_key: PrivateKey`, and read it when the program starts",
+        ),
+    ] {
+        let name: TokenStream = role.parse().expect("a name");
+        assert_eq!(
+            mistakes(quote!(once, #name = #value), without(role)),
+            [told],
+            "{value}"
+        );
+    }
+}
+
+#[test]
+fn each_mistake_in_the_struct_is_told() {
+    assert_eq!(
+        mistakes(
+            quote!(once),
+            quote!(
+                struct A;
+            )
+        ),
+        [
+            "the contract's `application_id`, `contract_id`, `private_key`, `redirect_uri` are missing: add the fields \
+          `application_id: ApplicationId`, `contract_id: ContractId`, `private_key: PrivateKey`, \
+          `redirect_uri: RedirectUri`, or mark others with `#[digime(role)]`"
+        ]
+    );
+    assert_eq!(
+        mistakes(
+            quote!(once, contract_id = "c", redirect_uri = "https://a.example"),
+            quote! {
+                struct A { private_key: P }
+            }
+        ),
+        [
+            "the contract's `application_id` is missing: add a field `application_id: ApplicationId`, or mark one with \
+          `#[digime(application_id)]`, or give `application_id = \"…\"` in the attribute"
+        ]
+    );
+    assert_eq!(
+        mistakes(quote!(once), quote! {
+            struct A { aplication_id: I, contract_id: C, key: a::PrivateKey, redirect_uri: R }
+        }),
+        ["application_id", "private_key"].map(|name| format!(
+            "the contract's `{name}` is missing: if this is it, mark the field with `#[digime({name})]`, or call it `{name}`"
+        ))
+    );
+    let fields = quote!(application_id: I, contract_id: C, private_key: P, redirect_uri: R);
+    for (more, told) in [
+        (
+            quote!(#[digime(private_key)] a: P),
+            "a second field for the role `private_key`: a contract has one",
+        ),
+        (
+            quote!(#[digime(privat_key)] a: P),
+            "unknown role `privat_key`: did you mean `private_key`?",
+        ),
+        (
+            quote!(#[digime(shop)] a: P),
+            "unknown role `shop`: there are `application_id`, `contract_id`, `private_key` and `redirect_uri`",
+        ),
+        (
+            quote!(#[digime] a: P),
+            "say which role the field has: `#[digime(private_key)]`",
+        ),
+        (
+            quote!(#[digime()] a: P),
+            "say which role the field has: `#[digime(private_key)]`",
+        ),
+    ] {
+        assert_eq!(
+            mistakes(quote!(once), quote!(struct A { #fields, #more })),
+            [told],
+            "{more}"
+        );
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_and_the_struct_still_exists() {
+    let arguments = quote!(onc, contract_id = "", shop = 1);
+    let source = generated(
+        arguments.clone(),
+        quote!(
+            pub struct A {
+                application_id: I,
+                redirect_uri: R,
+            }
+        ),
+    );
+    assert!(
+        source.contains("pub struct A {") && source.contains("impl ::digime::OnceContract for A"),
+        "{source}"
+    );
+    assert_eq!(
+        mistakes(
+            arguments,
+            quote!(
+                pub struct A {
+                    application_id: I,
+                    redirect_uri: R,
+                }
+            )
+        )
+        .len(),
+        4
+    );
+}
