@@ -1,0 +1,275 @@
+//! What the user's client answers, in the URL that it calls back.
+
+use std::fmt;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use thiserror::Error;
+use url::form_urlencoded;
+
+/// The answer of the user's client, as it stands in the callback URL's query. It is not trusted: the flow checks it
+/// when it takes it.
+///
+/// ```
+/// use digime::Callback;
+///
+/// let callback = Callback::from_url("https://shop.example/digime?result=CANCEL&state=x")?;
+/// assert_eq!(callback.state(), Some("x"));
+///
+/// let twice = Callback::from_query("result=SUCCESS&result=CANCEL").unwrap_err();
+/// assert!(twice.to_string().contains("`result` stands twice"));
+/// # Ok::<(), digime::CallbackError>(())
+/// ```
+///
+/// It is serde data too, so that a web framework's query extractor reads it.
+#[derive(Clone, Default)]
+pub struct Callback {
+    pub(crate) result: Option<String>,
+    pub(crate) state: Option<String>,
+    pub(crate) postbox_id: Option<String>,
+    pub(crate) public_key: Option<String>,
+    pub(crate) code: Option<SecretString>,
+}
+
+/// Why a callback is not the answer that a flow waits for. The flow can go on to a right one.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CallbackError {
+    /// The user declined: `result` is `CANCEL`.
+    #[error(
+        "the user declined: nothing was made; ask again with the same link, or begin a new flow"
+    )]
+    Cancelled,
+    /// The user's client failed: `result` is `ERROR`.
+    #[error(
+        "the user's digi.me client reported an error: ask the user to try the link again, or begin a new flow"
+    )]
+    Failed,
+    /// `result` is a word that the protocol does not know.
+    #[error(
+        "the callback's `result` is none of SUCCESS, POSTBOX_READY, CANCEL and ERROR: it does not come from a digi.me client"
+    )]
+    UnknownResult,
+    /// The `state` is not the one of this flow (RFC 6749, section 10.12).
+    #[error(
+        "the callback belongs to another flow: take the flow that waits under the callback's `state`"
+    )]
+    AnotherFlow,
+    /// A parameter is missing or empty.
+    #[error("the callback has no `{0}`: pass the whole URL that was called, with its query")]
+    Missing(&'static str),
+    /// A parameter stands more than once (RFC 6749, section 3.1), so that it can't be said which one is meant.
+    #[error("the callback's `{0}` stands twice: refuse the request, it was tampered with")]
+    Twice(&'static str),
+    /// `postboxId` can't be an id.
+    #[error("the callback's `postboxId` is not an id: refuse the request, it was tampered with")]
+    PostboxId,
+    /// `publicKey` is not PEM, not RSA, or not of 2048 to 8192 bits.
+    #[error(
+        "the callback's `publicKey` is not an RSA key of 2048 to 8192 bits: refuse the request, nothing may be encrypted to it"
+    )]
+    PublicKey,
+    /// The text is not a URL with a query.
+    #[error("the callback URL has no query: pass the whole URL that was called")]
+    NoQuery,
+}
+
+impl Callback {
+    /// Reads the URL that was called, absolute or from its path on.
+    ///
+    /// # Errors
+    /// [`CallbackError::NoQuery`] when there is no query, [`CallbackError::Twice`] when a parameter stands twice in it.
+    pub fn from_url(url: impl AsRef<str>) -> Result<Self, CallbackError> {
+        let url = url.as_ref().trim();
+        let before_fragment = url.split_once('#').map_or(url, |(before, _)| before);
+        let (_, query) = before_fragment
+            .split_once('?')
+            .ok_or(CallbackError::NoQuery)?;
+        Self::from_query(query)
+    }
+
+    /// Reads the query of the URL that was called, without its `?`.
+    ///
+    /// # Errors
+    /// [`CallbackError::Twice`] when a parameter stands twice in it.
+    pub fn from_query(query: &str) -> Result<Self, CallbackError> {
+        let mut callback = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            if let Some(parameter) = Parameter::named(&name) {
+                callback.set(parameter, value.into_owned())?;
+            }
+        }
+        Ok(callback)
+    }
+
+    /// The `state` that came back, under which the waiting flow was kept.
+    #[must_use]
+    pub fn state(&self) -> Option<&str> {
+        self.state.as_deref()
+    }
+
+    fn set(&mut self, parameter: Parameter, value: String) -> Result<(), CallbackError> {
+        fn once<T>(
+            slot: &mut Option<T>,
+            name: &'static str,
+            value: T,
+        ) -> Result<(), CallbackError> {
+            match slot.replace(value) {
+                None => Ok(()),
+                Some(_) => Err(CallbackError::Twice(name)),
+            }
+        }
+        let name = parameter.name();
+        match parameter {
+            Parameter::Result => once(&mut self.result, name, value),
+            Parameter::State => once(&mut self.state, name, value),
+            Parameter::PostboxId => once(&mut self.postbox_id, name, value),
+            Parameter::PublicKey => once(&mut self.public_key, name, value),
+            Parameter::Code => once(&mut self.code, name, value.into()),
+        }
+    }
+}
+
+/// A parameter that the protocol defines.
+#[derive(Clone, Copy)]
+enum Parameter {
+    Result,
+    State,
+    PostboxId,
+    PublicKey,
+    Code,
+}
+
+impl Parameter {
+    const ALL: [Self; 5] = [
+        Self::Result,
+        Self::State,
+        Self::PostboxId,
+        Self::PublicKey,
+        Self::Code,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Result => "result",
+            Self::State => "state",
+            Self::PostboxId => "postboxId",
+            Self::PublicKey => "publicKey",
+            Self::Code => "code",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|parameter| parameter.name() == name)
+    }
+}
+
+impl fmt::Debug for Callback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callback")
+            .field("result", &self.result)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'de> Deserialize<'de> for Callback {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Parameters;
+
+        impl<'de> Visitor<'de> for Parameters {
+            type Value = Callback;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the parameters of a digi.me callback")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Callback, A::Error> {
+                let mut callback = Callback::default();
+                while let Some(name) = map.next_key::<String>()? {
+                    match Parameter::named(&name) {
+                        Some(parameter) => callback
+                            .set(parameter, map.next_value()?)
+                            .map_err(serde::de::Error::custom)?,
+                        None => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(callback)
+            }
+        }
+
+        deserializer.deserialize_map(Parameters)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use secrecy::ExposeSecret;
+
+    #[test]
+    fn parameters_are_read_from_a_url_and_others_are_left_alone() {
+        let url = "https://a.example/cb?mine=1&mine=2&result=SUCCESS&postboxId=p%201&publicKey=a%2Bb&code=hush&state=s#x?state=t";
+        let callback = Callback::from_url(url).expect("a callback");
+        assert_eq!(callback.result.as_deref(), Some("SUCCESS"));
+        assert_eq!(callback.postbox_id.as_deref(), Some("p 1"));
+        assert_eq!(callback.public_key.as_deref(), Some("a+b"));
+        assert_eq!(callback.state(), Some("s"));
+        assert_eq!(
+            callback.code.as_ref().expect("a code").expose_secret(),
+            "hush"
+        );
+        assert!(!format!("{callback:?}").contains("hush"));
+    }
+
+    #[test]
+    fn a_parameter_that_stands_twice_is_refused_by_every_reader() {
+        for name in ["result", "state", "postboxId", "publicKey", "code"] {
+            let query = format!("{name}=a&x=y&{name}=a");
+            assert_eq!(
+                Callback::from_query(&query).unwrap_err(),
+                CallbackError::Twice(name)
+            );
+            let json = format!(r#"{{"{name}":"a","x":1,"{name}":"a"}}"#);
+            let error = serde_json::from_str::<Callback>(&json)
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains(&CallbackError::Twice(name).to_string()),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_url_without_a_query_is_no_callback() {
+        for url in ["", "https://a.example/cb", "https://a.example/cb#?state=s"] {
+            assert_eq!(Callback::from_url(url).unwrap_err(), CallbackError::NoQuery);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_a_reader_panic(text in "\\PC*") {
+            let _ = Callback::from_url(&text);
+            let _ = Callback::from_query(&text);
+            let _ = serde_json::from_str::<Callback>(&text);
+        }
+
+        #[test]
+        fn what_was_encoded_is_read_back(state in "\\PC+", id in "\\PC+") {
+            let query = form_urlencoded::Serializer::new(String::new())
+                .append_pair("postboxId", &id)
+                .append_pair("state", &state)
+                .finish();
+            let callback = Callback::from_query(&query).expect("a callback");
+            prop_assert_eq!(callback.state(), Some(state.as_str()));
+            prop_assert_eq!(callback.postbox_id, Some(id));
+        }
+    }
+}

@@ -1,0 +1,84 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use digime_rules::{InvalidId, check_id};
+use serde::{Deserialize, Serialize};
+
+macro_rules! id {
+    ($(#[$docs:meta])* $name:ident) => {
+        $(#[$docs])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String")]
+        pub struct $name(Cow<'static, str>);
+
+        impl $name {
+            /// Takes the id as digi.me issued it.
+            ///
+            /// # Errors
+            /// [`InvalidId`] when it is empty, or has white space around it or a control character in it.
+            pub fn new(id: impl Into<String>) -> Result<Self, InvalidId> {
+                let id = id.into();
+                check_id(&id)?;
+                Ok(Self(Cow::Owned(id)))
+            }
+
+            /// Takes a literal that the attribute has checked.
+            pub(crate) const fn from_checked(id: &'static str) -> Self {
+                Self(Cow::Borrowed(id))
+            }
+
+            /// The id as a text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(id: &str) -> Result<Self, InvalidId> {
+                Self::new(id)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+
+            fn try_from(id: String) -> Result<Self, InvalidId> {
+                Self::new(id)
+            }
+        }
+    };
+}
+
+id! {
+    /// The id that digi.me issued to the application.
+    ///
+    /// ```
+    /// # use digime::ApplicationId;
+    /// let id = ApplicationId::new("app-1")?;
+    /// assert_eq!(id.as_str(), "app-1");
+    /// assert!(ApplicationId::new(" app-1").is_err());
+    /// # Ok::<(), digime::InvalidId>(())
+    /// ```
+    ApplicationId
+}
+
+id! {
+    /// The id that digi.me issued to the contract.
+    ///
+    /// ```
+    /// # use digime::ContractId;
+    /// let id: ContractId = "fqHbIaCOZxWsBJRlvBvB6mF8CXHbLPc3".parse()?;
+    /// # Ok::<(), digime::InvalidId>(())
+    /// ```
+    ContractId
+}

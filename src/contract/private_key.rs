@@ -1,0 +1,152 @@
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{RSA_PSS_SHA512, RsaKeyPair};
+use serde::{Deserialize, Deserializer};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::error::Internal;
+
+/// The RSA private key of a contract, which signs every request token.
+///
+/// It is read from PEM, PKCS#1 (`BEGIN RSA PRIVATE KEY`) or PKCS#8 (`BEGIN PRIVATE KEY`), by [`PrivateKey::from_pem`]
+/// or serde. It can't be printed or written out again, a clone shares the key, and the key is wiped with the last one.
+///
+/// ```
+/// # use digime::PrivateKey;
+/// let refused = PrivateKey::from_pem("not a key").unwrap_err();
+/// assert!(refused.to_string().starts_with("the private key is not PEM"));
+/// ```
+#[derive(Clone)]
+pub struct PrivateKey(Arc<RsaKeyPair>);
+
+/// Why a text is not the private key of a contract. The text itself is never in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum InvalidPrivateKey {
+    /// It is not one PEM block.
+    #[error(
+        "the private key is not PEM: give the whole text, from `-----BEGIN` to the end of the last line, with its line breaks"
+    )]
+    NotPem,
+    /// It is locked with a pass phrase.
+    #[error(
+        "the private key is encrypted: decrypt it first, as with `openssl pkey -in encrypted.pem -out key.pem`"
+    )]
+    Encrypted,
+    /// It is a public key, a certificate or something else.
+    #[error(
+        "the PEM is not an RSA private key: it begins with `BEGIN RSA PRIVATE KEY` or `BEGIN PRIVATE KEY`"
+    )]
+    NotPrivate,
+    /// It is damaged, not RSA, or not of 2048 to 8192 bits.
+    #[error(
+        "the private key is damaged, or not RSA of 2048 to 8192 bits: use the one that digi.me issued for the contract"
+    )]
+    NotRsa,
+}
+
+impl PrivateKey {
+    /// Reads the key from PEM, PKCS#1 or PKCS#8.
+    ///
+    /// # Errors
+    /// [`InvalidPrivateKey`] says what the text is instead of a key.
+    pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, InvalidPrivateKey> {
+        let block = pem::parse(pem).map_err(|_| InvalidPrivateKey::NotPem)?;
+        let encrypted = block
+            .headers()
+            .get("Proc-Type")
+            .is_some_and(|kind| kind.contains("ENCRYPTED"));
+        let tag = block.tag().to_owned();
+        let der = Zeroizing::new(block.into_contents());
+        let pair = match tag.as_str() {
+            _ if encrypted => return Err(InvalidPrivateKey::Encrypted),
+            "ENCRYPTED PRIVATE KEY" => return Err(InvalidPrivateKey::Encrypted),
+            "RSA PRIVATE KEY" => RsaKeyPair::from_der(&der),
+            "PRIVATE KEY" => RsaKeyPair::from_pkcs8(&der),
+            _ => return Err(InvalidPrivateKey::NotPrivate),
+        };
+        pair.map(|pair| Self(Arc::new(pair)))
+            .map_err(|_| InvalidPrivateKey::NotRsa)
+    }
+
+    /// Signs with RSASSA-PSS, SHA-512, MGF1 SHA-512 and a salt of 64 bytes: `PS512` (RFC 7518, section 3.5).
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Internal> {
+        let mut signature = vec![0; self.0.public_modulus_len()];
+        self.0
+            .sign(
+                &RSA_PSS_SHA512,
+                &SystemRandom::new(),
+                message,
+                &mut signature,
+            )
+            .map_err(|_| Internal("signing a request token"))?;
+        Ok(signature)
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PrivateKey([redacted])")
+    }
+}
+
+impl FromStr for PrivateKey {
+    type Err = InvalidPrivateKey;
+
+    fn from_str(pem: &str) -> Result<Self, InvalidPrivateKey> {
+        Self::from_pem(pem)
+    }
+}
+
+impl<'de> Deserialize<'de> for PrivateKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let pem = Zeroizing::new(String::deserialize(deserializer)?);
+        Self::from_pem(pem.as_bytes()).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vectors;
+
+    #[test]
+    fn pkcs1_and_pkcs8_are_the_same_key() {
+        for (tag, der) in [
+            ("RSA PRIVATE KEY", "pkcs1_private_der_b64"),
+            ("PRIVATE KEY", "pkcs8_private_der_b64"),
+        ] {
+            let key = PrivateKey::from_pem(vectors::key_pem("contract", tag, der)).expect("a key");
+            let signature = key.sign(b"message").expect("a signature");
+            vectors::assert_ps512(&signature, b"message", "contract");
+        }
+    }
+
+    #[test]
+    fn what_is_no_private_key_is_named() {
+        let public = vectors::key_pem("contract", "RSA PUBLIC KEY", "pkcs1_public_der_b64");
+        let mislabelled = vectors::key_pem("contract", "RSA PRIVATE KEY", "pkcs1_public_der_b64");
+        let encrypted =
+            vectors::key_pem("contract", "ENCRYPTED PRIVATE KEY", "pkcs8_private_der_b64");
+        for (pem, why) in [
+            ("", InvalidPrivateKey::NotPem),
+            ("MIIEowIBAAKCAQEA", InvalidPrivateKey::NotPem),
+            (&public, InvalidPrivateKey::NotPrivate),
+            (&mislabelled, InvalidPrivateKey::NotRsa),
+            (&encrypted, InvalidPrivateKey::Encrypted),
+        ] {
+            assert_eq!(PrivateKey::from_pem(pem).unwrap_err(), why);
+        }
+    }
+
+    #[test]
+    fn a_key_is_never_printed() {
+        let pem = vectors::key_pem("contract", "PRIVATE KEY", "pkcs8_private_der_b64");
+        let key = PrivateKey::from_pem(&pem).expect("a key");
+        assert_eq!(format!("{key:?}"), "PrivateKey([redacted])");
+    }
+}

@@ -1,0 +1,236 @@
+use std::fmt;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::destination::Destination;
+use super::{Authorized, Flow, PostboxReady, Rejected};
+use crate::callback::{Callback, CallbackError};
+use crate::error::{Error, Internal};
+use crate::link::{self, Ask, Consent, SDK_VERSION};
+use crate::pkce::Verifier;
+use crate::platform::Platform;
+use crate::postbox::Postbox;
+use crate::session::SessionData;
+
+/// The state of a flow that waits for the user's client to call back. `V` is the [`Verifier`] of an ongoing contract's
+/// flow, or [`NoVerifier`].
+///
+/// Send the user to [`Flow::url`]. Next: [`receive_postbox`](Flow::receive_postbox) for a one-off contract,
+/// [`exchange_code`](Flow::exchange_code) for an ongoing one.
+pub struct AwaitingCallback<V> {
+    links: Links,
+    state: String,
+    session: SessionData,
+    verifier: V,
+}
+
+/// What a one-off contract's flow has in place of a [`Verifier`]: its callback brings no code to exchange.
+#[derive(Debug)]
+pub struct NoVerifier(());
+
+struct Links {
+    create_postbox: Url,
+    consent_access: Url,
+    guest: Url,
+}
+
+/// How a flow is made known before the user is asked.
+pub trait Announce: Send + Sized + 'static {
+    fn announce(
+        platform: &Platform,
+        state: &str,
+    ) -> impl Future<Output = Result<Announced<Self>, Error>> + Send;
+}
+
+/// What goes into the link, and what is kept until the callback.
+#[derive(Debug)]
+pub struct Announced<V> {
+    verifier: V,
+    callback_url: String,
+    preauthorization_code: Option<SecretString>,
+}
+
+impl Announce for NoVerifier {
+    /// Nothing but the callback URL comes back, so the state stands in it.
+    async fn announce(platform: &Platform, state: &str) -> Result<Announced<Self>, Error> {
+        Ok(Announced {
+            verifier: Self(()),
+            callback_url: platform
+                .credentials
+                .redirect_uri
+                .with_parameter("state", state),
+            preauthorization_code: None,
+        })
+    }
+}
+
+impl Announce for Verifier {
+    async fn announce(platform: &Platform, state: &str) -> Result<Announced<Self>, Error> {
+        let verifier = Self::new();
+        let authorization = platform.authorize(&verifier, state).await?;
+        Ok(Announced {
+            verifier,
+            callback_url: platform.credentials.redirect_uri.as_str().to_owned(),
+            preauthorization_code: Some(authorization.preauthorization_code),
+        })
+    }
+}
+
+impl<V> AwaitingCallback<V> {
+    pub(super) fn new(
+        platform: &Platform,
+        session: SessionData,
+        state: String,
+        announced: Announced<V>,
+    ) -> Result<Self, Internal> {
+        let consent = Consent {
+            preauthorization_code: announced
+                .preauthorization_code
+                .as_ref()
+                .map(ExposeSecret::expose_secret),
+            callback_url: &announced.callback_url,
+            session_key: session.key.expose_secret(),
+            application_id: platform.credentials.application_id.as_str(),
+            sdk_version: SDK_VERSION,
+        };
+        let exchange_token = session.exchange_token.expose_secret();
+        let links = Links {
+            create_postbox: consent.link(Ask::CreatePostbox),
+            consent_access: consent.link(Ask::ConsentAccess),
+            guest: link::guest(
+                platform.client.base_url(),
+                exchange_token,
+                &announced.callback_url,
+            )?,
+        };
+        Ok(Self {
+            links,
+            state,
+            session,
+            verifier: announced.verifier,
+        })
+    }
+
+    /// The postbox that a callback brings, where the callback is a good answer to this flow.
+    fn accept(&self, callback: &Callback) -> Result<Postbox, CallbackError> {
+        if let Some(state) = &callback.state
+            && verify_slices_are_equal(state.as_bytes(), self.state.as_bytes()).is_err()
+        {
+            return Err(CallbackError::AnotherFlow);
+        }
+        match callback.result.as_deref() {
+            Some("SUCCESS" | "POSTBOX_READY") => {}
+            Some("CANCEL") => return Err(CallbackError::Cancelled),
+            Some("ERROR") => return Err(CallbackError::Failed),
+            Some(_) => return Err(CallbackError::UnknownResult),
+            None => return Err(CallbackError::Missing("result")),
+        }
+        present(callback.state.as_deref(), "state")?;
+        let id = present(callback.postbox_id.as_deref(), "postboxId")?;
+        let public_key = present(callback.public_key.as_deref(), "publicKey")?;
+        Postbox::new(id.to_owned(), public_key)
+    }
+}
+
+fn present<'a>(value: Option<&'a str>, name: &'static str) -> Result<&'a str, CallbackError> {
+    value
+        .filter(|value| !value.is_empty())
+        .ok_or(CallbackError::Missing(name))
+}
+
+impl<C, V> Flow<C, AwaitingCallback<V>> {
+    /// The link to send the user to: `digime://postbox/create?…`. It opens the user's digi.me client, which asks for
+    /// consent and calls back.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.state.links.create_postbox
+    }
+
+    /// The same question as a private share: consent to read data, `digime://consent-access?…`.
+    #[must_use]
+    pub fn consent_access_url(&self) -> &Url {
+        &self.state.links.consent_access
+    }
+
+    /// The page on which a user without a digi.me client consents in a browser, as a guest.
+    #[must_use]
+    pub fn guest_url(&self) -> &Url {
+        &self.state.links.guest
+    }
+
+    /// What the callback's `state` will be, by which the application finds this flow again. Nobody can guess it.
+    #[must_use]
+    pub fn state(&self) -> &str {
+        &self.state.state
+    }
+}
+
+impl<C> Flow<C, AwaitingCallback<NoVerifier>> {
+    /// Takes the postbox that the callback brings. Nothing is sent.
+    ///
+    /// # Errors
+    /// [`Error::Callback`] says what is wrong with the callback. The flow comes back and can take a right one.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "a callback is taken once, as `exchange_code` takes it"
+    )]
+    pub fn receive_postbox(
+        self,
+        callback: Callback,
+    ) -> Result<Flow<C, PostboxReady>, Rejected<Self>> {
+        match self.state.accept(&callback) {
+            Ok(postbox) => {
+                let destination = Destination::new(postbox, self.state.session.clone());
+                Ok(self.into_state(PostboxReady::new(destination)))
+            }
+            Err(error) => Err(Rejected::new(self, error.into())),
+        }
+    }
+}
+
+impl<C> Flow<C, AwaitingCallback<Verifier>> {
+    /// Exchanges the callback's code, with the flow's verifier, for an access token (RFC 7636, section 4.5).
+    ///
+    /// A code is good for one exchange. It is sent again by itself only where the platform can't have acted on it.
+    ///
+    /// # Errors
+    /// [`Error::Callback`] says what is wrong with the callback; nothing was sent. [`Error::Request`] says what the
+    /// platform said; [`Error::may_have_taken_effect`] is true where the code may be spent, because the answer was lost.
+    /// The flow comes back, verifier included, and can be tried again.
+    pub async fn exchange_code(
+        self,
+        callback: Callback,
+    ) -> Result<Flow<C, Authorized>, Rejected<Self>> {
+        match self.redeem(&callback).await {
+            Ok(authorized) => Ok(self.into_state(authorized)),
+            Err(error) => Err(Rejected::new(self, error)),
+        }
+    }
+
+    async fn redeem(&self, callback: &Callback) -> Result<Authorized, Error> {
+        let postbox = self.state.accept(callback)?;
+        let code = callback
+            .code
+            .as_ref()
+            .filter(|code| !code.expose_secret().is_empty());
+        let code = code.ok_or(CallbackError::Missing("code"))?;
+        let tokens = self
+            .platform
+            .exchange_code(code, &self.state.verifier)
+            .await?;
+        Ok(Authorized::new(
+            Destination::new(postbox, self.state.session.clone()),
+            tokens,
+        ))
+    }
+}
+
+impl<V> fmt::Debug for AwaitingCallback<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwaitingCallback")
+            .field("session_expires_at", &self.session.expires_at())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,29 @@
+//! The digi.me platform as one contract sees it: what can be asked of it, a file each, over HTTP.
+//!
+//! It knows nothing of flows. Each request is signed anew for each attempt, so that no nonce is sent twice.
+
+mod http;
+mod jws;
+mod oauth;
+mod platform_token;
+mod push;
+mod request_token;
+mod session;
+
+use std::sync::Arc;
+
+pub use oauth::AccessToken;
+pub(crate) use oauth::Tokens;
+pub(crate) use platform_token::KeyCache;
+pub use platform_token::PlatformTokenError;
+pub(crate) use push::Upload;
+
+use crate::client::Client;
+use crate::contract::Credentials;
+
+/// The platform, for one contract.
+#[derive(Clone, Debug)]
+pub struct Platform {
+    pub client: Client,
+    pub credentials: Arc<Credentials>,
+}

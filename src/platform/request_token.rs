@@ -1,0 +1,37 @@
+//! The token that stands in every request but the one for a session.
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::{Platform, jws};
+use crate::error::Internal;
+use crate::random;
+
+/// The claims that every request token has, and those of its request.
+#[derive(Serialize)]
+struct Claims<'a, T> {
+    client_id: String,
+    nonce: String,
+    /// Unix time in milliseconds.
+    timestamp: u64,
+    redirect_uri: &'a str,
+    #[serde(flatten)]
+    of_request: &'a T,
+}
+
+impl Platform {
+    /// A token for one request. The platform takes a nonce once, so every attempt needs a token of its own.
+    pub(super) fn request_token(
+        &self,
+        of_request: &impl Serialize,
+    ) -> Result<Zeroizing<String>, Internal> {
+        let claims = Claims {
+            client_id: self.credentials.client_id(),
+            nonce: random::nonce(),
+            timestamp: self.client.now(),
+            redirect_uri: self.credentials.redirect_uri.as_str(),
+            of_request,
+        };
+        jws::sign(&claims, &self.credentials.private_key)
+    }
+}

@@ -1,0 +1,49 @@
+//! `POST permission-access/session`
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::Platform;
+use crate::error::{Error, Operation};
+use crate::link::SDK_VERSION;
+use crate::scope::Scope;
+use crate::session::SessionData;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionRequest<'a> {
+    app_id: &'a str,
+    contract_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a Scope>,
+    sdk_agent: serde_json::Value,
+    accept: serde_json::Value,
+}
+
+impl Platform {
+    /// Establishes a session. Asking again after a fault makes a second one, which nobody uses and which expires.
+    pub async fn establish_session(&self, scope: Option<&Scope>) -> Result<SessionData, Error> {
+        let url = self.client.endpoint(&["permission-access", "session"]);
+        let request = SessionRequest {
+            app_id: self.credentials.application_id.as_str(),
+            contract_id: self.credentials.contract_id.as_str(),
+            scope,
+            sdk_agent: json!({
+                "name": "digime-rust",
+                "version": SDK_VERSION,
+                "meta": {"os": std::env::consts::OS, "arch": std::env::consts::ARCH},
+            }),
+            accept: json!({"compression": "gzip"}),
+        };
+        let body = serde_json::to_vec(&request).unwrap_or_default();
+        self.call(Operation::EstablishSession, || {
+            Ok(self
+                .client
+                .http()
+                .post(url.clone())
+                .header("content-type", "application/json")
+                .body(body.clone()))
+        })
+        .await
+    }
+}

@@ -1,0 +1,114 @@
+//! The postbox: where it is, what goes into it, how that is sealed and what becomes of it.
+
+mod delivery;
+mod envelope;
+mod item;
+
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::rsa::{OaepPublicEncryptingKey, PublicEncryptingKey, PublicKey};
+
+pub(crate) use delivery::DeliveryAnswer;
+pub use delivery::{Delivery, DeliveryStatus};
+pub(crate) use envelope::{Encryptor, Envelope};
+pub(crate) use item::Opened;
+pub use item::{ItemError, PostboxItem, Progress};
+
+use crate::callback::CallbackError;
+
+/// A postbox as the callback names it: an id, and the key that everything in it is encrypted to.
+#[derive(Debug)]
+pub struct Postbox {
+    pub id: String,
+    pub key: PostboxKey,
+}
+
+/// The RSA public key of a postbox.
+#[derive(Debug)]
+pub struct PostboxKey(OaepPublicEncryptingKey);
+
+impl Postbox {
+    /// Takes what a callback says, where it can be a postbox.
+    pub fn new(id: String, public_key: &str) -> Result<Self, CallbackError> {
+        // The id becomes one segment of a path; these two would leave it.
+        if matches!(id.as_str(), "." | "..") || id.chars().any(char::is_control) {
+            return Err(CallbackError::PostboxId);
+        }
+        Ok(Self {
+            id,
+            key: PostboxKey::from_pem(public_key).ok_or(CallbackError::PublicKey)?,
+        })
+    }
+}
+
+impl PostboxKey {
+    /// Reads a key of 2048 to 8192 bits from PEM, PKCS#1 or SPKI.
+    fn from_pem(pem: &str) -> Option<Self> {
+        let block = pem::parse(pem).ok()?;
+        if !matches!(block.tag(), "RSA PUBLIC KEY" | "PUBLIC KEY") {
+            return None;
+        }
+        let key = PublicKey::from_der(block.contents()).ok()?;
+        let spki: PublicKeyX509Der<'_> = key.as_der().ok()?;
+        let key = PublicEncryptingKey::from_der(spki.as_ref()).ok()?;
+        if !(2048..=8192).contains(&key.key_size_bits()) {
+            return None;
+        }
+        OaepPublicEncryptingKey::new(key).ok().map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vectors;
+
+    #[test]
+    fn a_key_is_taken_as_pkcs1_and_as_spki() {
+        for (tag, der) in [
+            ("RSA PUBLIC KEY", "pkcs1_public_der_b64"),
+            ("PUBLIC KEY", "spki_public_der_b64"),
+        ] {
+            assert!(
+                PostboxKey::from_pem(&vectors::key_pem("postbox", tag, der)).is_some(),
+                "{tag}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_of_8192_bits_is_taken() {
+        assert!(PostboxKey::from_pem(include_str!("../tests/keys/rsa-8192.pem")).is_some());
+    }
+
+    #[test]
+    fn what_is_no_fitting_rsa_public_key_is_refused() {
+        let private = vectors::key_pem("postbox", "RSA PUBLIC KEY", "pkcs1_private_der_b64");
+        let labelled_private =
+            vectors::key_pem("postbox", "RSA PRIVATE KEY", "pkcs1_private_der_b64");
+        let short = include_str!("../tests/keys/rsa-1024.pem");
+        let elliptic = include_str!("../tests/keys/p-256.pem");
+        for pem in [
+            "",
+            "MIIBCgKCAQEA",
+            &private,
+            &labelled_private,
+            short,
+            elliptic,
+        ] {
+            assert!(PostboxKey::from_pem(pem).is_none(), "{pem}");
+        }
+    }
+
+    #[test]
+    fn an_id_that_would_leave_its_path_is_refused() {
+        let key = vectors::key_pem("postbox", "PUBLIC KEY", "spki_public_der_b64");
+        for id in [".", "..", "a\nb"] {
+            assert_eq!(
+                Postbox::new(id.into(), &key).unwrap_err(),
+                CallbackError::PostboxId,
+                "{id:?}"
+            );
+        }
+        assert!(Postbox::new("a/../b?c".into(), &key).is_ok());
+    }
+}

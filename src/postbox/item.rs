@@ -1,0 +1,315 @@
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+use thiserror::Error;
+use tokio::fs::File;
+use tokio::io::AsyncRead;
+
+/// Something to push: a file or bytes, with what the user's digi.me should know of it.
+///
+/// ```
+/// use digime::PostboxItem;
+///
+/// let receipt = PostboxItem::file("receipts/2026-11.pdf").account("customer-42").tag("receipt");
+/// let result = PostboxItem::bytes("result.json", r#"{"haemoglobin": 14.1}"#).account("patient-7");
+/// ```
+///
+/// A file is opened when it is pushed, and read again where the push has to be tried again.
+#[derive(Clone)]
+#[must_use = "an item does nothing until it is pushed"]
+pub struct PostboxItem {
+    source: Source,
+    name: Option<String>,
+    mime_type: Option<String>,
+    accounts: Vec<Account>,
+    references: Vec<String>,
+    tags: Vec<String>,
+    progress: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    File(PathBuf),
+    Bytes(Bytes),
+}
+
+/// How far the push of an item is, in bytes of the item. It begins again at zero where the push is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// How many have been handed to the network.
+    pub sent: u64,
+    /// How many there are.
+    pub total: u64,
+}
+
+/// Why an item can't be pushed. Nothing was delivered.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum ItemError {
+    /// The path ends in no name, or in one that is not Unicode.
+    #[error("`{}` has no name that can be sent: give the item one with `.name(\"…\")`", .0.display())]
+    NoName(PathBuf),
+    /// The name is empty or has a control character in it, which would break the request.
+    #[error(
+        "the item's name is empty or has a control character in it: give it another with `.name(\"…\")`"
+    )]
+    Name,
+    /// The path leads to a directory, a device or a pipe.
+    #[error("`{}` is not a regular file: push files one by one", .0.display())]
+    NotAFile(PathBuf),
+    /// The file can't be opened or read.
+    #[error("can't read `{}` ({source}): check the path and that the file may be read", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// The file became longer or shorter while it was sent; what was sent is not taken.
+    #[error(
+        "`{name}` changed while it was sent, nothing was delivered: push it again when nobody writes to it"
+    )]
+    Changed {
+        /// The item's name.
+        name: String,
+    },
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Account {
+    account_id: String,
+}
+
+/// What the user's digi.me is told of an item.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor<'a> {
+    mime_type: String,
+    accounts: &'a [Account],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    reference: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    tags: &'a [String],
+}
+
+/// An item that is open for reading.
+pub struct Opened {
+    pub reader: Box<dyn AsyncRead + Send + Unpin>,
+    pub length: u64,
+}
+
+impl PostboxItem {
+    /// A file. Its name is the path's last part.
+    pub fn file(path: impl AsRef<Path>) -> Self {
+        Self::new(Source::File(path.as_ref().to_owned()), None)
+    }
+
+    /// Bytes, under a name.
+    pub fn bytes(name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
+        Self::new(Source::Bytes(bytes.into()), Some(name.into()))
+    }
+
+    fn new(source: Source, name: Option<String>) -> Self {
+        Self {
+            source,
+            name,
+            mime_type: None,
+            accounts: Vec::new(),
+            references: Vec::new(),
+            tags: Vec::new(),
+            progress: None,
+        }
+    }
+
+    /// The name under which it arrives.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Its media type; without one, it is guessed from the name.
+    pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
+        self.mime_type = Some(mime_type.into());
+        self
+    }
+
+    /// The account of the user's, with the application, that it belongs to. Each call adds one.
+    pub fn account(mut self, account_id: impl Into<String>) -> Self {
+        self.accounts.push(Account {
+            account_id: account_id.into(),
+        });
+        self
+    }
+
+    /// A reference of the application's own. Each call adds one.
+    pub fn reference(mut self, reference: impl Into<String>) -> Self {
+        self.references.push(reference.into());
+        self
+    }
+
+    /// A tag, by which the user's digi.me sorts it. Each call adds one.
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.push(tag.into());
+        self
+    }
+
+    /// Calls `progress` whenever a part of it has been handed to the network.
+    pub fn on_progress(mut self, progress: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        self.progress = Some(Arc::new(progress));
+        self
+    }
+
+    /// The name to send.
+    pub(crate) fn sent_name(&self) -> Result<String, ItemError> {
+        let name = match (&self.name, &self.source) {
+            (Some(name), _) => name.clone(),
+            (None, Source::File(path)) => {
+                let name = path.file_name().and_then(|name| name.to_str());
+                name.ok_or_else(|| ItemError::NoName(path.clone()))?
+                    .to_owned()
+            }
+            (None, Source::Bytes(_)) => return Err(ItemError::Name),
+        };
+        if name.is_empty() || name.chars().any(char::is_control) {
+            return Err(ItemError::Name);
+        }
+        Ok(name)
+    }
+
+    pub(crate) fn descriptor(&self, name: &str) -> Descriptor<'_> {
+        let guessed = || {
+            mime_guess::from_path(name)
+                .first_or_octet_stream()
+                .to_string()
+        };
+        Descriptor {
+            mime_type: self.mime_type.clone().unwrap_or_else(guessed),
+            accounts: &self.accounts,
+            reference: &self.references,
+            tags: &self.tags,
+        }
+    }
+
+    pub(crate) async fn open(&self) -> Result<Opened, ItemError> {
+        match &self.source {
+            Source::File(path) => open_file(path).await,
+            Source::Bytes(bytes) => Ok(Opened {
+                length: bytes.len() as u64,
+                reader: Box::new(io::Cursor::new(bytes.clone())),
+            }),
+        }
+    }
+
+    pub(crate) fn report(&self, progress: Progress) {
+        if let Some(report) = &self.progress {
+            report(progress);
+        }
+    }
+
+    /// What to say where reading fails behind [`Self::open`].
+    pub(crate) fn unreadable(&self, name: &str, error: io::Error) -> ItemError {
+        let path = match &self.source {
+            Source::File(path) => path.clone(),
+            Source::Bytes(_) => PathBuf::from(name),
+        };
+        ItemError::Unreadable {
+            path,
+            source: Arc::new(error),
+        }
+    }
+}
+
+async fn open_file(path: &Path) -> Result<Opened, ItemError> {
+    let unreadable = |error| ItemError::Unreadable {
+        path: path.to_owned(),
+        source: Arc::new(error),
+    };
+    // Asked before it is opened: opening a pipe waits for its other end.
+    let metadata = tokio::fs::metadata(path).await.map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(ItemError::NotAFile(path.to_owned()));
+    }
+    let file = File::open(path).await.map_err(unreadable)?;
+    let length = file.metadata().await.map_err(unreadable)?.len();
+    Ok(Opened {
+        reader: Box::new(file),
+        length,
+    })
+}
+
+impl fmt::Debug for PostboxItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("PostboxItem");
+        match &self.source {
+            Source::File(path) => debug.field("file", path),
+            // What is pushed is somebody's private data.
+            Source::Bytes(bytes) => debug.field("bytes", &bytes.len()),
+        };
+        debug.field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_descriptor_says_what_the_item_was_given() {
+        let item = PostboxItem::file("a/receipt.pdf")
+            .account("c-42")
+            .tag("receipt")
+            .reference("r");
+        let name = item.sent_name().expect("a name");
+        assert_eq!(name, "receipt.pdf");
+        let descriptor = serde_json::to_value(item.descriptor(&name)).expect("JSON");
+        assert_eq!(
+            descriptor,
+            json!({"mimeType": "application/pdf", "accounts": [{"accountId": "c-42"}], "reference": ["r"], "tags": ["receipt"]})
+        );
+    }
+
+    #[test]
+    fn what_is_not_given_is_guessed_or_left_out() {
+        let item = PostboxItem::bytes("noext", "");
+        let descriptor = serde_json::to_value(item.descriptor("noext")).expect("JSON");
+        assert_eq!(
+            descriptor,
+            json!({"mimeType": "application/octet-stream", "accounts": []})
+        );
+        let item = item.mime_type("text/plain");
+        assert_eq!(
+            serde_json::to_value(item.descriptor("noext")).expect("JSON")["mimeType"],
+            "text/plain"
+        );
+    }
+
+    #[test]
+    fn a_name_that_breaks_the_request_is_refused() {
+        for name in ["", "a\r\nb", "a\u{0}"] {
+            assert!(
+                matches!(
+                    PostboxItem::bytes(name, "x").sent_name(),
+                    Err(ItemError::Name)
+                ),
+                "{name:?}"
+            );
+        }
+        assert!(matches!(
+            PostboxItem::file("..").sent_name(),
+            Err(ItemError::NoName(_))
+        ));
+        assert_eq!(
+            PostboxItem::file("..")
+                .name("a")
+                .sent_name()
+                .expect("a name"),
+            "a"
+        );
+    }
+}
