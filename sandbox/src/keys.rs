@@ -1,0 +1,69 @@
+//! The sandbox's RSA keys. Making one takes long, so those that need not differ between sandboxes are made once.
+
+use std::sync::LazyLock;
+
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
+use aws_lc_rs::rsa::{KeySize, OaepPrivateDecryptingKey, PrivateDecryptingKey, PublicKey};
+use pem::Pem;
+
+/// Signs for the one-off contract.
+pub static ONCE: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
+/// Signs for the ongoing contract.
+pub static ONGOING: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
+/// Signs platform tokens.
+pub static PLATFORM: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
+/// Signs platform tokens after [`crate::Sandbox::rotate_key`].
+pub static ROTATED: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
+/// Signs forged platform tokens; it is in no key set.
+pub static FORGER: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
+
+/// A key pair, each half as PKCS#1 DER.
+pub struct SigningKey {
+    pub private_der: Vec<u8>,
+    pub public_der: Vec<u8>,
+}
+
+impl SigningKey {
+    fn generate() -> Self {
+        let (key, public_der) = generate();
+        let pkcs8: Pkcs8V1Der<'_> = key.as_der().expect("a fresh key has a DER form");
+        let inner =
+            pkcs8::PrivateKeyInfoRef::try_from(pkcs8.as_ref()).expect("a fresh key is PKCS#8");
+        Self {
+            private_der: inner.private_key.as_bytes().to_vec(),
+            public_der,
+        }
+    }
+
+    pub fn private_pem(&self) -> String {
+        pem::encode(&Pem::new("RSA PRIVATE KEY", self.private_der.clone()))
+    }
+
+    pub fn public_pem(&self) -> String {
+        public_pem(&self.public_der)
+    }
+}
+
+/// The key of a new postbox, and its public half as the callback carries it: PKCS#1 PEM.
+pub fn postbox() -> (OaepPrivateDecryptingKey, String) {
+    let (key, public_der) = generate();
+    (
+        OaepPrivateDecryptingKey::new(key).expect("a fresh key decrypts"),
+        public_pem(&public_der),
+    )
+}
+
+fn generate() -> (PrivateDecryptingKey, Vec<u8>) {
+    let key =
+        PrivateDecryptingKey::generate(KeySize::Rsa2048).expect("the system gives random bytes");
+    let spki: PublicKeyX509Der<'_> = key
+        .public_key()
+        .as_der()
+        .expect("a fresh key has a DER form");
+    let public = PublicKey::from_der(spki.as_ref()).expect("a fresh key is RSA");
+    (key, public.as_ref().to_vec())
+}
+
+fn public_pem(der: &[u8]) -> String {
+    pem::encode(&Pem::new("RSA PUBLIC KEY", der))
+}

@@ -1,0 +1,29 @@
+//! The sandbox as a program: prints where it is as one line of JSON, then serves until it is interrupted.
+
+use std::io::Write;
+
+use digime_sandbox::Sandbox;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let sandbox = Sandbox::start().await?;
+    println!("{}", sandbox.describe());
+    std::io::stdout().flush()?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        () = report_violations(&sandbox) => {}
+    }
+    Ok(())
+}
+
+/// Says on standard error what a program does wrong, as it happens.
+async fn report_violations(sandbox: &Sandbox) {
+    let mut told = 0;
+    loop {
+        let violations = sandbox.next_violations(told).await;
+        for violation in &violations {
+            eprintln!("violation: {violation}");
+        }
+        told += violations.len();
+    }
+}

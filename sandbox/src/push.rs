@@ -1,0 +1,173 @@
+//! What is pushed: opened as the user's client would, while it arrives.
+
+use std::sync::Arc;
+
+use aws_lc_rs::cipher::{AES_256, DecryptionContext, StreamingDecryptingKey, UnboundCipherKey};
+use aws_lc_rs::iv::FixedLength;
+use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey};
+use axum::extract::Multipart;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::refusal::Refusal;
+use crate::request_token::Request;
+
+/// The key and IV of a push, and its descriptor.
+pub struct Envelope {
+    pub key: Vec<u8>,
+    pub iv: [u8; 16],
+    pub descriptor: Value,
+}
+
+/// A file that arrived whole and could be decrypted.
+pub struct Opened {
+    pub name: String,
+    pub size: u64,
+    pub sha256: String,
+}
+
+impl Envelope {
+    /// Opens what the request token says with the postbox's key.
+    pub fn open(
+        request: &Request,
+        postbox: &Arc<OaepPrivateDecryptingKey>,
+    ) -> Result<Self, Refusal> {
+        let iv = unhex(request.claim("iv")?)
+            .ok_or_else(|| Refusal::request("`iv` is not 16 bytes of lower-case hex"))?;
+        let sealed = base64(request, "symmetrical_key")?;
+        let mut key = vec![0; postbox.min_output_size()];
+        let key = postbox
+            .decrypt(&OAEP_SHA1_MGF1SHA1, &sealed, &mut key, None)
+            .map_err(|_| Refusal::request("`symmetrical_key` is not encrypted to this postbox"))?
+            .to_vec();
+        if key.len() != 32 {
+            return Err(Refusal::request("`symmetrical_key` is not 32 bytes"));
+        }
+        let mut envelope = Self {
+            key,
+            iv,
+            descriptor: Value::Null,
+        };
+        let mut json = Vec::new();
+        let mut decryptor = envelope.decryptor()?;
+        decryptor.update(&base64(request, "metadata")?, |part| {
+            json.extend_from_slice(part);
+        })?;
+        decryptor.finish(|part| json.extend_from_slice(part))?;
+        envelope.descriptor = serde_json::from_slice(&json)
+            .map_err(|_| Refusal::request("`metadata` is not encrypted JSON"))?;
+        check_descriptor(&envelope.descriptor)?;
+        Ok(envelope)
+    }
+
+    /// Reads and decrypts the one file of a multipart body.
+    pub async fn receive(&self, mut multipart: Multipart) -> Result<Opened, Refusal> {
+        let broken =
+            |error: axum::extract::multipart::MultipartError| Refusal::request(error.body_text());
+        let mut field = multipart
+            .next_field()
+            .await
+            .map_err(broken)?
+            .ok_or_else(|| Refusal::request("no part"))?;
+        if field.name() != Some("file") {
+            return Err(Refusal::request("the part is not named `file`"));
+        }
+        let name = unescape(
+            field
+                .file_name()
+                .filter(|name| !name.is_empty())
+                .ok_or_else(|| Refusal::request("the part has no file name"))?,
+        );
+        let (mut size, mut hash) = (0, Sha256::new());
+        let mut take = |part: &[u8]| {
+            size += part.len() as u64;
+            hash.update(part);
+        };
+        let mut decryptor = self.decryptor()?;
+        while let Some(chunk) = field.chunk().await.map_err(broken)? {
+            decryptor.update(&chunk, &mut take)?;
+        }
+        decryptor.finish(&mut take)?;
+        drop(field);
+        if multipart.next_field().await.map_err(broken)?.is_some() {
+            return Err(Refusal::request("more than one part"));
+        }
+        let sha256 = hex::encode(hash.finalize());
+        Ok(Opened { name, size, sha256 })
+    }
+
+    fn decryptor(&self) -> Result<Decryptor, Refusal> {
+        let key = UnboundCipherKey::new(&AES_256, &self.key).map_err(not_decrypted)?;
+        let context = DecryptionContext::Iv128(FixedLength::from(self.iv));
+        StreamingDecryptingKey::cbc_pkcs7(key, context)
+            .map(Decryptor)
+            .map_err(not_decrypted)
+    }
+}
+
+fn not_decrypted<E>(_: E) -> Refusal {
+    Refusal::request("what arrived can't be decrypted with the key and IV")
+}
+
+struct Decryptor(StreamingDecryptingKey);
+
+impl Decryptor {
+    fn update(&mut self, chunk: &[u8], mut take: impl FnMut(&[u8])) -> Result<(), Refusal> {
+        let mut plain = vec![0; chunk.len() + 16];
+        let update = self.0.update(chunk, &mut plain).map_err(not_decrypted)?;
+        take(update.written());
+        Ok(())
+    }
+
+    fn finish(self, mut take: impl FnMut(&[u8])) -> Result<(), Refusal> {
+        let mut plain = vec![0; 16];
+        let update = self.0.finish(&mut plain).map_err(not_decrypted)?;
+        take(update.written());
+        Ok(())
+    }
+}
+
+fn check_descriptor(descriptor: &Value) -> Result<(), Refusal> {
+    let texts = |value: &Value| {
+        value
+            .as_array()
+            .is_some_and(|texts| texts.iter().all(Value::is_string))
+    };
+    let accounts = descriptor["accounts"].as_array();
+    let well_formed = descriptor["mimeType"].is_string()
+        && accounts.is_some_and(|accounts| {
+            accounts
+                .iter()
+                .all(|account| account["accountId"].is_string())
+        })
+        && ["reference", "tags"]
+            .iter()
+            .all(|name| descriptor.get(name).is_none_or(texts));
+    if well_formed {
+        Ok(())
+    } else {
+        Err(Refusal::request("`metadata` is not a descriptor"))
+    }
+}
+
+/// A file name as it was before it was quoted: browsers write a quote as `%22`, mail programs a backslash before it.
+fn unescape(name: &str) -> String {
+    name.replace("\\\\", "\\").replace("%22", "\"")
+}
+
+fn base64(request: &Request, name: &'static str) -> Result<Vec<u8>, Refusal> {
+    BASE64_STANDARD
+        .decode(request.claim(name)?)
+        .map_err(|_| Refusal::request(format!("`{name}` is not base64")))
+}
+
+fn unhex(hex: &str) -> Option<[u8; 16]> {
+    let lower_case = !hex.bytes().any(|byte| byte.is_ascii_uppercase());
+    let mut bytes = [0; 16];
+    hex::decode_to_slice(hex, &mut bytes)
+        .ok()
+        .filter(|()| lower_case)?;
+    Some(bytes)
+}

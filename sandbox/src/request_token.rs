@@ -1,0 +1,118 @@
+//! The token that an application signs: who it is, and that this is its request and no other.
+
+use std::collections::HashSet;
+
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use jsonwebtoken::dangerous::insecure_decode;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use serde_json::{Map, Value};
+
+use crate::contract::{Contract, Contracts};
+use crate::refusal::Refusal;
+
+/// How far an application's clock may be off, in milliseconds.
+const CLOCK_SKEW: u64 = 5 * 60 * 1000;
+
+/// The claims of a request whose token was verified.
+pub struct Request {
+    pub contract: Contract,
+    claims: Map<String, Value>,
+}
+
+impl Request {
+    /// A claim that must be a text.
+    pub fn claim(&self, name: &'static str) -> Result<&str, Refusal> {
+        self.optional(name)?
+            .ok_or_else(|| Refusal::request(format!("the token has no `{name}`")))
+    }
+
+    /// A claim that is a text where it is there.
+    pub fn optional(&self, name: &'static str) -> Result<Option<&str>, Refusal> {
+        match self.claims.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Refusal::request(format!("`{name}` is not a text"))),
+        }
+    }
+
+    /// Checks that a claim is what the protocol fixes it to.
+    pub fn fixed(&self, name: &'static str, value: &str) -> Result<(), Refusal> {
+        match self.claim(name)? {
+            claim if claim == value => Ok(()),
+            _ => Err(Refusal::request(format!("`{name}` is not `{value}`"))),
+        }
+    }
+}
+
+/// Verifies the token of a request, and takes its nonce.
+pub fn verify(
+    headers: &HeaderMap,
+    contracts: &Contracts,
+    nonces: &mut HashSet<String>,
+    now: u64,
+) -> Result<Request, Refusal> {
+    let token = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .ok_or_else(|| Refusal::jwt("no bearer token"))?;
+    let header =
+        decode_header(token).map_err(|error| Refusal::jwt(format!("not a token: {error}")))?;
+    if header.alg != Algorithm::PS512 {
+        return Err(Refusal::jwt(format!(
+            "signed with {:?}, not PS512",
+            header.alg
+        )));
+    }
+    if header.typ.as_deref() != Some("JWT") {
+        return Err(Refusal::jwt("`typ` is not `JWT`"));
+    }
+    let unverified = insecure_decode::<Value>(token)
+        .map_err(|error| Refusal::jwt(format!("not a token: {error}")))?;
+    let client_id = unverified.claims["client_id"].as_str().unwrap_or_default();
+    let contract = contracts
+        .by_client_id(client_id)
+        .ok_or_else(|| Refusal::jwt("`client_id` is no application and contract"))?;
+    let mut validation = Validation::new(Algorithm::PS512);
+    validation.required_spec_claims.clear();
+    let claims = decode(
+        token,
+        &DecodingKey::from_rsa_der(&contract.public_key),
+        &validation,
+    )
+    .map_err(|_| Refusal::jwt("the signature is not the contract's"))?
+    .claims;
+    let request = Request {
+        contract: contract.clone(),
+        claims,
+    };
+    check_nonce(request.claim("nonce")?, nonces)?;
+    check_timestamp(&request.claims, now)?;
+    if request.claim("redirect_uri")? != contract.redirect_uri {
+        return Err(Refusal::redirect_uri(
+            "the redirect URI is not one that the contract whitelists",
+        ));
+    }
+    Ok(request)
+}
+
+fn check_nonce(nonce: &str, nonces: &mut HashSet<String>) -> Result<(), Refusal> {
+    if nonce.len() != 32 || !nonce.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(Refusal::jwt("the nonce is not 32 letters and digits"));
+    }
+    if !nonces.insert(nonce.to_owned()) {
+        return Err(Refusal::jwt("the nonce was used before"));
+    }
+    Ok(())
+}
+
+fn check_timestamp(claims: &Map<String, Value>, now: u64) -> Result<(), Refusal> {
+    match claims.get("timestamp").and_then(Value::as_u64) {
+        None => Err(Refusal::jwt("`timestamp` is not a number of milliseconds")),
+        Some(timestamp) if timestamp.abs_diff(now) > CLOCK_SKEW => {
+            Err(Refusal::jwt("`timestamp` is not now"))
+        }
+        Some(_) => Ok(()),
+    }
+}
