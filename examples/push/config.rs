@@ -1,0 +1,108 @@
+//! The contract, as it stands in a file.
+
+use std::path::{Path, PathBuf};
+
+use digime::{ApplicationId, ContractId, PrivateKey, RedirectUri, digime_contract};
+use serde::Deserialize;
+
+use crate::Result;
+
+/// What `contract.toml` says.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    application_id: ApplicationId,
+    contract_id: ContractId,
+    private_key: Option<PrivateKey>,
+    private_key_file: Option<PathBuf>,
+    redirect_uri: RedirectUri,
+    pub account: Option<String>,
+}
+
+/// The contract, where it is a one-off one.
+#[digime_contract(once)]
+pub struct OneOff {
+    application_id: ApplicationId,
+    contract_id: ContractId,
+    private_key: PrivateKey,
+    redirect_uri: RedirectUri,
+}
+
+/// The contract, where it is an ongoing one.
+#[digime_contract(ongoing)]
+pub struct Lasting {
+    application_id: ApplicationId,
+    contract_id: ContractId,
+    private_key: PrivateKey,
+    redirect_uri: RedirectUri,
+}
+
+impl Config {
+    /// Reads a TOML file. A relative `private_key_file` is looked for beside it.
+    pub fn read(path: &Path) -> Result<Self> {
+        let name = path.display();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("can't read `{name}`: {error}"))?;
+        let mut config: Self =
+            toml::from_str(&text).map_err(|error| format!("`{name}`: {}", error.message()))?;
+        if let Some(file) = &mut config.private_key_file {
+            *file = path.parent().unwrap_or(Path::new("")).join(&file);
+        }
+        Ok(config)
+    }
+
+    fn private_key(&self) -> Result<PrivateKey> {
+        match (&self.private_key, &self.private_key_file) {
+            (Some(key), None) => Ok(key.clone()),
+            (None, Some(file)) => {
+                let name = file.display();
+                let pem =
+                    std::fs::read(file).map_err(|error| format!("can't read `{name}`: {error}"))?;
+                Ok(PrivateKey::from_pem(pem).map_err(|error| format!("`{name}`: {error}"))?)
+            }
+            _ => {
+                Err("the contract needs `private_key` or `private_key_file`, one of the two".into())
+            }
+        }
+    }
+}
+
+impl TryFrom<Config> for OneOff {
+    type Error = Box<dyn std::error::Error>;
+
+    fn try_from(config: Config) -> Result<Self> {
+        let private_key = config.private_key()?;
+        let Config {
+            application_id,
+            contract_id,
+            redirect_uri,
+            ..
+        } = config;
+        Ok(Self {
+            application_id,
+            contract_id,
+            private_key,
+            redirect_uri,
+        })
+    }
+}
+
+impl TryFrom<Config> for Lasting {
+    type Error = Box<dyn std::error::Error>;
+
+    fn try_from(config: Config) -> Result<Self> {
+        let private_key = config.private_key()?;
+        let Config {
+            application_id,
+            contract_id,
+            redirect_uri,
+            ..
+        } = config;
+        Ok(Self {
+            application_id,
+            contract_id,
+            private_key,
+            redirect_uri,
+        })
+    }
+}

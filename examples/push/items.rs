@@ -1,0 +1,56 @@
+//! The files, one after another, with a progress bar for large ones.
+
+use std::path::{Path, PathBuf};
+
+use digime::{Delivery, PostboxItem};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::Result;
+use crate::user::User;
+
+/// The size, in bytes, from which a file gets a progress bar.
+const LARGE: u64 = 4 * 1024 * 1024;
+
+/// Checks that there are such files, before a user is asked for anything.
+pub fn check(files: &[PathBuf]) -> Result<()> {
+    for file in files {
+        std::fs::File::open(file)
+            .map_err(|error| format!("can't read `{}`: {error}", file.display()))?;
+    }
+    Ok(())
+}
+
+/// Pushes one file after another, until one fails.
+pub async fn push_all(
+    files: &[PathBuf],
+    account: Option<String>,
+    user: &User,
+    push: impl AsyncFn(PostboxItem) -> std::result::Result<Delivery, digime::Error>,
+) -> Result<()> {
+    for file in files {
+        let bar = progress_bar(file)?;
+        let shown = bar.clone();
+        let mut item =
+            PostboxItem::file(file).on_progress(move |progress| shown.set_position(progress.sent));
+        if let Some(account) = &account {
+            item = item.account(account);
+        }
+        let delivery = push(item).await;
+        bar.finish_and_clear();
+        user.receive(file, &delivery?)?;
+    }
+    Ok(())
+}
+
+/// A bar on standard error, where that is a terminal and the file is large.
+fn progress_bar(file: &Path) -> Result<ProgressBar> {
+    let length = std::fs::metadata(file)?.len();
+    if length < LARGE {
+        return Ok(ProgressBar::hidden());
+    }
+    let style =
+        ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}")?;
+    Ok(ProgressBar::new(length)
+        .with_style(style)
+        .with_message(file.display().to_string()))
+}

@@ -1,0 +1,100 @@
+//! Structs that the attribute takes, and the same contract written by hand.
+
+use digime::{
+    ApplicationId, Callback, Client, Contract, ContractId, Delivery, Flow, Once, OnceContract,
+    PostboxItem, PrivateKey, RedirectUri, Unstarted, digime_contract,
+};
+
+use digime_sandbox::Sandbox;
+
+use crate::set_up::{client, contract, once_json, sandbox};
+
+/// What `#[digime_contract(once)]` writes, by hand.
+#[derive(serde::Deserialize)]
+struct ByHand {
+    application_id: ApplicationId,
+    contract_id: ContractId,
+    private_key: PrivateKey,
+    redirect_uri: RedirectUri,
+}
+
+impl Contract for ByHand {
+    type Kind = Once;
+    fn application_id(&self) -> &ApplicationId {
+        &self.application_id
+    }
+    fn contract_id(&self) -> &ContractId {
+        &self.contract_id
+    }
+    fn private_key(&self) -> &PrivateKey {
+        &self.private_key
+    }
+    fn redirect_uri(&self) -> &RedirectUri {
+        &self.redirect_uri
+    }
+}
+
+impl OnceContract for ByHand {}
+
+type ByHandFlow<State = Unstarted> = Flow<ByHand, State>;
+
+impl ByHand {
+    fn flow(&self, client: &Client) -> ByHandFlow {
+        Flow::new(self, client)
+    }
+}
+
+#[tokio::test]
+async fn a_contract_written_by_hand_works_as_an_annotated_one() {
+    let sandbox = sandbox().await;
+    let by_hand: ByHand = contract(once_json(&sandbox));
+    let flow = by_hand.flow(&client(&sandbox));
+    let _ = push_once(flow, &sandbox).await.expect("a delivery");
+    assert_eq!(sandbox.inbox().len(), 1);
+}
+
+#[digime_contract(
+    once,
+    application_id = "sandbox-application",
+    contract_id = "sandbox-once",
+    redirect_uri = "https://app.example/sandbox-once/callback"
+)]
+#[derive(serde::Deserialize)]
+struct Literals {
+    private_key: PrivateKey,
+}
+
+#[tokio::test]
+async fn literals_stand_in_for_fields() {
+    let sandbox = sandbox().await;
+    let literals: Literals = contract(once_json(&sandbox));
+    let flow = literals.flow(&client(&sandbox));
+    let _ = push_once(flow, &sandbox).await.expect("a delivery");
+    assert_eq!(sandbox.violations(), [""; 0]);
+}
+
+/// Code that is generic over the contract names the kind and gets the calls of that kind.
+async fn push_once<C: OnceContract + 'static>(
+    flow: Flow<C>,
+    user: &Sandbox,
+) -> Result<Delivery, Box<dyn std::error::Error>> {
+    let session = flow.establish_session().await?;
+    let awaiting = flow.create_postbox(session).await?;
+    let callback = Callback::from_url(user.consent(awaiting.url()).await?)?;
+    let ready = awaiting.receive_postbox(callback)?;
+    Ok(ready.push(PostboxItem::bytes("a", "b")).await?)
+}
+
+#[tokio::test]
+async fn futures_can_be_sent_to_other_threads() {
+    let sandbox = sandbox().await;
+    let by_hand: ByHand = contract(once_json(&sandbox));
+    let flow = by_hand.flow(&client(&sandbox));
+    let pushed = tokio::spawn(async move {
+        let delivery = push_once(flow, &sandbox).await;
+        delivery
+            .map(|_| sandbox.inbox().len())
+            .map_err(|error| error.to_string())
+    });
+    assert_eq!(pushed.await.expect("a task"), Ok(1));
+}

@@ -1,0 +1,152 @@
+//! The examples, run as a user would.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Output, Stdio};
+
+use digime_sandbox::Sandbox;
+use serde_json::{Value, json};
+
+use crate::set_up::sandbox;
+
+fn example(name: &str) -> Command {
+    let cargo = std::env::var("CARGO").expect("cargo runs the tests");
+    let mut command = Command::new(cargo);
+    command
+        .args(["run", "--quiet", "--example", name, "--"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
+}
+
+fn output(command: &mut Command) -> Output {
+    command.output().expect("the example runs")
+}
+
+fn stdout(output: &Output) -> String {
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn both_flows_in_their_shortest_form_deliver() {
+    let once = stdout(&output(&mut example("once")));
+    assert!(
+        once.starts_with("Pending: ") && once.contains("welcome.txt"),
+        "{once}"
+    );
+    let ongoing = stdout(&output(&mut example("ongoing")));
+    assert!(
+        ongoing.starts_with("Delivered: ") && ongoing.contains("receipt.txt"),
+        "{ongoing}"
+    );
+}
+
+#[test]
+fn push_shows_each_state_and_what_was_received() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("say \"hi\".txt");
+    std::fs::write(&path, "abc").expect("a file");
+    let received = "received: say \"hi\".txt (3 bytes) sha256 ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n";
+    for (kind, states) in [
+        (
+            "ongoing",
+            "state: Unstarted\nstate: AwaitingCallback<Verifier>\nstate: Authorized\n",
+        ),
+        (
+            "once",
+            "state: Unstarted\nstate: AwaitingCallback<NoVerifier>\nstate: PostboxReady\n",
+        ),
+    ] {
+        let printed = stdout(&output(example("push").args(["--kind", kind]).arg(&path)));
+        assert_eq!(printed, format!("{states}{received}"));
+    }
+}
+
+/// Starts `push` against the sandbox as if it were any platform.
+fn push_to(sandbox: &Sandbox, folder: &std::path::Path, kind: &str) -> Command {
+    let contract = if kind == "once" {
+        &sandbox.contracts().once
+    } else {
+        &sandbox.contracts().ongoing
+    };
+    let config = folder.join("contract.toml");
+    std::fs::write(folder.join("key.pem"), &contract.private_key).expect("a file");
+    let text = format!(
+        "application_id = {:?}\ncontract_id = {:?}\nprivate_key_file = \"key.pem\"\nredirect_uri = {:?}\naccount = \"c-42\"\n",
+        contract.application_id, contract.contract_id, contract.redirect_uri
+    );
+    std::fs::write(&config, text).expect("a file");
+    let mut command = example("push");
+    command
+        .args(["--base-url", sandbox.base_url(), "--kind", kind, "--config"])
+        .arg(config);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn push_talks_to_any_platform_and_a_person() {
+    let sandbox = sandbox().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.txt");
+    std::fs::write(&file, "abc").expect("a file");
+    for (kind, status) in [("once", "pending"), ("ongoing", "delivered")] {
+        let mut push = push_to(&sandbox, folder.path(), kind)
+            .arg(&file)
+            .spawn()
+            .expect("the example runs");
+        let mut lines = BufReader::new(push.stdout.take().expect("its output")).lines();
+        let asked = lines.next().expect("a line").expect("a line");
+        let link = asked.strip_prefix("open ").expect("a link");
+        let callback = sandbox.consent(link).await.expect("a callback");
+        writeln!(push.stdin.take().expect("its input"), "{callback}").expect("it reads");
+        let told: Value =
+            serde_json::from_str(&lines.next().expect("a line").expect("a line")).expect("JSON");
+        assert_eq!(
+            told,
+            json!({"file": file, "status": status, "expires": 604_800})
+        );
+        assert!(lines.next().is_none());
+        assert!(push.wait().expect("it ends").success());
+        let received = sandbox.inbox().pop().expect("a file");
+        assert_eq!(
+            received.descriptor["accounts"],
+            json!([{"accountId": "c-42"}])
+        );
+    }
+    assert_eq!(sandbox.violations(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn push_fails_with_one_line_that_says_why() {
+    let sandbox = sandbox().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.txt");
+    std::fs::write(&file, "abc").expect("a file");
+    let no_callback = output(
+        push_to(&sandbox, folder.path(), "once")
+            .arg(&file)
+            .stdin(Stdio::null()),
+    );
+    let no_file = output(example("push").arg("/no/such/file"));
+    let no_config = output(
+        example("push")
+            .args(["--config", "/no/such/config"])
+            .arg(&file),
+    );
+    for (output, why) in [
+        (no_callback, "no callback URL on standard input"),
+        (no_file, "can't read `/no/such/file`"),
+        (no_config, "can't read `/no/such/config`"),
+    ] {
+        assert!(!output.status.success());
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains(why) && error.lines().count() == 1, "{error}");
+    }
+}

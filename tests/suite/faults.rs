@@ -1,0 +1,317 @@
+//! A network and a platform that fail: what is sent again, and what is said of the rest.
+
+use std::time::{Duration, Instant};
+
+use digime::{Client, Error, ItemError, PostboxItem, RequestError};
+use digime_sandbox::{Endpoint, Fault};
+
+use crate::set_up::{
+    authorized, authorized_with, awaiting_ongoing, awaiting_with, client, consent, quick, ready,
+    receipts, sandbox, welcome,
+};
+
+#[tokio::test]
+async fn what_may_pass_is_tried_again() {
+    let sandbox = sandbox().await;
+    let flow = receipts(&sandbox).flow(&client(&sandbox));
+    for fault in [
+        Fault::Status(500),
+        Fault::Status(503),
+        Fault::Status(429),
+        Fault::Status(408),
+        Fault::DisconnectAfter(0),
+        Fault::LoseAnswer,
+        Fault::CutAnswer,
+    ] {
+        sandbox.inject(Endpoint::Session, fault.clone());
+        let session = flow
+            .establish_session()
+            .await
+            .unwrap_or_else(|error| panic!("{fault:?}: {error}"));
+        drop(session);
+    }
+    assert_eq!(sandbox.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_will_not_pass_is_not_tried_again() {
+    let sandbox = sandbox().await;
+    let flow = welcome(&sandbox).flow(&client(&sandbox));
+    for status in [400, 403, 404, 301, 501] {
+        sandbox.inject(Endpoint::Session, Fault::Status(status));
+        let error = flow.establish_session().await.expect_err("a refusal");
+        assert!(error.to_string().contains(&status.to_string()), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn trying_again_ends() {
+    let sandbox = sandbox().await;
+    let flow = welcome(&sandbox).flow(&client(&sandbox));
+    for _ in 0..3 {
+        sandbox.inject(Endpoint::Session, Fault::Status(503));
+    }
+    let error = flow.establish_session().await.expect_err("a refusal");
+    assert!(error.to_string().ends_with("try again later"), "{error}");
+    let _ = flow
+        .establish_session()
+        .await
+        .expect("three attempts were made, not four");
+}
+
+#[tokio::test]
+async fn the_platform_says_when_to_come_back() {
+    let sandbox = sandbox().await;
+    let flow = welcome(&sandbox).flow(&client(&sandbox));
+    sandbox.inject(Endpoint::Session, Fault::RetryAfter(503, 1));
+    let begun = Instant::now();
+    let _ = flow.establish_session().await.expect("a session");
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+
+    sandbox.inject(Endpoint::Session, Fault::RetryAfter(429, 3600));
+    match flow
+        .establish_session()
+        .await
+        .expect_err("too long to wait")
+    {
+        Error::Request(RequestError::Refused { refusal, .. }) => {
+            assert_eq!(refusal.retry_after, Some(Duration::from_hours(1)));
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn a_code_is_exchanged_again_only_where_it_can_not_be_spent() {
+    let sandbox = sandbox().await;
+    for fault in [Fault::Status(429), Fault::Status(503), Fault::Status(408)] {
+        let awaiting = awaiting_ongoing(&sandbox).await;
+        let callback = consent(&sandbox, awaiting.url()).await;
+        sandbox.inject(Endpoint::Token, fault);
+        let _ = awaiting.exchange_code(callback).await.expect("a token");
+    }
+    for fault in [
+        Fault::Status(500),
+        Fault::LoseAnswer,
+        Fault::CutAnswer,
+        Fault::DisconnectAfter(0),
+    ] {
+        let awaiting = awaiting_ongoing(&sandbox).await;
+        let callback = consent(&sandbox, awaiting.url()).await;
+        sandbox.inject(Endpoint::Token, fault.clone());
+        let rejected = awaiting
+            .exchange_code(callback.clone())
+            .await
+            .expect_err("a rejection");
+        assert!(
+            rejected.error().may_have_taken_effect(),
+            "{fault:?}: {rejected}"
+        );
+        assert!(
+            rejected
+                .to_string()
+                .contains("the code may already be spent"),
+            "{rejected}"
+        );
+        let spent = matches!(fault, Fault::LoseAnswer | Fault::CutAnswer);
+        let again = rejected.into_flow().exchange_code(callback).await;
+        assert_eq!(again.is_err(), spent, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_keys_that_an_exchange_needs_being_out_of_reach_is_a_lost_answer() {
+    let sandbox = sandbox().await;
+    let awaiting = awaiting_with(&sandbox, &client(&sandbox)).await;
+    let callback = consent(&sandbox, awaiting.url()).await;
+    sandbox.rotate_key();
+    sandbox.inject(Endpoint::Keys, Fault::Status(404));
+    let rejected = awaiting
+        .exchange_code(callback)
+        .await
+        .expect_err("a rejection");
+    assert!(rejected.error().may_have_taken_effect(), "{rejected}");
+}
+
+#[tokio::test]
+async fn a_push_is_repeated_with_the_file_read_again() {
+    let sandbox = sandbox().await;
+    let flow = authorized(&sandbox).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("large.bin");
+    std::fs::write(&path, vec![3; 2_000_000]).expect("a file");
+    for fault in [
+        Fault::DisconnectAfter(0),
+        Fault::DisconnectAfter(1_000_000),
+        Fault::DisconnectAfter(u64::MAX),
+        Fault::Status(503),
+    ] {
+        sandbox.inject(Endpoint::Push, fault.clone());
+        let _ = flow
+            .push(PostboxItem::file(&path))
+            .await
+            .unwrap_or_else(|error| panic!("{fault:?}: {error}"));
+        assert_eq!(sandbox.inbox().pop().expect("a file").size, 2_000_000);
+    }
+    assert_eq!(sandbox.inbox().len(), 4);
+    assert_eq!(
+        sandbox.violations(),
+        [""; 0],
+        "no nonce, key or IV was sent twice"
+    );
+}
+
+#[tokio::test]
+async fn a_push_whose_answer_is_lost_says_that_it_may_have_arrived() {
+    let sandbox = sandbox().await;
+    let client = quick(&sandbox).retries(0).build().expect("a client");
+    let flow = authorized_with(&sandbox, &client).await;
+    sandbox.inject(Endpoint::Push, Fault::LoseAnswer);
+    let error = flow
+        .push(PostboxItem::bytes("a", "b"))
+        .await
+        .expect_err("a lost answer");
+    assert!(error.may_have_taken_effect());
+    assert!(
+        error
+            .to_string()
+            .contains("the data may have been delivered"),
+        "{error}"
+    );
+    assert_eq!(sandbox.inbox().len(), 1);
+}
+
+#[tokio::test]
+async fn a_push_that_is_too_large_says_so() {
+    let sandbox = sandbox().await;
+    let flow = ready(&sandbox).await;
+    sandbox.inject(Endpoint::Push, Fault::Status(413));
+    let error = flow
+        .push(PostboxItem::bytes("a", "b"))
+        .await
+        .expect_err("a refusal");
+    assert!(
+        error.to_string().ends_with("push something smaller"),
+        "{error}"
+    );
+    assert!(!error.may_have_taken_effect());
+}
+
+#[tokio::test]
+async fn a_slow_platform_is_not_waited_for_forever() {
+    let sandbox = sandbox().await;
+    let moment = Duration::from_millis(200);
+    let client = quick(&sandbox)
+        .retries(0)
+        .timeout(moment)
+        .stall_timeout(moment)
+        .build()
+        .expect("a client");
+    let flow = authorized_with(&sandbox, &client).await;
+    for endpoint in [Endpoint::Token, Endpoint::Push] {
+        sandbox.inject(endpoint, Fault::Delay(Duration::from_mins(1)));
+    }
+    let error = flow.refresh().await.expect_err("a time-out");
+    assert!(error.to_string().contains("timed out"), "{error}");
+    let error = flow
+        .push(PostboxItem::bytes("a", "b"))
+        .await
+        .expect_err("a time-out");
+    assert!(error.to_string().contains("timed out"), "{error}");
+    assert!(error.may_have_taken_effect());
+}
+
+#[tokio::test]
+async fn a_platform_that_is_not_there_was_sent_nothing() {
+    let sandbox = sandbox().await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    drop(listener);
+    let client = Client::builder()
+        .base_url(format!("http://{address}/v1.5"))
+        .retries(0)
+        .build()
+        .expect("a client");
+    let error = welcome(&sandbox)
+        .flow(&client)
+        .establish_session()
+        .await
+        .expect_err("nobody there");
+    assert!(
+        matches!(error, Error::Request(RequestError::NotSent { .. })),
+        "{error}"
+    );
+    assert!(!error.may_have_taken_effect());
+}
+
+#[tokio::test]
+async fn answers_that_make_no_sense_are_errors() {
+    let sandbox = sandbox().await;
+    let flow = welcome(&sandbox).flow(&client(&sandbox));
+    let endless = format!("\"{}\"", "x".repeat(2 << 20));
+    for answer in ["", "null", "<html>", r#"{"sessionKey":1}"#, &endless] {
+        sandbox.inject(Endpoint::Session, Fault::Answer(answer.into()));
+        let error = flow.establish_session().await.expect_err("nonsense");
+        assert!(
+            matches!(error, Error::Request(RequestError::Malformed { .. })),
+            "{error}"
+        );
+    }
+    let ready = ready(&sandbox).await;
+    for answer in ["{}", r#"{"status":"lost","expires":1}"#] {
+        sandbox.inject(Endpoint::Push, Fault::Answer(answer.into()));
+        let error = ready
+            .push(PostboxItem::bytes("a", "b"))
+            .await
+            .expect_err("nonsense");
+        assert!(error.may_have_taken_effect(), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_can_not_be_pushed_is_named() {
+    let sandbox = sandbox().await;
+    let flow = ready(&sandbox).await;
+    let error = flow
+        .push(PostboxItem::file("/no/such/file.pdf"))
+        .await
+        .expect_err("no file");
+    assert!(matches!(error, Error::Item(ItemError::Unreadable { .. })));
+    assert!(error.to_string().contains("/no/such/file.pdf"), "{error}");
+    let error = flow
+        .push(PostboxItem::file(std::env::temp_dir()).name("x"))
+        .await
+        .expect_err("a directory");
+    assert!(
+        matches!(error, Error::Item(ItemError::NotAFile(_))),
+        "{error}"
+    );
+    assert!(sandbox.inbox().is_empty());
+}
+
+#[tokio::test]
+async fn a_file_that_changes_while_it_is_sent_is_not_delivered() {
+    let sandbox = sandbox().await;
+    let flow = ready(&sandbox).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    for grows in [true, false] {
+        let path = folder.path().join(format!("{grows}.bin"));
+        std::fs::write(&path, vec![3; 1_000_000]).expect("a file");
+        let file = std::fs::OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .expect("a file");
+        let item = PostboxItem::file(&path).on_progress(move |progress| {
+            if progress.sent > 0 {
+                file.set_len(if grows { 1_000_001 } else { 300_000 })
+                    .expect("a length");
+            }
+        });
+        let error = flow.push(item).await.expect_err("a file that changed");
+        assert!(
+            matches!(error, Error::Item(ItemError::Changed { .. })),
+            "{error}"
+        );
+    }
+    assert!(sandbox.inbox().is_empty());
+}

@@ -1,0 +1,10 @@
+//! The library against the sandbox, over real HTTP.
+
+mod attribute;
+mod callbacks;
+mod examples;
+mod faults;
+mod flows;
+mod misuse;
+mod set_up;
+mod tokens;

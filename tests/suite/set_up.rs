@@ -1,0 +1,117 @@
+//! Contracts, and flows that have come as far as a test wants them.
+
+use std::time::Duration;
+
+use digime::{
+    ApplicationId, Authorized, AwaitingCallback, Callback, Client, ContractId, Flow, NoVerifier,
+    PostboxReady, PrivateKey, RedirectUri, Verifier, digime_contract,
+};
+use digime_sandbox::Sandbox;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+#[digime_contract(once)]
+#[derive(Clone, serde::Deserialize)]
+pub struct Welcome {
+    application_id: ApplicationId,
+    contract_id: ContractId,
+    private_key: PrivateKey,
+    redirect_uri: RedirectUri,
+}
+
+#[digime_contract(ongoing)]
+#[derive(Clone, serde::Deserialize)]
+pub struct Receipts {
+    application_id: ApplicationId,
+    contract_id: ContractId,
+    #[digime(private_key)]
+    #[serde(rename = "private_key")]
+    signing_key: PrivateKey,
+    redirect_uri: RedirectUri,
+}
+
+pub async fn sandbox() -> Sandbox {
+    Sandbox::start().await.expect("a free port")
+}
+
+/// A client that does not make a test wait.
+pub fn client(sandbox: &Sandbox) -> Client {
+    quick(sandbox).build().expect("a client")
+}
+
+pub fn quick(sandbox: &Sandbox) -> digime::ClientBuilder {
+    Client::builder()
+        .base_url(sandbox.base_url())
+        .retries(2)
+        .retry_delays(Duration::from_millis(1), Duration::from_millis(2))
+}
+
+pub fn welcome(sandbox: &Sandbox) -> Welcome {
+    contract(once_json(sandbox))
+}
+
+pub fn receipts(sandbox: &Sandbox) -> Receipts {
+    contract(ongoing_json(sandbox))
+}
+
+pub fn contract<C: DeserializeOwned>(json: Value) -> C {
+    serde_json::from_value(json).expect("a contract")
+}
+
+pub fn once_json(sandbox: &Sandbox) -> Value {
+    json!(sandbox.contracts().once)
+}
+
+pub fn ongoing_json(sandbox: &Sandbox) -> Value {
+    json!(sandbox.contracts().ongoing)
+}
+
+pub async fn awaiting_once(sandbox: &Sandbox) -> Flow<Welcome, AwaitingCallback<NoVerifier>> {
+    awaiting_once_with(sandbox, &client(sandbox)).await
+}
+
+async fn awaiting_once_with(
+    sandbox: &Sandbox,
+    client: &Client,
+) -> Flow<Welcome, AwaitingCallback<NoVerifier>> {
+    let flow = welcome(sandbox).flow(client);
+    let session = flow.establish_session().await.expect("a session");
+    flow.create_postbox(session).await.expect("a link")
+}
+
+pub async fn awaiting_ongoing(sandbox: &Sandbox) -> Flow<Receipts, AwaitingCallback<Verifier>> {
+    awaiting_with(sandbox, &client(sandbox)).await
+}
+
+pub async fn awaiting_with(
+    sandbox: &Sandbox,
+    client: &Client,
+) -> Flow<Receipts, AwaitingCallback<Verifier>> {
+    let flow = receipts(sandbox).flow(client);
+    let session = flow.establish_session().await.expect("a session");
+    flow.create_postbox(session).await.expect("a link")
+}
+
+pub async fn consent(sandbox: &Sandbox, link: &digime::Url) -> Callback {
+    Callback::from_url(sandbox.consent(link).await.expect("a callback")).expect("a callback")
+}
+
+pub async fn ready(sandbox: &Sandbox) -> Flow<Welcome, PostboxReady> {
+    ready_with(sandbox, &client(sandbox)).await
+}
+
+pub async fn ready_with(sandbox: &Sandbox, client: &Client) -> Flow<Welcome, PostboxReady> {
+    let awaiting = awaiting_once_with(sandbox, client).await;
+    let callback = consent(sandbox, awaiting.url()).await;
+    awaiting.receive_postbox(callback).expect("a postbox")
+}
+
+pub async fn authorized(sandbox: &Sandbox) -> Flow<Receipts, Authorized> {
+    authorized_with(sandbox, &client(sandbox)).await
+}
+
+pub async fn authorized_with(sandbox: &Sandbox, client: &Client) -> Flow<Receipts, Authorized> {
+    let awaiting = awaiting_with(sandbox, client).await;
+    let callback = consent(sandbox, awaiting.url()).await;
+    awaiting.exchange_code(callback).await.expect("a token")
+}
