@@ -1,0 +1,7 @@
+use digime::digime_contract;
+
+#[digime_contract(once)]
+/// Not a struct.
+fn welcome() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use digime::digime_contract;
+
+#[digime_contract(once)]
+mod welcome {}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use digime::{ApplicationId, ContractId, PrivateKey, digime_contract};
+
+#[digime_contract(once, redirect_uri = "https://shop.example/#done")]
+struct Receipts {
+    application_id: ApplicationId,
+    contract_id: ContractId,
+    private_key: PrivateKey,
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use digime::{ApplicationId, PrivateKey, RedirectUri, digime_contract};
+
+#[digime_contract(once, contract_id = "")]
+struct Receipts {
+    application_id: ApplicationId,
+    private_key: PrivateKey,
+    redirect_uri: RedirectUri,
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use digime::{ApplicationId, ContractId, RedirectUri, digime_contract};
+
+#[digime_contract(once)]
+struct Receipts {
+    application_id: ApplicationId,
+    contract_id: ContractId,
+    redirect_uri: RedirectUri,
+}
+
+fn main() {}

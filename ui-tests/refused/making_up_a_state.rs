@@ -1,0 +1,8 @@
+use digime::Unstarted;
+
+fn forge() {
+    let state = Unstarted(());
+    println!("{state:?}");
+}
+
+fn main() {}
