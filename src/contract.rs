@@ -10,7 +10,11 @@ pub use id::{ApplicationId, ContractId};
 pub use private_key::{InvalidPrivateKey, PrivateKey};
 pub use redirect_uri::RedirectUri;
 
-use crate::flow::{Announce, NoVerifier};
+use url::Url;
+
+use crate::client::Client;
+use crate::flow::{Announce, Flow, NoVerifier};
+use crate::link;
 use crate::pkce::Verifier;
 
 /// A digi.me contract: who the application is and what it may do.
@@ -46,7 +50,7 @@ use crate::pkce::Verifier;
 /// impl OnceContract for Welcome {}
 ///
 /// fn begin(welcome: &Welcome, client: &Client) -> Flow<Welcome> {
-///     Flow::new(welcome, client)
+///     welcome.flow(client)
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
@@ -69,6 +73,21 @@ pub trait Contract {
 
     /// Where the user's client calls back; one of the URIs that the contract whitelists.
     fn redirect_uri(&self) -> &RedirectUri;
+
+    /// Begins a flow under the contract.
+    ///
+    /// The flow takes what it needs of the contract, so that the contract need be neither owned nor `Clone`.
+    fn flow(&self, client: &Client) -> Flow<Self>
+    where
+        Self: Sized,
+    {
+        Flow::begin(self, client)
+    }
+
+    /// The link that shows the user, in digi.me, the receipt of the consent to the contract.
+    fn receipt_url(&self) -> Url {
+        link::receipt_url(self.contract_id(), self.application_id())
+    }
 }
 
 /// A one-off contract: one consent, one postbox, no token.

@@ -93,7 +93,7 @@ pub use flow::{
     Authorized, AwaitingCallback, CreatePostbox, Flow, NoVerifier, PostboxReady, Rejected,
     Unstarted,
 };
-pub use link::{import_url, receipt_url};
+pub use link::import_url;
 pub use pkce::Verifier;
 pub use platform::{AccessToken, PlatformTokenError};
 pub use postbox::{Delivery, DeliveryStatus, ItemError, PostboxItem, Progress};

@@ -2,7 +2,7 @@
 
 use url::{Url, form_urlencoded};
 
-use crate::contract::Contract;
+use crate::contract::{ApplicationId, ContractId};
 use crate::error::Internal;
 
 /// The version that digi.me is told, in deep links and in the session request.
@@ -18,13 +18,11 @@ pub fn import_url() -> Url {
     link("postbox/import", &[])
 }
 
-/// The link that shows the user, in digi.me, the receipt of the consent to a contract. The attribute makes it the
-/// method `receipt_url()` of the contract's struct.
-#[must_use]
-pub fn receipt_url(contract: &(impl Contract + ?Sized)) -> Url {
+/// The link that shows the user, in digi.me, the receipt of the consent to a contract.
+pub(crate) fn receipt_url(contract: &ContractId, application: &ApplicationId) -> Url {
     let ids = [
-        ("contractId", contract.contract_id().as_str()),
-        ("appId", contract.application_id().as_str()),
+        ("contractId", contract.as_str()),
+        ("appId", application.as_str()),
     ];
     link("receipt", &ids)
 }

@@ -1,14 +1,21 @@
 //! A session with the platform.
 
 use std::fmt;
+use std::future::Ready;
 use std::marker::PhantomData;
 use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::flow::reasons::SessionCanBeCopied;
-use crate::flow::wrong_calls;
+use url::Url;
+
+use crate::callback::Callback;
+use crate::contract::{Contract, Kind};
+use crate::error::Error;
+use crate::flow::reasons::{SessionCanBeCopied, SessionIsAFlow};
+use crate::flow::{Authorized, CreatePostbox, Flow, PostboxReady, wrong_calls};
+use crate::postbox::{Delivery, PostboxItem};
 
 /// A session with the platform, of the contract `C` alone. It makes one postbox: `create_postbox` consumes it.
 ///
@@ -42,6 +49,15 @@ impl<C> Session<C> {
 wrong_calls! {
     impl[C] Session<C> {
         clone() -> Self where Session<C>: SessionCanBeCopied;
+        url() -> &Url where Session<C>: SessionIsAFlow;
+        state() -> &str where Session<C>: SessionIsAFlow;
+        receive_postbox(Callback) -> Result<Flow<C, PostboxReady>, Error> where Session<C>: SessionIsAFlow;
+        exchange_code(Callback) -> Ready<Result<Flow<C, Authorized>, Error>> where Session<C>: SessionIsAFlow;
+        push(PostboxItem) -> Ready<Result<Delivery, Error>> where Session<C>: SessionIsAFlow;
+    }
+
+    impl[C: Contract<Kind = K>, K: Kind] Session<C> {
+        create_postbox() -> CreatePostbox<C, K::Verifier> where Session<C>: SessionIsAFlow;
     }
 }
 

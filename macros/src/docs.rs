@@ -9,7 +9,7 @@ use crate::model::{Contract, Kind};
 pub fn of_struct(model: &Contract) -> String {
     format!(
         "\n\nA digi.me contract, {}: [`flow`](Self::flow) begins a flow under it. {}",
-        model.kind.adjective(),
+        adjective(model),
         states_and_next(model)
     )
 }
@@ -18,7 +18,7 @@ pub fn of_struct(model: &Contract) -> String {
 pub fn of_flow(model: &Contract) -> String {
     format!(
         "Begins a flow under the {} contract `{}`.\n\n{}",
-        model.kind.adjective(),
+        adjective(model),
         model.input.ident.unraw(),
         states_and_next(model)
     )
@@ -29,16 +29,23 @@ pub fn of_alias(model: &Contract) -> String {
     format!(
         "A [flow]({}::Flow) under the {} contract [`{}`], in a state.\n\n{}",
         path(model),
-        model.kind.adjective(),
+        adjective(model),
         model.input.ident.unraw(),
         states_and_next(model)
     )
 }
 
+fn adjective(model: &Contract) -> &'static str {
+    model.kind.map_or("mistaken", Kind::adjective)
+}
+
 fn states_and_next(model: &Contract) -> String {
+    let Some(kind) = model.kind else {
+        return String::new();
+    };
     let path = path(model);
     let link = |text: &str, item: &str| format!("[`{text}`]({path}::{item})");
-    let (verifier, last, take) = match model.kind {
+    let (verifier, last, take) = match kind {
         Kind::Once => ("NoVerifier", "PostboxReady", "receive_postbox(callback)?"),
         Kind::Ongoing => ("Verifier", "Authorized", "exchange_code(callback).await?"),
     };

@@ -10,21 +10,22 @@ use syn::{DeriveInput, GenericParam, Generics, Path, parse_quote};
 
 use crate::docs;
 use crate::model::{Contract, Kind, Role, Source};
+use crate::parse::Mistakes;
 
 /// The struct and all that makes it a contract.
-pub fn contract(model: &Contract) -> TokenStream {
+pub fn contract(model: &Contract, mistakes: &mut Mistakes) -> TokenStream {
     let Contract {
-        kind,
         library,
         input,
         roles,
+        ..
     } = model;
     let DeriveInput {
         ident, generics, ..
     } = input;
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
-    let kind_name = format_ident!("{}", kind_name(*kind));
-    let kind_trait = format_ident!("{}Contract", kind_name);
+    let kind = kind(model, mistakes);
+    let kind_traits = kind_traits(model.kind);
     let role_methods = roles
         .iter()
         .map(|(role, source)| role_method(library, *role, source));
@@ -38,12 +39,14 @@ pub fn contract(model: &Contract) -> TokenStream {
 
         #[automatically_derived]
         impl #impl_generics #library::Contract for #ident #type_generics #where_clause {
-            type Kind = #library::#kind_name;
+            type Kind = #kind;
             #(#role_methods)*
         }
 
-        #[automatically_derived]
-        impl #impl_generics #library::#kind_trait for #ident #type_generics #where_clause {}
+        #(
+            #[automatically_derived]
+            impl #impl_generics #library::#kind_traits for #ident #type_generics #where_clause {}
+        )*
 
         impl #impl_generics #ident #type_generics #where_clause {
             #inherent
@@ -53,11 +56,23 @@ pub fn contract(model: &Contract) -> TokenStream {
     }
 }
 
-fn kind_name(kind: Kind) -> &'static str {
+/// The type that says the kind; where the kind can't be known, the mistakes stand for it.
+fn kind(Contract { kind, library, .. }: &Contract, mistakes: &mut Mistakes) -> TokenStream {
     match kind {
-        Kind::Once => "Once",
-        Kind::Ongoing => "Ongoing",
+        Some(Kind::Once) => quote!(#library::Once),
+        Some(Kind::Ongoing) => quote!(#library::Ongoing),
+        None => mistakes.take_as_type(),
     }
+}
+
+/// The traits of the kind; where it can't be known, those of every kind, so that none is told to be missing.
+fn kind_traits(kind: Option<Kind>) -> Vec<Ident> {
+    let traits: &[&str] = match kind {
+        Some(Kind::Once) => &["OnceContract"],
+        Some(Kind::Ongoing) => &["OngoingContract"],
+        None => &["OnceContract", "OngoingContract"],
+    };
+    traits.iter().map(|name| format_ident!("{name}")).collect()
 }
 
 fn role_method(library: &Path, role: Role, source: &Source) -> TokenStream {
@@ -97,13 +112,13 @@ fn inherent_methods(model: &Contract) -> TokenStream {
         #[must_use = "a flow does nothing until it is used; the next step is `flow.establish_session().await?`"]
         #[allow(dead_code)]
         #visibility fn flow(&self, client: &#library::Client) -> #library::Flow<Self, #library::Unstarted> {
-            #library::Flow::new(self, client)
+            #library::Contract::flow(self, client)
         }
 
         /// The link that shows the user, in digi.me, the receipt of the consent to this contract.
         #[allow(dead_code)]
         #visibility fn receipt_url(&self) -> #library::Url {
-            #library::receipt_url(self)
+            #library::Contract::receipt_url(self)
         }
     }
 }

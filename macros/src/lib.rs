@@ -74,5 +74,6 @@ fn contract(arguments: TokenStream, item: TokenStream) -> TokenStream {
         return mistakes.beside(item);
     };
     let model = model::Contract::new(arguments, item, &mut mistakes);
-    mistakes.beside(expand::contract(&model))
+    let generated = expand::contract(&model, &mut mistakes);
+    mistakes.beside(generated)
 }

@@ -14,7 +14,8 @@ use crate::suggest::nearest;
 
 /// A contract as the attribute describes it.
 pub struct Contract {
-    pub kind: Kind,
+    /// Nothing where it can't be known, which is recorded.
+    pub kind: Option<Kind>,
     /// The path to the `digime` library.
     pub library: Path,
     pub input: DeriveInput,
@@ -140,8 +141,7 @@ impl Contract {
             None => Role::ALL.map(|role| (role, Source::Mistaken)),
         };
         Self {
-            // A missing kind is a recorded mistake; either will do for the shape of what is generated.
-            kind: arguments.kind.unwrap_or(Kind::Ongoing),
+            kind: arguments.kind(),
             library: arguments.library.unwrap_or_else(|| parse_quote!(::digime)),
             input: item.input,
             roles: sources.into(),

@@ -31,6 +31,15 @@ impl Mistakes {
         }
     }
 
+    /// Tells all mistakes in the place of a type that can't be known. rustc says nothing more of what depends on that
+    /// type, so that no second wave of errors follows. They stand in the length of an array, since a mistaken expression
+    /// is silent in this way and a mistaken type is taken for `()`.
+    pub fn take_as_type(&mut self) -> TokenStream {
+        let errors = self.0.take().into_iter().flatten();
+        let told = errors.map(|error| error.to_compile_error());
+        quote!([(); { #(#told)* }])
+    }
+
     /// The tokens to emit: what was generated, and the mistakes beside it.
     pub fn beside(self, generated: impl ToTokens) -> TokenStream {
         let errors = self.0.map(syn::Error::into_compile_error);

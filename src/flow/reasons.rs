@@ -23,6 +23,10 @@ reasons! {
         "a session can't be copied: it makes one postbox",
         "a second one would be refused by the platform",
         "establish another for another postbox: `flow.establish_session().await?`";
+    SessionIsAFlow:
+        "a session is not a flow: it is what a flow asks for a postbox with",
+        "this call is a flow's",
+        "give the session to the flow: `let awaiting = flow.create_postbox(session).await?;`";
     HasPostboxYet:
         "cannot push yet: `Unstarted` has no postbox",
         "nobody was asked for a postbox",

@@ -18,10 +18,8 @@ use crate::session::{Session, SessionData};
 pub struct Unstarted(());
 
 impl<C: Contract> Flow<C, Unstarted> {
-    /// A flow under a contract. `#[digime_contract]` makes this the method `flow` of the contract's struct.
-    ///
-    /// The flow takes what it needs of the contract, so that the contract need be neither owned nor `Clone`.
-    pub fn new(contract: &C, client: &Client) -> Self {
+    /// A flow that takes what it needs of its contract.
+    pub(crate) fn begin(contract: &C, client: &Client) -> Self {
         let platform = Platform {
             client: client.clone(),
             credentials: Credentials::of(contract),

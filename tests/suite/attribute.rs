@@ -1,8 +1,8 @@
 //! Structs that the attribute takes, and the same contract written by hand.
 
 use digime::{
-    ApplicationId, Callback, Client, Contract, ContractId, Delivery, Flow, Once, OnceContract,
-    PostboxItem, PrivateKey, RedirectUri, Unstarted, digime_contract,
+    ApplicationId, Callback, Contract, ContractId, Delivery, Flow, Once, OnceContract, PostboxItem,
+    PrivateKey, RedirectUri, digime_contract,
 };
 
 use digime_sandbox::Sandbox;
@@ -35,14 +35,6 @@ impl Contract for ByHand {
 }
 
 impl OnceContract for ByHand {}
-
-type ByHandFlow<State = Unstarted> = Flow<ByHand, State>;
-
-impl ByHand {
-    fn flow(&self, client: &Client) -> ByHandFlow {
-        Flow::new(self, client)
-    }
-}
 
 #[tokio::test]
 async fn a_contract_written_by_hand_works_as_an_annotated_one() {

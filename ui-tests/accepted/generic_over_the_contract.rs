@@ -5,7 +5,7 @@ async fn authorize<C: OngoingContract>(
     client: &Client,
     callback: Callback,
 ) -> Result<Flow<C, Authorized>, Error> {
-    let flow = Flow::new(contract, client);
+    let flow = contract.flow(client);
     let session = flow.establish_session().await?;
     let awaiting = flow.create_postbox(session).await?;
     println!("open {}", awaiting.url());

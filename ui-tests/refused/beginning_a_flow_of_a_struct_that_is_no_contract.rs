@@ -1,9 +1,9 @@
-use digime::{Client, Flow};
+use digime::{Client, Contract};
 
 struct Receipts;
 
 fn begin(receipts: &Receipts, client: &Client) {
-    let flow = Flow::new(receipts, client);
+    let flow = receipts.flow(client);
     println!("{flow:?}");
 }
 

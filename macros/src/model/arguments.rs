@@ -12,9 +12,10 @@ use crate::suggest::nearest;
 /// The arguments, sorted by what they say.
 #[derive(Default)]
 pub struct Arguments {
-    pub kind: Option<Kind>,
+    kind: Option<Kind>,
     /// Whether something was said of the kind, right or wrong.
     kind_was_said: bool,
+    both_kinds_were_said: bool,
     pub library: Option<Path>,
     literals: Vec<Literal>,
 }
@@ -66,6 +67,7 @@ impl Arguments {
                 mistakes.add(name, format!("`{word}` is given twice: keep one"));
             }
             (Some(_), Some(first)) => {
+                self.both_kinds_were_said = true;
                 let first = first.word();
                 let message = format!("a contract is `{first}` or `{word}`, not both: keep one");
                 mistakes.add(name, message);
@@ -168,6 +170,11 @@ impl Arguments {
                 value: None,
             });
         }
+    }
+
+    /// The kind, where what is said of it leaves no doubt which is meant.
+    pub fn kind(&self) -> Option<Kind> {
+        self.kind.filter(|_| !self.both_kinds_were_said)
     }
 
     pub fn literal(&self, role: Role) -> Option<&Literal> {
