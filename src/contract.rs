@@ -13,9 +13,8 @@ pub use redirect_uri::RedirectUri;
 use url::Url;
 
 use crate::client::Client;
-use crate::flow::{Announce, Flow, NoVerifier};
+use crate::flow::{Announce, Flow, NoVerifier, Verifier};
 use crate::link;
-use crate::pkce::Verifier;
 
 /// A digi.me contract: who the application is and what it may do.
 ///

@@ -11,6 +11,8 @@ use crate::client::InvalidClient;
 use crate::contract::InvalidPrivateKey;
 use crate::platform::PlatformTokenError;
 use crate::postbox::ItemError;
+use crate::store::StoreError;
+use crate::suspended::SuspendedError;
 
 /// Anything that can go wrong between an annotated contract and a delivered file.
 ///
@@ -47,9 +49,16 @@ pub enum Error {
         "the user's consent has ended ({code}): begin a new flow, so that the user consents again"
     )]
     ConsentEnded {
-        /// The platform's code for the reason.
+        /// The platform's code for the reason; or that no tokens are kept, where a store had them and somebody else has
+        /// learned it before.
         code: String,
     },
+    /// A flow that was suspended can't be resumed.
+    #[error(transparent)]
+    Suspended(#[from] SuspendedError),
+    /// A store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The cryptographic library failed at what can't fail with sound input.
     #[error("{0}")]
     Internal(#[from] Internal),

@@ -9,6 +9,7 @@ mod destination;
 mod postbox_ready;
 pub mod reasons;
 mod rejected;
+mod renewable;
 mod unstarted;
 mod wrong_calls;
 
@@ -20,8 +21,9 @@ use std::time::SystemTime;
 use url::Url;
 
 pub use authorized::Authorized;
+pub(crate) use authorized::Refresher;
 pub(crate) use awaiting_callback::Announce;
-pub use awaiting_callback::{AwaitingCallback, NoVerifier};
+pub use awaiting_callback::{AwaitingCallback, NoVerifier, Verifier};
 pub use postbox_ready::PostboxReady;
 pub use rejected::Rejected;
 pub use unstarted::{CreatePostbox, Unstarted};
@@ -29,11 +31,11 @@ pub use unstarted::{CreatePostbox, Unstarted};
 use crate::callback::Callback;
 use crate::contract::{Contract, Kind, OnceContract, OngoingContract};
 use crate::error::Error;
-use crate::pkce::Verifier;
 use crate::platform::{AccessToken, Platform};
 use crate::postbox::{Delivery, PostboxItem};
 use crate::scope::Scope;
 use crate::session::Session;
+use crate::suspended::Suspended;
 #[allow(clippy::wildcard_imports, reason = "all of them stand in the table")]
 use reasons::*;
 pub(crate) use wrong_calls::wrong_calls;
@@ -61,7 +63,7 @@ pub struct Flow<C, S = Unstarted> {
 }
 
 impl<C, S> Flow<C, S> {
-    fn in_state(platform: Platform, state: S) -> Self {
+    pub(crate) fn in_state(platform: Platform, state: S) -> Self {
         Self {
             platform,
             state,
@@ -104,6 +106,7 @@ wrong_calls! {
         access_token() -> AccessToken where Unstarted: HasTokenBeforeTheUserIsAsked;
         access_token_expires_at() -> SystemTime where Unstarted: HasTokenBeforeTheUserIsAsked;
         refresh() -> Later<Result<AccessToken, Error>> where Unstarted: HasTokenBeforeTheUserIsAsked;
+        suspend() -> Suspended<C, PostboxReady> where Unstarted: HasSomethingToSuspend;
     }
 
     impl[C, V] Flow<C, AwaitingCallback<V>> {

@@ -70,7 +70,10 @@ mod postbox;
 mod random;
 pub mod roles;
 mod scope;
+mod secret;
 mod session;
+pub mod store;
+mod suspended;
 #[cfg(test)]
 mod vectors;
 
@@ -91,14 +94,15 @@ pub use error::{Error, Internal, Operation, Refusal, RequestError};
 pub use flow::reasons;
 pub use flow::{
     Authorized, AwaitingCallback, CreatePostbox, Flow, NoVerifier, PostboxReady, Rejected,
-    Unstarted,
+    Unstarted, Verifier,
 };
 pub use link::import_url;
-pub use pkce::Verifier;
 pub use platform::{AccessToken, PlatformTokenError};
 pub use postbox::{Delivery, DeliveryStatus, ItemError, PostboxItem, Progress};
 pub use scope::{Scope, TimeRange, Unit};
 pub use session::Session;
+pub use store::{FlowStore, SharedTokens, StoreError, TokenStore};
+pub use suspended::{Durable, OfContract, SealingKeys, Suspended, SuspendedError};
 
 /// Compiles the programs of the README.
 #[cfg(doctest)]

@@ -4,30 +4,27 @@ use aws_lc_rs::digest;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
 
-use crate::random;
+use crate::{random, secret};
 
-/// The code verifier of a flow: the secret that proves, when the code is exchanged, that it is the same flow that asked
-/// for it (RFC 7636, section 4.1).
-///
-/// A flow makes it, carries it in [`AwaitingCallback<Verifier>`](crate::AwaitingCallback) and sends it once. Nobody else
-/// can make one, and it can't be read or printed.
-#[derive(Debug)]
-pub struct Verifier(SecretString);
+/// A code verifier (section 4.1).
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CodeVerifier(#[serde(serialize_with = "secret::expose")] SecretString);
 
-impl Verifier {
+impl CodeVerifier {
     /// 43 characters that hold 256 random bits, as RFC 7636, section 4.1, recommends.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self(random::url_safe_256().into())
     }
 
     /// What the platform is told at first: base64url without padding of the verifier's SHA-256 (section 4.2).
-    pub(crate) fn challenge(&self) -> String {
+    pub fn challenge(&self) -> String {
         let hash = digest::digest(&digest::SHA256, self.expose().as_bytes());
         BASE64_URL_SAFE_NO_PAD.encode(hash)
     }
 
-    pub(crate) fn expose(&self) -> &str {
+    pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 }
@@ -41,7 +38,7 @@ mod tests {
     fn challenges_equal_those_of_other_implementations() {
         for pair in vectors::pkce() {
             assert_eq!(
-                Verifier(pair.code_verifier.into()).challenge(),
+                CodeVerifier(pair.code_verifier.into()).challenge(),
                 pair.code_challenge
             );
         }
@@ -49,7 +46,7 @@ mod tests {
 
     #[test]
     fn a_verifier_is_43_unreserved_characters_and_never_the_same() {
-        let (one, other) = (Verifier::new(), Verifier::new());
+        let (one, other) = (CodeVerifier::new(), CodeVerifier::new());
         assert_eq!(one.expose().len(), 43);
         assert!(
             one.expose()

@@ -19,11 +19,20 @@ pub use platform_token::PlatformTokenError;
 pub(crate) use push::Upload;
 
 use crate::client::Client;
-use crate::contract::Credentials;
+use crate::contract::{Contract, Credentials};
 
 /// The platform, for one contract.
 #[derive(Clone, Debug)]
 pub struct Platform {
     pub client: Client,
     pub credentials: Arc<Credentials>,
+}
+
+impl Platform {
+    pub fn new(contract: &impl Contract, client: &Client) -> Self {
+        Self {
+            client: client.clone(),
+            credentials: Credentials::of(contract),
+        }
+    }
 }

@@ -12,6 +12,7 @@ pub use delivery::{Delivery, DeliveryStatus};
 pub(crate) use envelope::{Encryptor, Envelope};
 pub(crate) use item::Opened;
 pub use item::{ItemError, PostboxItem, Progress};
+use serde::{Deserialize, Serialize};
 
 use crate::callback::CallbackError;
 
@@ -20,6 +21,15 @@ use crate::callback::CallbackError;
 pub struct Postbox {
     pub id: String,
     pub key: PostboxKey,
+    /// The key as it was given.
+    pem: String,
+}
+
+/// A postbox as serde data, checked again when it is read.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PostboxRecord {
+    id: String,
+    public_key: String,
 }
 
 /// The RSA public key of a postbox.
@@ -36,7 +46,19 @@ impl Postbox {
         Ok(Self {
             id,
             key: PostboxKey::from_pem(public_key).ok_or(CallbackError::PublicKey)?,
+            pem: public_key.to_owned(),
         })
+    }
+
+    pub fn record(&self) -> PostboxRecord {
+        PostboxRecord {
+            id: self.id.clone(),
+            public_key: self.pem.clone(),
+        }
+    }
+
+    pub fn from_record(record: PostboxRecord) -> Result<Self, CallbackError> {
+        Self::new(record.id, &record.public_key)
     }
 }
 

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use url::Url;
 
@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::flow::reasons::{SessionCanBeCopied, SessionIsAFlow};
 use crate::flow::{Authorized, CreatePostbox, Flow, PostboxReady, wrong_calls};
 use crate::postbox::{Delivery, PostboxItem};
+use crate::secret;
 
 /// A session with the platform, of the contract `C` alone. It makes one postbox: `create_postbox` consumes it.
 ///
@@ -27,12 +28,12 @@ pub struct Session<C> {
 }
 
 /// What the platform says of a session.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionData {
-    #[serde(rename = "sessionKey")]
+    #[serde(rename = "sessionKey", serialize_with = "secret::expose")]
     pub key: SecretString,
-    #[serde(rename = "sessionExchangeToken")]
+    #[serde(rename = "sessionExchangeToken", serialize_with = "secret::expose")]
     pub exchange_token: SecretString,
     /// Unix time in milliseconds.
     pub expiry: u64,

@@ -1,46 +1,60 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
-use tokio::sync::{Mutex, watch};
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 
 use super::Flow;
-use super::destination::Destination;
+use super::destination::{Destination, DestinationRecord};
+use super::renewable::Renewable;
 use crate::error::Error;
 use crate::platform::{AccessToken, Platform, Tokens};
 use crate::postbox::{Delivery, DeliveryStatus, PostboxItem};
+use crate::suspended::{Durable, Record, Suspended, SuspendedError};
 
 /// The state of an ongoing contract's flow that has a postbox and an access token. Next: [`push`](Flow::push).
 pub struct Authorized {
     destination: Destination,
-    tokens: watch::Sender<Tokens>,
-    /// Held by the one that refreshes; the others wait for what it brings.
-    refreshing: Mutex<()>,
+    tokens: Renewable<Tokens>,
+    refresher: Arc<dyn Refresher>,
+}
+
+/// Gets tokens in place of stale ones. It is the seam at which a store of tokens comes in.
+pub trait Refresher: Send + Sync {
+    fn refresh<'a>(
+        &'a self,
+        platform: &'a Platform,
+        stale: Tokens,
+    ) -> BoxFuture<'a, Result<Tokens, Error>>;
+}
+
+/// Asks the platform, for a flow that nobody else has.
+struct Alone;
+
+impl Refresher for Alone {
+    fn refresh<'a>(
+        &'a self,
+        platform: &'a Platform,
+        stale: Tokens,
+    ) -> BoxFuture<'a, Result<Tokens, Error>> {
+        Box::pin(async move { platform.refresh(&stale.refresh_token).await })
+    }
 }
 
 impl Authorized {
     pub(super) fn new(destination: Destination, tokens: Tokens) -> Self {
         Self {
             destination,
-            tokens: watch::Sender::new(tokens),
-            refreshing: Mutex::new(()),
+            tokens: Renewable::new(tokens),
+            refresher: Arc::new(Alone),
         }
     }
 
     /// An access token that has not expired, refreshed where it has.
     async fn current_token(&self, platform: &Platform) -> Result<AccessToken, Error> {
-        let (token, expired) = {
-            let tokens = self.tokens.borrow();
-            (
-                tokens.access_token(),
-                tokens.have_expired(platform.client.now()),
-            )
-        };
-        if expired {
-            self.replace(&token, platform).await
-        } else {
-            Ok(token)
-        }
+        let has_expired = |tokens: &Tokens| tokens.have_expired(platform.client.now());
+        self.refreshed(platform, has_expired).await
     }
 
     /// A token in place of a stale one: the one that somebody else has got meanwhile, or a new one.
@@ -49,19 +63,20 @@ impl Authorized {
         stale: &AccessToken,
         platform: &Platform,
     ) -> Result<AccessToken, Error> {
-        let _refreshing = self.refreshing.lock().await;
-        let (current, refresh_token) = {
-            let tokens = self.tokens.borrow();
-            (tokens.access_token(), tokens.refresh_token.clone())
-        };
-        if verify_slices_are_equal(current.secret().as_bytes(), stale.secret().as_bytes()).is_err()
-        {
-            return Ok(current);
-        }
-        let tokens = platform.refresh(&refresh_token).await?;
-        let token = tokens.access_token();
-        self.tokens.send_replace(tokens);
-        Ok(token)
+        self.refreshed(platform, |tokens| tokens.access_token() == *stale)
+            .await
+    }
+
+    async fn refreshed(
+        &self,
+        platform: &Platform,
+        is_stale: impl Fn(&Tokens) -> bool,
+    ) -> Result<AccessToken, Error> {
+        let tokens = self
+            .tokens
+            .fresh(is_stale, |stale| self.refresher.refresh(platform, stale))
+            .await?;
+        Ok(tokens.access_token())
     }
 }
 
@@ -96,13 +111,13 @@ impl<C> Flow<C, Authorized> {
     /// The access token as it is now; a push may refresh it.
     #[must_use]
     pub fn access_token(&self) -> AccessToken {
-        self.state.tokens.borrow().access_token()
+        self.state.tokens.get().access_token()
     }
 
     /// When the access token expires.
     #[must_use]
     pub fn access_token_expires_at(&self) -> SystemTime {
-        self.state.tokens.borrow().expires_at()
+        self.state.tokens.get().expires_at()
     }
 
     /// Refreshes the access token now (RFC 6749, section 6). A push does it by itself when it must.
@@ -121,16 +136,51 @@ impl<C> Flow<C, Authorized> {
     pub fn postbox_id(&self) -> &str {
         self.state.destination.postbox_id()
     }
+
+    /// The flow as serde data: its postbox, session and tokens, to go on with in another process.
+    ///
+    /// A refresh token is good for one refresh. So of this flow and those that are resumed one alone may refresh, or the
+    /// others find their token spent; [`SharedTokens`](crate::SharedTokens) keeps tokens for many.
+    pub fn suspend(&self) -> Suspended<C, Authorized> {
+        let record = AuthorizedRecord {
+            destination: self.state.destination.record(),
+            tokens: self.state.tokens.get(),
+        };
+        Suspended::new(&self.platform.credentials, record)
+    }
+
+    /// The same flow, which gets its tokens from another place from now on.
+    pub(crate) fn refreshed_by(mut self, refresher: Arc<dyn Refresher>) -> Self {
+        self.state.refresher = refresher;
+        self
+    }
+}
+
+/// What is kept of the state while it is suspended.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AuthorizedRecord {
+    destination: DestinationRecord,
+    pub tokens: Tokens,
+}
+
+#[diagnostic::do_not_recommend]
+impl Durable for Authorized {}
+
+impl Record for Authorized {
+    const NAME: &str = "Authorized";
+    type Record = AuthorizedRecord;
+
+    fn from_record(record: AuthorizedRecord, _: &Platform) -> Result<Self, SuspendedError> {
+        let destination = Destination::from_record(record.destination)?;
+        Ok(Self::new(destination, record.tokens))
+    }
 }
 
 impl fmt::Debug for Authorized {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authorized")
             .field("postbox_id", &self.destination.postbox_id())
-            .field(
-                "access_token_expires_at",
-                &self.tokens.borrow().expires_at(),
-            )
+            .field("access_token_expires_at", &self.tokens.get().expires_at())
             .finish_non_exhaustive()
     }
 }

@@ -1,18 +1,24 @@
 use std::fmt;
+use std::time::SystemTime;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::destination::Destination;
 use super::{Authorized, Flow, PostboxReady, Rejected};
 use crate::callback::{Callback, CallbackError};
+use crate::contract::RedirectUri;
 use crate::error::{Error, Internal};
 use crate::link::{self, Ask, Consent, SDK_VERSION};
-use crate::pkce::Verifier;
+use crate::pkce::CodeVerifier;
 use crate::platform::Platform;
 use crate::postbox::Postbox;
+use crate::secret;
 use crate::session::SessionData;
+use crate::suspended::{Durable, Record, Suspended, SuspendedError};
 
 /// The state of a flow that waits for the user's client to call back. `V` is the [`Verifier`] of an ongoing contract's
 /// flow, or [`NoVerifier`].
@@ -26,6 +32,22 @@ pub struct AwaitingCallback<V> {
     verifier: V,
 }
 
+/// The code verifier of a flow: the secret that proves, when the code is exchanged, that it is the same flow that asked
+/// for it (RFC 7636, section 4.1), and the code by which the platform knows its challenge.
+///
+/// A flow makes it, carries it in [`AwaitingCallback<Verifier>`](crate::AwaitingCallback) and sends it once. Nobody else
+/// can make one, and it can't be read or printed.
+#[derive(Debug)]
+pub struct Verifier(Announced);
+
+/// What a verifier holds, as serde data. [`Verifier`] itself is none, so that nobody makes one up.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Announced {
+    code_verifier: CodeVerifier,
+    #[serde(serialize_with = "secret::expose")]
+    preauthorization_code: SecretString,
+}
+
 /// What a one-off contract's flow has in place of a [`Verifier`]: its callback brings no code to exchange.
 #[derive(Debug)]
 pub struct NoVerifier(());
@@ -36,61 +58,94 @@ struct Links {
     guest: Url,
 }
 
-/// How a flow is made known before the user is asked.
+/// How a flow is made known before the user is asked, and what of that goes into the link.
 pub trait Announce: Send + Sized + 'static {
     fn announce(
         platform: &Platform,
         state: &str,
-    ) -> impl Future<Output = Result<Announced<Self>, Error>> + Send;
-}
+    ) -> impl Future<Output = Result<Self, Error>> + Send;
 
-/// What goes into the link, and what is kept until the callback.
-#[derive(Debug)]
-pub struct Announced<V> {
-    verifier: V,
-    callback_url: String,
-    preauthorization_code: Option<SecretString>,
+    /// What the user's client is to call back.
+    fn callback_url(redirect_uri: &RedirectUri, state: &str) -> String;
+
+    fn preauthorization_code(&self) -> Option<&str>;
+
+    /// What the state with it is called in a record.
+    const STATE: &str;
+
+    /// What is kept of it while the flow is suspended.
+    type Record: Serialize + DeserializeOwned + Send + Sync;
+
+    fn into_record(self) -> Self::Record;
+
+    fn from_record(record: Self::Record) -> Self;
 }
 
 impl Announce for NoVerifier {
+    async fn announce(_: &Platform, _: &str) -> Result<Self, Error> {
+        Ok(Self(()))
+    }
+
     /// Nothing but the callback URL comes back, so the state stands in it.
-    async fn announce(platform: &Platform, state: &str) -> Result<Announced<Self>, Error> {
-        Ok(Announced {
-            verifier: Self(()),
-            callback_url: platform
-                .credentials
-                .redirect_uri
-                .with_parameter("state", state),
-            preauthorization_code: None,
-        })
+    fn callback_url(redirect_uri: &RedirectUri, state: &str) -> String {
+        redirect_uri.with_parameter("state", state)
+    }
+
+    fn preauthorization_code(&self) -> Option<&str> {
+        None
+    }
+
+    const STATE: &str = "AwaitingCallback<NoVerifier>";
+    type Record = ();
+
+    fn into_record(self) {}
+
+    fn from_record((): ()) -> Self {
+        Self(())
     }
 }
 
 impl Announce for Verifier {
-    async fn announce(platform: &Platform, state: &str) -> Result<Announced<Self>, Error> {
-        let verifier = Self::new();
-        let authorization = platform.authorize(&verifier, state).await?;
-        Ok(Announced {
-            verifier,
-            callback_url: platform.credentials.redirect_uri.as_str().to_owned(),
-            preauthorization_code: Some(authorization.preauthorization_code),
-        })
+    async fn announce(platform: &Platform, state: &str) -> Result<Self, Error> {
+        let code_verifier = CodeVerifier::new();
+        let authorization = platform.authorize(&code_verifier, state).await?;
+        Ok(Self(Announced {
+            code_verifier,
+            preauthorization_code: authorization.preauthorization_code,
+        }))
+    }
+
+    fn callback_url(redirect_uri: &RedirectUri, _: &str) -> String {
+        redirect_uri.as_str().to_owned()
+    }
+
+    fn preauthorization_code(&self) -> Option<&str> {
+        Some(self.0.preauthorization_code.expose_secret())
+    }
+
+    const STATE: &str = "AwaitingCallback<Verifier>";
+    type Record = Announced;
+
+    fn into_record(self) -> Announced {
+        self.0
+    }
+
+    fn from_record(record: Announced) -> Self {
+        Self(record)
     }
 }
 
-impl<V> AwaitingCallback<V> {
+impl<V: Announce> AwaitingCallback<V> {
     pub(super) fn new(
         platform: &Platform,
         session: SessionData,
         state: String,
-        announced: Announced<V>,
+        verifier: V,
     ) -> Result<Self, Internal> {
+        let callback_url = V::callback_url(&platform.credentials.redirect_uri, &state);
         let consent = Consent {
-            preauthorization_code: announced
-                .preauthorization_code
-                .as_ref()
-                .map(ExposeSecret::expose_secret),
-            callback_url: &announced.callback_url,
+            preauthorization_code: verifier.preauthorization_code(),
+            callback_url: &callback_url,
             session_key: session.key.expose_secret(),
             application_id: platform.credentials.application_id.as_str(),
             sdk_version: SDK_VERSION,
@@ -99,20 +154,18 @@ impl<V> AwaitingCallback<V> {
         let links = Links {
             create_postbox: consent.link(Ask::CreatePostbox),
             consent_access: consent.link(Ask::ConsentAccess),
-            guest: link::guest(
-                platform.client.base_url(),
-                exchange_token,
-                &announced.callback_url,
-            )?,
+            guest: link::guest(platform.client.base_url(), exchange_token, &callback_url)?,
         };
         Ok(Self {
             links,
             state,
             session,
-            verifier: announced.verifier,
+            verifier,
         })
     }
+}
 
+impl<V> AwaitingCallback<V> {
     /// The postbox that a callback brings, where the callback is a good answer to this flow.
     fn accept(&self, callback: &Callback) -> Result<Postbox, CallbackError> {
         if let Some(state) = &callback.state
@@ -167,6 +220,51 @@ impl<C, V> Flow<C, AwaitingCallback<V>> {
     }
 }
 
+impl<C, V: Announce> Flow<C, AwaitingCallback<V>> {
+    /// The flow as serde data, to go on with when the callback comes, in another request or on another machine.
+    ///
+    /// It holds what the callback is answered with, the verifier among it, and nothing of the contract's private key. Take
+    /// what the user is sent to, [`url`](Flow::url), first. [`FlowStore`](crate::FlowStore) keeps it under its `state`
+    /// and gives it out once; [`Suspended::seal`] makes it a text for a cookie.
+    pub fn suspend(self) -> Suspended<C, AwaitingCallback<V>> {
+        let record = WaitingRecord {
+            state: self.state.state,
+            session: self.state.session,
+            verifier: self.state.verifier.into_record(),
+        };
+        Suspended::new(&self.platform.credentials, record)
+    }
+}
+
+/// What is kept of the state while it is suspended.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct WaitingRecord<R> {
+    pub state: String,
+    session: SessionData,
+    verifier: R,
+}
+
+#[diagnostic::do_not_recommend]
+impl<V: Announce> Durable for AwaitingCallback<V> {}
+
+impl<V: Announce> Record for AwaitingCallback<V> {
+    const NAME: &str = V::STATE;
+    type Record = WaitingRecord<V::Record>;
+
+    fn from_record(
+        record: WaitingRecord<V::Record>,
+        platform: &Platform,
+    ) -> Result<Self, SuspendedError> {
+        let verifier = V::from_record(record.verifier);
+        Self::new(platform, record.session, record.state, verifier)
+            .map_err(|_| SuspendedError::Damaged)
+    }
+
+    fn expires_at(record: &WaitingRecord<V::Record>) -> Option<SystemTime> {
+        Some(record.session.expires_at())
+    }
+}
+
 impl<C> Flow<C, AwaitingCallback<NoVerifier>> {
     /// Takes the postbox that the callback brings. Nothing is sent.
     ///
@@ -218,7 +316,7 @@ impl<C> Flow<C, AwaitingCallback<Verifier>> {
         let code = code.ok_or(CallbackError::Missing("code"))?;
         let tokens = self
             .platform
-            .exchange_code(code, &self.state.verifier)
+            .exchange_code(code, &self.state.verifier.0.code_verifier)
             .await?;
         Ok(Authorized::new(
             Destination::new(postbox, self.state.session.clone()),

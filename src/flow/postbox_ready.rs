@@ -1,9 +1,11 @@
 use std::fmt;
 
 use super::Flow;
-use super::destination::Destination;
+use super::destination::{Destination, DestinationRecord};
 use crate::error::Error;
+use crate::platform::Platform;
 use crate::postbox::{Delivery, PostboxItem};
+use crate::suspended::{Durable, Record, Suspended, SuspendedError};
 
 /// The state of a one-off contract's flow that has its postbox. Next: [`push`](Flow::push).
 pub struct PostboxReady(Destination);
@@ -28,10 +30,27 @@ impl<C> Flow<C, PostboxReady> {
         self.state.0.push(&self.platform, &item, None).await
     }
 
+    /// The flow as serde data: its postbox and session, to go on with in another process. Many may push to one postbox.
+    pub fn suspend(&self) -> Suspended<C, PostboxReady> {
+        Suspended::new(&self.platform.credentials, self.state.0.record())
+    }
+
     /// The postbox's id.
     #[must_use]
     pub fn postbox_id(&self) -> &str {
         self.state.0.postbox_id()
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl Durable for PostboxReady {}
+
+impl Record for PostboxReady {
+    const NAME: &str = "PostboxReady";
+    type Record = DestinationRecord;
+
+    fn from_record(record: DestinationRecord, _: &Platform) -> Result<Self, SuspendedError> {
+        Ok(Self(Destination::from_record(record)?))
     }
 }
 

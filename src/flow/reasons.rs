@@ -27,6 +27,10 @@ reasons! {
         "a session is not a flow: it is what a flow asks for a postbox with",
         "this call is a flow's",
         "give the session to the flow: `let awaiting = flow.create_postbox(session).await?;`";
+    SuspendedFlowGoesOn:
+        "a suspended flow is data: it goes on when it is resumed",
+        "this call is a flow's",
+        "resume it first: `let flow = suspended.resume(&contract, &client)?;`";
     HasPostboxYet:
         "cannot push yet: `Unstarted` has no postbox",
         "nobody was asked for a postbox",
@@ -47,6 +51,10 @@ reasons! {
         "this flow has asked for its postbox: `AwaitingCallback` waits for the user",
         "one flow, one session, one postbox",
         "take the callback, or begin another flow for another postbox: `contract.flow(&client)`";
+    HasSomethingToSuspend:
+        "nothing to suspend: `Unstarted` holds nothing yet",
+        "nobody was asked, so there is nothing to come back to",
+        "keep the contract and begin when the user is there, `contract.flow(&client)`; suspend what waits: `awaiting.suspend()`";
     HasReceivedThePostbox:
         "cannot push yet: `AwaitingCallback<NoVerifier>` has no postbox",
         "the user has not answered yet",

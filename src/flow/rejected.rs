@@ -31,7 +31,7 @@ struct Parts<F> {
 }
 
 impl<F> Rejected<F> {
-    pub(super) fn new(flow: F, error: Error) -> Self {
+    pub(crate) fn new(flow: F, error: Error) -> Self {
         Self(Box::new(Parts { flow, error }))
     }
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use super::awaiting_callback::{Announce, AwaitingCallback};
 use super::{Flow, Rejected};
 use crate::client::Client;
-use crate::contract::{Contract, Credentials, Kind};
+use crate::contract::{Contract, Kind};
 use crate::error::Error;
 use crate::platform::Platform;
 use crate::random;
@@ -20,11 +20,7 @@ pub struct Unstarted(());
 impl<C: Contract> Flow<C, Unstarted> {
     /// A flow that takes what it needs of its contract.
     pub(crate) fn begin(contract: &C, client: &Client) -> Self {
-        let platform = Platform {
-            client: client.clone(),
-            credentials: Credentials::of(contract),
-        };
-        Self::in_state(platform, Unstarted(()))
+        Self::in_state(Platform::new(contract, client), Unstarted(()))
     }
 
     /// Establishes a session, which makes one postbox.
@@ -99,8 +95,8 @@ async fn awaiting_callback<V: Announce>(
         return Err(Error::SessionExpired);
     }
     let state = random::url_safe_256();
-    let announced = V::announce(platform, &state).await?;
-    Ok(AwaitingCallback::new(platform, session, state, announced)?)
+    let verifier = V::announce(platform, &state).await?;
+    Ok(AwaitingCallback::new(platform, session, state, verifier)?)
 }
 
 impl<C, V> Future for CreatePostbox<C, V> {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use reqwest::header::CONTENT_LENGTH;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -10,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Platform;
 use crate::error::{Error, Operation, RequestError};
-use crate::pkce::Verifier;
+use crate::pkce::CodeVerifier;
+use crate::secret;
 
 /// The codes by which the platform says that a refresh token is no good any more.
 const CONSENT_ENDED: [&str; 6] = [
@@ -36,6 +38,15 @@ impl AccessToken {
     }
 }
 
+/// In constant time.
+impl PartialEq for AccessToken {
+    fn eq(&self, other: &Self) -> bool {
+        verify_slices_are_equal(self.secret().as_bytes(), other.secret().as_bytes()).is_ok()
+    }
+}
+
+impl Eq for AccessToken {}
+
 impl fmt::Debug for AccessToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AccessToken([redacted])")
@@ -49,9 +60,11 @@ pub struct Authorization {
 }
 
 /// An access token, when it expires, and what it is refreshed with.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tokens {
+    #[serde(serialize_with = "secret::expose")]
     access_token: SecretString,
+    #[serde(serialize_with = "secret::expose")]
     pub refresh_token: SecretString,
     /// Unix time in seconds.
     expires_on: u64,
@@ -99,7 +112,7 @@ impl Platform {
     /// Announces a flow, by its challenge and state.
     pub async fn authorize(
         &self,
-        verifier: &Verifier,
+        verifier: &CodeVerifier,
         state: &str,
     ) -> Result<Authorization, Error> {
         let claims = AuthorizeClaims {
@@ -116,7 +129,7 @@ impl Platform {
     pub async fn exchange_code(
         &self,
         code: &SecretString,
-        verifier: &Verifier,
+        verifier: &CodeVerifier,
     ) -> Result<Tokens, Error> {
         let claims = GrantClaims::AuthorizationCode {
             code: code.expose_secret(),

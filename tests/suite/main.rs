@@ -7,4 +7,5 @@ mod faults;
 mod flows;
 mod misuse;
 mod set_up;
+mod suspended;
 mod tokens;

@@ -1,0 +1,285 @@
+//! Where flows wait between two requests, and where the tokens of authorized users are kept, for as many machines as
+//! there are.
+//!
+//! A flow that waits for its callback is parked in a [`FlowStore`] and claimed by the callback, once. The tokens of users
+//! who have consented are kept in a [`TokenStore`] by [`SharedTokens`], which lets one machine at a time refresh them.
+//!
+//! | store | feature | for |
+//! | --- | --- | --- |
+//! | [`MemoryStore`] | | one process |
+//! | `SqliteStore` | `sqlite` | the processes of one machine |
+//! | `PostgresStore` | `postgres` | many machines |
+//! | `RedisStore` | `redis` | many machines |
+//!
+//! Each is both kinds of store. What they hold is secret (verifiers, session keys, tokens): let nobody but the application
+//! read it.
+//!
+//! ```
+//! use digime::store::MemoryStore;
+//! use digime::{Callback, Client, Error, FlowStore, OngoingContract, SharedTokens};
+//!
+//! /// The first request: asks, and gives the link to redirect to.
+//! async fn begin<C: OngoingContract>(
+//!     contract: &C,
+//!     client: &Client,
+//!     flows: &MemoryStore,
+//!     customer: &str,
+//! ) -> Result<String, Error> {
+//!     let flow = contract.flow(client);
+//!     let session = flow.establish_session().await?;
+//!     let awaiting = flow.create_postbox(session).await?;
+//!     let link = awaiting.url().to_string();
+//!     flows.park(awaiting.suspend().with(customer.to_owned())).await?;
+//!     Ok(link)
+//! }
+//!
+//! /// The second request: takes the callback, and keeps the tokens under the customer.
+//! async fn finish<C: OngoingContract + 'static>(
+//!     contract: &C,
+//!     client: &Client,
+//!     store: &MemoryStore,
+//!     query: &str,
+//! ) -> Result<(), Error> {
+//!     let callback = Callback::from_query(query)?;
+//!     let (awaiting, customer): (_, String) = store.claim(&callback, contract, client).await?;
+//!     let authorized = awaiting.exchange_code(callback).await?;
+//!     SharedTokens::new(store.clone()).keep(&customer, authorized).await?;
+//!     Ok(())
+//! }
+//! ```
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
+mod shared_tokens;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
+pub use shared_tokens::SharedTokens;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
+
+use crate::callback::{Callback, CallbackError};
+use crate::client::Client;
+use crate::contract::{Contract, Kind};
+use crate::error::Error;
+use crate::flow::{Announce, AwaitingCallback, Flow, Rejected};
+use crate::platform::Platform;
+use crate::suspended::{Ids, Suspended, SuspendedError, Written};
+
+/// Why a store did not do what it was asked for.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// No flow waits for this callback.
+    #[error(
+        "no flow waits for this callback: it was claimed before, its session has ended, or it is of another contract; begin a new flow"
+    )]
+    NothingParked,
+    /// A bounded store has no room.
+    #[error(
+        "the store is full ({0} flows wait): raise its bound, or try again when some have ended"
+    )]
+    Full(usize),
+    /// Somebody else has refreshed the user's tokens for too long.
+    #[error("another machine has held the right to refresh the tokens for too long: try again")]
+    Busy,
+    /// The store's database failed.
+    #[error(
+        "the store failed ({0}): check that it is there and has digime's tables, then try again"
+    )]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// A flow that waits, as a store sees it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Parked {
+    /// What is kept. It is secret, and text.
+    pub record: String,
+    /// For how long there is a use in it.
+    pub expires_in: Duration,
+}
+
+impl fmt::Debug for Parked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parked")
+            .field("expires_in", &self.expires_in)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A flow that was claimed, and what the application attached to it.
+pub type Claimed<C, V, D> = (Flow<C, AwaitingCallback<V>>, D);
+
+/// Keeps flows that wait for their callback, and gives each out once.
+///
+/// A store of your own has two methods, [`put`](FlowStore::put) and [`take`](FlowStore::take); the feature `conformance`
+/// has the tests that it must pass. Applications call [`park`](FlowStore::park) and [`claim`](FlowStore::claim).
+pub trait FlowStore: Send + Sync {
+    /// Keeps a record under a key, until it expires. Keys are never used twice.
+    fn put(&self, key: &str, parked: Parked)
+    -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Gives the record out and forgets it, in one step: of many that ask at a time, one gets it. Nothing where there is
+    /// none or it has expired.
+    fn take(&self, key: &str) -> impl Future<Output = Result<Option<Parked>, StoreError>> + Send;
+
+    /// Parks a flow that waits for its callback, with what was attached to it, until its session ends.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the store failed, [`Error::Suspended`] when what was attached can't be written. The flow
+    /// comes back.
+    fn park<C, V, D>(
+        &self,
+        flow: Suspended<C, AwaitingCallback<V>, D>,
+    ) -> impl Future<Output = Result<(), Rejected<Suspended<C, AwaitingCallback<V>, D>>>> + Send
+    where
+        V: Announce,
+        D: Serialize + Send + Sync,
+    {
+        async move {
+            match park(self, &flow).await {
+                Ok(()) => Ok(()),
+                Err(error) => Err(Rejected::new(flow, error)),
+            }
+        }
+    }
+
+    /// Takes the flow that waits for a callback, with what was attached to it: once. A callback that is replayed, raced,
+    /// too late, or of another contract finds nothing.
+    ///
+    /// The callback itself is judged by the flow. Where the flow is to wait on, as after a callback in which the user
+    /// declined, park it again.
+    ///
+    /// # Errors
+    /// [`StoreError::NothingParked`] when no flow waits; [`Error::Callback`] when the callback has no `state`;
+    /// [`Error::Suspended`] when what was parked can't be read: it is put back, for a machine that can.
+    fn claim<C, K, D>(
+        &self,
+        callback: &Callback,
+        contract: &C,
+        client: &Client,
+    ) -> impl Future<Output = Result<Claimed<C, K::Verifier, D>, Error>> + Send
+    where
+        C: Contract<Kind = K>,
+        K: Kind,
+        D: DeserializeOwned + Send,
+    {
+        let platform = Platform::new(contract, client);
+        async move {
+            let state = callback.state().ok_or(CallbackError::Missing("state"))?;
+            let key = key(&Ids::of(&platform.credentials), state);
+            let parked = self.take(&key).await?.ok_or(StoreError::NothingParked)?;
+            match Written::from_json(&parked.record) {
+                Ok(written) => {
+                    let (flow, data) = Suspended::of(written).into_parts();
+                    Ok((flow.go_on(platform)?, data))
+                }
+                Err(error) => {
+                    self.put(&key, parked).await?;
+                    Err(error.into())
+                }
+            }
+        }
+    }
+}
+
+async fn park<C, V: Announce, D: Serialize>(
+    store: &(impl FlowStore + ?Sized),
+    flow: &Suspended<C, AwaitingCallback<V>, D>,
+) -> Result<(), Error> {
+    let written = flow.written();
+    let expires_at = flow.expires_at().ok_or(SuspendedError::Damaged)?;
+    let parked = Parked {
+        record: written.to_json()?,
+        expires_in: expires_at
+            .duration_since(SystemTime::now())
+            .unwrap_or_default(),
+    };
+    let key = key(&written.contract, &written.payload.state);
+    Ok(store.put(&key, parked).await?)
+}
+
+/// The key of what is kept for a contract under a name: of another contract, the same name is another key.
+fn key(contract: &Ids, name: &str) -> String {
+    format!("{contract} {name}")
+}
+
+/// Keeps the tokens of users who have consented, and grants the right to refresh them to one machine at a time.
+///
+/// [`SharedTokens`] calls it; a store of your own passes the tests of the feature `conformance`. Each user has one record
+/// with a version, which is never the same again. Every call is one atomic step.
+pub trait TokenStore: Clone + Send + Sync + 'static {
+    /// The record of a user.
+    fn load(&self, user: &str) -> impl Future<Output = Result<Option<Kept>, StoreError>> + Send;
+
+    /// Keeps a record, in place of any other, and ends any lease.
+    fn save(&self, user: &str, kept: &Kept) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Grants the lease on a version to `holder`, for so long by the store's own clock: true where the record has that
+    /// version and nobody holds a lease that has not ended.
+    fn lease(
+        &self,
+        user: &str,
+        version: &str,
+        holder: &str,
+        duration: Duration,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Ends the lease, where `holder` has it.
+    fn release(
+        &self,
+        user: &str,
+        holder: &str,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Keeps a record in place of the one of that version, and ends any lease: true where the record had that version.
+    fn replace(
+        &self,
+        user: &str,
+        version: &str,
+        kept: &Kept,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Forgets the record of a user, where it has that version or no version is given: true where it did.
+    fn remove(
+        &self,
+        user: &str,
+        version: Option<&str>,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+}
+
+/// What a token store keeps of a user.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Which record it is. No two are the same.
+    pub version: String,
+    /// What is kept. It is secret, and text.
+    pub record: String,
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept")
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,308 @@
+//! The tests that every store passes, the built-in ones and yours. Enable the feature `conformance` for your tests.
+//!
+//! ```
+//! use digime::store::{MemoryStore, conformance};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+//! conformance::flow_store(&MemoryStore::new()).await;
+//! conformance::token_store(&MemoryStore::new()).await;
+//! # });
+//! ```
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::{FlowStore, Kept, Parked, TokenStore};
+use crate::random;
+
+const LONG: Duration = Duration::from_mins(10);
+const SHORT: Duration = Duration::from_millis(300);
+const LONGER_THAN_SHORT: Duration = Duration::from_millis(600);
+
+/// Tests a store of flows, under keys that nobody else has.
+///
+/// # Panics
+/// Where the store does not do what [`FlowStore`] says; the text says what.
+pub async fn flow_store(store: &impl FlowStore) {
+    gives_out_what_was_put(store).await;
+    gives_out_once_to_many(store).await;
+    forgets_what_has_expired(store).await;
+}
+
+/// Tests a store of tokens, under users that nobody else has.
+///
+/// # Panics
+/// Where the store does not do what [`TokenStore`] says; the text says what.
+pub async fn token_store(store: &impl TokenStore) {
+    keeps_what_was_saved(store).await;
+    replaces_and_removes_one_version(store).await;
+    grants_a_lease_to_one(store).await;
+    grants_a_lease_again_when_it_has_ended(store).await;
+}
+
+fn key() -> String {
+    format!("conformance \"{}\" ü", random::nonce())
+}
+
+fn parked(record: &str, expires_in: Duration) -> Parked {
+    Parked {
+        record: record.to_owned(),
+        expires_in,
+    }
+}
+
+async fn gives_out_what_was_put(store: &impl FlowStore) {
+    let (one, other) = (key(), key());
+    let long = "x' ü {}\n".repeat(4000);
+    put(store, &one, parked("one", LONG)).await;
+    put(store, &other, parked(&long, LONG)).await;
+    let taken = take(store, &other).await.expect("what was put is there");
+    assert_eq!(taken.record, long, "a record comes back as it was");
+    assert!(
+        taken.expires_in <= LONG && taken.expires_in > LONG / 2,
+        "a record says for how long it is still good, not {:?}",
+        taken.expires_in
+    );
+    assert_eq!(
+        take(store, &other).await,
+        None,
+        "a record is given out once"
+    );
+    put(store, &other, taken).await;
+    assert!(
+        take(store, &other).await.is_some(),
+        "a record that is put back is there"
+    );
+    assert!(
+        take(store, &one).await.is_some(),
+        "a record stays when another is taken"
+    );
+    assert_eq!(
+        take(store, &key()).await,
+        None,
+        "an unknown key has nothing"
+    );
+}
+
+async fn gives_out_once_to_many(store: &impl FlowStore) {
+    let keys: Vec<String> = (0..20).map(|_| key()).collect();
+    for key in &keys {
+        put(store, key, parked(key, LONG)).await;
+    }
+    let claims = keys.iter().flat_map(|key| [key; 5]);
+    let taken = join_all(claims.map(|key| take(store, key))).await;
+    let records: Vec<String> = taken.into_iter().flatten().map(|it| it.record).collect();
+    let distinct: HashSet<&String> = records.iter().collect();
+    assert_eq!(
+        (records.len(), distinct.len()),
+        (keys.len(), keys.len()),
+        "of five that take a record at once, one gets it"
+    );
+}
+
+async fn forgets_what_has_expired(store: &impl FlowStore) {
+    let (one, gone, far) = (key(), key(), key());
+    put(store, &one, parked("one", SHORT)).await;
+    put(store, &gone, parked("gone", Duration::ZERO)).await;
+    put(store, &far, parked("far", Duration::MAX)).await;
+    tokio::time::sleep(LONGER_THAN_SHORT).await;
+    assert_eq!(take(store, &one).await, None, "a record expires");
+    assert_eq!(
+        take(store, &gone).await,
+        None,
+        "a record may have expired before it is put"
+    );
+    assert!(
+        take(store, &far).await.is_some(),
+        "a record may be good for ever"
+    );
+}
+
+async fn put(store: &impl FlowStore, key: &str, parked: Parked) {
+    store.put(key, parked).await.expect("the store works");
+}
+
+async fn take(store: &impl FlowStore, key: &str) -> Option<Parked> {
+    store.take(key).await.expect("the store works")
+}
+
+fn kept(record: &str) -> Kept {
+    Kept {
+        version: random::nonce(),
+        record: record.to_owned(),
+    }
+}
+
+async fn keeps_what_was_saved(store: &impl TokenStore) {
+    let (one, other) = (key(), key());
+    let (first, second, others) = (kept("first ü"), kept("second"), kept("others"));
+    assert_eq!(load(store, &one).await, None, "an unknown user has nothing");
+    save(store, &one, &first).await;
+    save(store, &other, &others).await;
+    assert_eq!(
+        load(store, &one).await,
+        Some(first),
+        "what was saved is there"
+    );
+    save(store, &one, &second).await;
+    assert_eq!(
+        load(store, &one).await,
+        Some(second),
+        "the last save stands"
+    );
+    assert_eq!(
+        load(store, &other).await,
+        Some(others),
+        "a user's record is the user's alone"
+    );
+}
+
+async fn replaces_and_removes_one_version(store: &impl TokenStore) {
+    let user = key();
+    let (first, second, third) = (kept("first"), kept("second"), kept("third"));
+    let replace = async |version: &str, kept: &Kept| {
+        store
+            .replace(&user, version, kept)
+            .await
+            .expect("the store works")
+    };
+    let remove =
+        async |version: Option<&str>| store.remove(&user, version).await.expect("the store works");
+    assert!(
+        !replace(&first.version, &second).await,
+        "nothing is replaced where nothing is"
+    );
+    assert_eq!(load(store, &user).await, None, "nor saved");
+    save(store, &user, &first).await;
+    assert!(
+        replace(&first.version, &second).await,
+        "the version that is there is replaced"
+    );
+    assert!(
+        !replace(&first.version, &third).await,
+        "and is replaced once"
+    );
+    assert_eq!(
+        load(store, &user).await,
+        Some(second.clone()),
+        "the first to replace it wins"
+    );
+    assert!(
+        !remove(Some(&first.version)).await,
+        "an old version removes nothing"
+    );
+    assert!(
+        remove(Some(&second.version)).await,
+        "the version that is there is removed"
+    );
+    assert_eq!(load(store, &user).await, None, "and is gone");
+    save(store, &user, &third).await;
+    assert!(
+        remove(None).await,
+        "any version is removed where none is given"
+    );
+    assert!(!remove(None).await, "and once");
+}
+
+async fn grants_a_lease_to_one(store: &impl TokenStore) {
+    let user = key();
+    let (first, second) = (kept("first"), kept("second"));
+    assert!(
+        !lease(store, &user, &first, "a", LONG).await,
+        "there is no lease on nothing"
+    );
+    save(store, &user, &first).await;
+    let granted = join_all((0..5).map(|holder| async move { holder.to_string() })).await;
+    let granted = join_all(
+        granted
+            .iter()
+            .map(|holder| lease(store, &user, &first, holder, LONG)),
+    )
+    .await;
+    assert_eq!(
+        granted.iter().filter(|granted| **granted).count(),
+        1,
+        "of five that ask at once, one gets the lease"
+    );
+    let holder = granted
+        .iter()
+        .position(|granted| *granted)
+        .unwrap_or_default();
+    store
+        .release(&user, "nobody")
+        .await
+        .expect("the store works");
+    assert!(
+        !lease(store, &user, &first, "b", LONG).await,
+        "another's release ends no lease"
+    );
+    store
+        .release(&user, &holder.to_string())
+        .await
+        .expect("the store works");
+    assert!(
+        lease(store, &user, &first, "b", LONG).await,
+        "a lease that was released is granted again"
+    );
+    store
+        .replace(&user, &first.version, &second)
+        .await
+        .expect("the store works");
+    assert!(
+        !lease(store, &user, &first, "c", LONG).await,
+        "a version that was replaced has no lease"
+    );
+    assert!(
+        lease(store, &user, &second, "c", LONG).await,
+        "replacing ends the lease"
+    );
+    let third = kept("third");
+    save(store, &user, &third).await;
+    assert!(
+        lease(store, &user, &third, "d", LONG).await,
+        "saving ends the lease"
+    );
+}
+
+async fn grants_a_lease_again_when_it_has_ended(store: &impl TokenStore) {
+    let user = key();
+    let first = kept("first");
+    save(store, &user, &first).await;
+    assert!(
+        lease(store, &user, &first, "dies", SHORT).await,
+        "a lease is granted"
+    );
+    tokio::time::sleep(LONGER_THAN_SHORT).await;
+    assert!(
+        lease(store, &user, &first, "lives", LONG).await,
+        "a lease ends by itself"
+    );
+    store.release(&user, "dies").await.expect("the store works");
+    assert!(
+        !lease(store, &user, &first, "third", LONG).await,
+        "one whose lease has ended releases nobody else's"
+    );
+}
+
+async fn load(store: &impl TokenStore, user: &str) -> Option<Kept> {
+    store.load(user).await.expect("the store works")
+}
+
+async fn save(store: &impl TokenStore, user: &str, kept: &Kept) {
+    store.save(user, kept).await.expect("the store works");
+}
+
+async fn lease(
+    store: &impl TokenStore,
+    user: &str,
+    kept: &Kept,
+    holder: &str,
+    duration: Duration,
+) -> bool {
+    store
+        .lease(user, &kept.version, holder, duration)
+        .await
+        .expect("the store works")
+}

@@ -1,0 +1,227 @@
+//! A flow as data, between two requests or two processes.
+
+mod of_contract;
+mod seal;
+mod written;
+
+use std::fmt;
+use std::future::Ready;
+use std::marker::PhantomData;
+use std::time::SystemTime;
+
+use serde::de::{DeserializeOwned, Deserializer};
+use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+pub use of_contract::OfContract;
+pub use seal::SealingKeys;
+pub(crate) use written::{Ids, Written};
+
+use url::Url;
+
+use crate::callback::{Callback, CallbackError};
+use crate::client::Client;
+use crate::contract::{Contract, Credentials};
+use crate::error::Error;
+use crate::flow::reasons::SuspendedFlowGoesOn;
+use crate::flow::{Authorized, Flow, PostboxReady, wrong_calls};
+use crate::platform::Platform;
+use crate::postbox::{Delivery, PostboxItem};
+
+/// A state whose flow can be suspended: every one but [`Unstarted`](crate::Unstarted), which holds nothing yet.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be suspended",
+    label = "not a state that waits or is authorized",
+    note = "`AwaitingCallback`, `PostboxReady` and `Authorized` can: `flow.suspend()`"
+)]
+pub trait Durable: Record {}
+
+/// What is kept of a state, and how it comes back.
+pub trait Record: Sized {
+    /// The state's name, by which a record says what it is of.
+    const NAME: &str;
+
+    type Record: Serialize + DeserializeOwned + Send + Sync;
+
+    fn from_record(record: Self::Record, platform: &Platform) -> Result<Self, SuspendedError>;
+
+    /// When there is no more use in it, where that is known.
+    fn expires_at(_: &Self::Record) -> Option<SystemTime> {
+        None
+    }
+}
+
+/// A flow under the contract `C` in the state `S`, as serde data, with what the application attached to it.
+///
+/// It has a version, and comes back as the same contract and the same state or not at all. It never holds the contract's
+/// private key, which [`resume`](Suspended::resume) takes from the contract; what it holds (verifier, session, tokens)
+/// is secret all the same. Keep it where only the application reads, or [`seal`](Suspended::seal) it.
+///
+/// ```
+/// use digime::{AwaitingCallback, Client, Error, Flow, OngoingContract, Suspended, Verifier};
+///
+/// fn park<C>(awaiting: Flow<C, AwaitingCallback<Verifier>>) -> serde_json::Result<String> {
+///     serde_json::to_string(&awaiting.suspend().with("customer-42"))
+/// }
+///
+/// fn resume<C: OngoingContract>(
+///     parked: &str,
+///     contract: &C,
+///     client: &Client,
+/// ) -> Result<Flow<C, AwaitingCallback<Verifier>>, Box<dyn std::error::Error>> {
+///     let suspended: Suspended<C, AwaitingCallback<Verifier>, String> = serde_json::from_str(parked)?;
+///     let (suspended, customer) = suspended.into_parts();
+///     println!("going on for {customer}");
+///     Ok(suspended.resume(contract, client)?)
+/// }
+/// ```
+#[must_use = "a suspended flow goes on when it is resumed: keep it"]
+pub struct Suspended<C, S: Durable, D = ()> {
+    written: Written<S, D>,
+    contract: PhantomData<fn() -> C>,
+}
+
+/// Why a suspended flow does not come back.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SuspendedError {
+    /// A later version of this library wrote it.
+    #[error(
+        "the suspended flow was written by a later version of digime (format {0}): update digime on this machine"
+    )]
+    LaterVersion(u32),
+    /// It is of another state, or of the other kind of contract.
+    #[error(
+        "the suspended flow is in the state `{found}`, not `{wanted}`: resume it as what it is"
+    )]
+    AnotherState {
+        /// The state that it is in.
+        found: String,
+        /// The state that was wanted.
+        wanted: &'static str,
+    },
+    /// It is of another contract.
+    #[error(
+        "the suspended flow is of the contract {found}, not {wanted}: resume it with the contract that it was begun under"
+    )]
+    AnotherContract {
+        /// The contract that it is of, as its application id and contract id.
+        found: String,
+        /// The contract that was given.
+        wanted: String,
+    },
+    /// It is not what was written, or what is attached to it is of another type.
+    #[error(
+        "the suspended flow is damaged, or what is attached to it is of another type: begin a new flow"
+    )]
+    Damaged,
+    /// It was sealed under a key that is not given.
+    #[error("the flow was sealed under the key {0:?}, which is not given: accept that key too")]
+    UnknownKey(String),
+    /// It was sealed for a time that is over.
+    #[error("the sealed flow has expired: begin a new flow")]
+    Expired,
+}
+
+impl From<CallbackError> for SuspendedError {
+    /// What a callback brought was good when it was suspended.
+    fn from(_: CallbackError) -> Self {
+        Self::Damaged
+    }
+}
+
+impl<C, S: Durable> Suspended<C, S> {
+    pub(crate) fn new(credentials: &Credentials, record: S::Record) -> Self {
+        Self::of(Written::new(Ids::of(credentials), record))
+    }
+
+    /// Attaches data of the application's own, such as for which user the flow is.
+    pub fn with<D>(self, data: D) -> Suspended<C, S, D> {
+        Suspended::of(self.written.with(data))
+    }
+
+    /// Goes on with the flow. The contract comes owned or borrowed.
+    ///
+    /// # Errors
+    /// [`Error::Suspended`] when the contract is another one, or what was read makes no sense.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "a contract may come owned, as a caller has it"
+    )]
+    pub fn resume(self, contract: impl OfContract<C>, client: &Client) -> Result<Flow<C, S>, Error>
+    where
+        C: Contract,
+    {
+        self.go_on(Platform::new(contract.contract(), client))
+    }
+
+    pub(crate) fn go_on(self, platform: Platform) -> Result<Flow<C, S>, Error> {
+        self.written
+            .contract
+            .check(&Ids::of(&platform.credentials))?;
+        let state = S::from_record(self.written.payload, &platform)?;
+        Ok(Flow::in_state(platform, state))
+    }
+}
+
+impl<C, S: Durable, D> Suspended<C, S, D> {
+    pub(crate) fn of(written: Written<S, D>) -> Self {
+        Self {
+            written,
+            contract: PhantomData,
+        }
+    }
+
+    pub(crate) fn written(&self) -> &Written<S, D> {
+        &self.written
+    }
+
+    /// What the application attached.
+    #[must_use]
+    pub fn data(&self) -> &D {
+        &self.written.attached
+    }
+
+    /// The flow, and what the application attached to it.
+    pub fn into_parts(self) -> (Suspended<C, S>, D) {
+        let (written, data) = self.written.into_parts();
+        (Suspended::of(written), data)
+    }
+
+    /// When there is no more use in it: a flow that waits for its callback ends with its session.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        S::expires_at(&self.written.payload)
+    }
+}
+
+wrong_calls! {
+    impl[C, S: Durable, D] Suspended<C, S, D> {
+        url() -> &Url where Suspended<C, S, D>: SuspendedFlowGoesOn;
+        receive_postbox(Callback) -> Result<Flow<C, PostboxReady>, Error> where Suspended<C, S, D>: SuspendedFlowGoesOn;
+        exchange_code(Callback) -> Ready<Result<Flow<C, Authorized>, Error>> where Suspended<C, S, D>: SuspendedFlowGoesOn;
+        push(PostboxItem) -> Ready<Result<Delivery, Error>> where Suspended<C, S, D>: SuspendedFlowGoesOn;
+    }
+}
+
+impl<C, S: Durable, D: Serialize> Serialize for Suspended<C, S, D> {
+    fn serialize<T: Serializer>(&self, serializer: T) -> Result<T::Ok, T::Error> {
+        self.written.serialize(serializer)
+    }
+}
+
+impl<'de, C, S: Durable, D: Deserialize<'de>> Deserialize<'de> for Suspended<C, S, D> {
+    fn deserialize<T: Deserializer<'de>>(deserializer: T) -> Result<Self, T::Error> {
+        Written::deserialize(deserializer).map(Self::of)
+    }
+}
+
+impl<C, S: Durable, D> fmt::Debug for Suspended<C, S, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Suspended")
+            .field("contract", &self.written.contract)
+            .field("state", &S::NAME)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,178 @@
+//! Suspended flows as texts that nobody else reads or changes.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{Durable, Suspended, SuspendedError, Written};
+use crate::error::{Error, Internal};
+
+/// What a sealed flow begins with: what it is, and in which format.
+const PREFIX: &str = "digime1";
+
+/// The keys under which flows are sealed: one that seals, and those before it, which still open.
+///
+/// A key is 32 random bytes, as `openssl rand -base64 32` makes them, and has an id that tells it from the others. To
+/// change keys, give the new one an id of its own and [accept](Self::accept) the old one until what was sealed under it
+/// has expired.
+///
+/// ```
+/// use digime::SealingKeys;
+///
+/// # fn from_vault(_: &str) -> [u8; 32] { [7; 32] }
+/// let keys = SealingKeys::new("2026-11", from_vault("2026-11")).accept("2026-05", from_vault("2026-05"));
+/// ```
+pub struct SealingKeys {
+    current: SealingKey,
+    old: Vec<SealingKey>,
+}
+
+struct SealingKey {
+    id: String,
+    key: Option<RandomizedNonceKey>,
+}
+
+/// What is inside.
+#[derive(Serialize, Deserialize)]
+struct Inside {
+    /// Unix time in milliseconds.
+    expires: u64,
+    flow: String,
+}
+
+impl SealingKeys {
+    /// The key that seals.
+    #[must_use]
+    pub fn new(id: impl Into<String>, key: [u8; 32]) -> Self {
+        Self {
+            current: SealingKey::new(id.into(), key),
+            old: Vec::new(),
+        }
+    }
+
+    /// Another key that opens.
+    #[must_use]
+    pub fn accept(mut self, id: impl Into<String>, key: [u8; 32]) -> Self {
+        self.old.push(SealingKey::new(id.into(), key));
+        self
+    }
+
+    fn find(&self, id: &str) -> Option<&SealingKey> {
+        std::iter::once(&self.current)
+            .chain(&self.old)
+            .find(|key| key.id == id)
+    }
+}
+
+impl SealingKey {
+    fn new(id: String, key: [u8; 32]) -> Self {
+        let key = Zeroizing::new(key);
+        Self {
+            id,
+            key: RandomizedNonceKey::new(&AES_256_GCM_SIV, &*key).ok(),
+        }
+    }
+
+    /// The part of a sealed flow that can be read, and not changed: what it is, and under which key.
+    fn head(&self) -> String {
+        format!("{PREFIX}.{}", BASE64_URL_SAFE_NO_PAD.encode(&self.id))
+    }
+
+    fn seal(&self, inside: Vec<u8>) -> Result<String, Internal> {
+        const FAILED: Internal = Internal("sealing a flow");
+        let key = self.key.as_ref().ok_or(FAILED)?;
+        let head = self.head();
+        let mut sealed = inside;
+        let nonce = key
+            .seal_in_place_append_tag(Aad::from(&head), &mut sealed)
+            .map_err(|_| FAILED)?;
+        let body = [nonce.as_ref().as_slice(), &sealed].concat();
+        Ok(format!("{head}.{}", BASE64_URL_SAFE_NO_PAD.encode(body)))
+    }
+
+    fn open(&self, body: &str) -> Option<Zeroizing<Vec<u8>>> {
+        let body = BASE64_URL_SAFE_NO_PAD.decode(body).ok()?;
+        let (nonce, sealed) = body.split_at_checked(NONCE_LEN)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let mut sealed = Zeroizing::new(sealed.to_vec());
+        let length = self
+            .key
+            .as_ref()?
+            .open_in_place(nonce, Aad::from(self.head()), &mut sealed)
+            .ok()?
+            .len();
+        sealed.truncate(length);
+        Some(sealed)
+    }
+}
+
+impl<C, S: Durable, D> Suspended<C, S, D> {
+    /// Seals the flow into a text of letters, digits, `-`, `_` and `.`, for a cookie or a URL's parameter: nobody without
+    /// the key can read or change it (AES-256-GCM-SIV, RFC 8452). It opens for so long, and not after the flow's session.
+    ///
+    /// A sealed flow can be opened more than once, as a replayed request does; the platform takes its code once. Where the
+    /// application must not see a callback twice, use a [`FlowStore`](crate::FlowStore).
+    ///
+    /// # Errors
+    /// [`Error::Suspended`] when what is attached can't be written.
+    pub fn seal(&self, keys: &SealingKeys, valid_for: Duration) -> Result<String, Error>
+    where
+        D: Serialize,
+    {
+        let until = unix_millis(SystemTime::now())
+            .saturating_add(u64::try_from(valid_for.as_millis()).unwrap_or(u64::MAX));
+        let inside = Inside {
+            expires: self.expires_at().map_or(u64::MAX, unix_millis).min(until),
+            flow: self.written().to_json()?,
+        };
+        let inside = serde_json::to_vec(&inside).map_err(|_| SuspendedError::Damaged)?;
+        Ok(keys.current.seal(inside)?)
+    }
+
+    /// Opens what [`seal`](Self::seal) made.
+    ///
+    /// # Errors
+    /// [`SuspendedError`] says what it is instead: damaged, expired, of another state, or sealed under another key.
+    pub fn unseal(sealed: &str, keys: &SealingKeys) -> Result<Self, SuspendedError>
+    where
+        D: DeserializeOwned,
+    {
+        let (head, body) = sealed.rsplit_once('.').ok_or(SuspendedError::Damaged)?;
+        let id = key_id(head).ok_or(SuspendedError::Damaged)?;
+        let key = keys.find(&id).ok_or(SuspendedError::UnknownKey(id))?;
+        let inside = key.open(body).ok_or(SuspendedError::Damaged)?;
+        let inside: Inside =
+            serde_json::from_slice(&inside).map_err(|_| SuspendedError::Damaged)?;
+        if inside.expires <= unix_millis(SystemTime::now()) {
+            return Err(SuspendedError::Expired);
+        }
+        Written::from_json(&inside.flow).map(Self::of)
+    }
+}
+
+fn key_id(head: &str) -> Option<String> {
+    let id = head.strip_prefix(PREFIX)?.strip_prefix('.')?;
+    let id = BASE64_URL_SAFE_NO_PAD.decode(id).ok()?;
+    String::from_utf8(id).ok()
+}
+
+fn unix_millis(time: SystemTime) -> u64 {
+    let since = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl fmt::Debug for SealingKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SealingKeys")
+            .field("current", &self.current.id)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,169 @@
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{DeserializeOwned, Deserializer, Error as _};
+use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
+
+use super::{Durable, SuspendedError};
+use crate::contract::Credentials;
+
+/// The version of the format that is written, and the latest that is read. What was written once is read for ever: a
+/// sample of each version is a test.
+const VERSION: u32 = 1;
+
+/// A suspended flow as it is written.
+///
+/// What decides whether the rest can be read at all stands before it. The names are such that sorting them, by letters as
+/// many maps do or by length as PostgreSQL's `jsonb` does, leaves it there.
+#[derive(Serialize, Deserialize)]
+#[serde(bound(serialize = "D: Serialize", deserialize = "D: Deserialize<'de>"))]
+pub struct Written<S: Durable, D = ()> {
+    #[serde(rename = "fmt")]
+    format: Version,
+    state: StateName<S>,
+    pub contract: Ids,
+    #[serde(rename = "state_data")]
+    pub payload: S::Record,
+    #[serde(rename = "user_data")]
+    pub attached: D,
+}
+
+/// Which contract a flow is of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ids {
+    application_id: String,
+    contract_id: String,
+}
+
+impl Ids {
+    pub fn of(credentials: &Credentials) -> Self {
+        Self {
+            application_id: credentials.application_id.as_str().to_owned(),
+            contract_id: credentials.contract_id.as_str().to_owned(),
+        }
+    }
+
+    pub fn check(&self, wanted: &Self) -> Result<(), SuspendedError> {
+        if self == wanted {
+            return Ok(());
+        }
+        Err(SuspendedError::AnotherContract {
+            found: self.to_string(),
+            wanted: wanted.to_string(),
+        })
+    }
+}
+
+impl fmt::Display for Ids {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.application_id, self.contract_id)
+    }
+}
+
+impl<S: Durable> Written<S> {
+    pub fn new(contract: Ids, payload: S::Record) -> Self {
+        Self {
+            format: Version,
+            state: StateName(PhantomData),
+            contract,
+            payload,
+            attached: (),
+        }
+    }
+
+    pub fn with<D>(self, attached: D) -> Written<S, D> {
+        Written {
+            format: Version,
+            state: self.state,
+            contract: self.contract,
+            payload: self.payload,
+            attached,
+        }
+    }
+}
+
+impl<S: Durable, D> Written<S, D> {
+    pub fn into_parts(self) -> (Written<S>, D) {
+        (Written::new(self.contract, self.payload), self.attached)
+    }
+
+    pub fn to_json(&self) -> Result<String, SuspendedError>
+    where
+        D: Serialize,
+    {
+        serde_json::to_string(self).map_err(|_| SuspendedError::Damaged)
+    }
+
+    /// Reads what [`Self::to_json`] wrote. serde's own texts may quote what they read, so they go no further.
+    pub fn from_json(json: &str) -> Result<Self, SuspendedError>
+    where
+        D: DeserializeOwned,
+    {
+        #[derive(Deserialize)]
+        struct Head {
+            fmt: u32,
+            state: String,
+        }
+
+        serde_json::from_str(json).map_err(|_| match serde_json::from_str::<Head>(json) {
+            Ok(head) => check_version(head.fmt)
+                .and_then(|()| check_state::<S>(&head.state))
+                .err()
+                .unwrap_or(SuspendedError::Damaged),
+            Err(_) => SuspendedError::Damaged,
+        })
+    }
+}
+
+fn check_version(version: u32) -> Result<(), SuspendedError> {
+    match version {
+        VERSION => Ok(()),
+        0 => Err(SuspendedError::Damaged),
+        later => Err(SuspendedError::LaterVersion(later)),
+    }
+}
+
+fn check_state<S: Durable>(name: &str) -> Result<(), SuspendedError> {
+    if name == S::NAME {
+        return Ok(());
+    }
+    Err(SuspendedError::AnotherState {
+        found: name.chars().take(64).collect(),
+        wanted: S::NAME,
+    })
+}
+
+/// The version, which is written as a number and read only where it is known.
+struct Version;
+
+impl Serialize for Version {
+    fn serialize<T: Serializer>(&self, serializer: T) -> Result<T::Ok, T::Error> {
+        serializer.serialize_u32(VERSION)
+    }
+}
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<T: Deserializer<'de>>(deserializer: T) -> Result<Self, T::Error> {
+        let version = u32::deserialize(deserializer)?;
+        check_version(version).map_err(T::Error::custom)?;
+        Ok(Self)
+    }
+}
+
+/// The name of the state, which is read only where it is the one that is wanted.
+struct StateName<S>(PhantomData<fn() -> S>);
+
+impl<S: Durable> Serialize for StateName<S> {
+    fn serialize<T: Serializer>(&self, serializer: T) -> Result<T::Ok, T::Error> {
+        serializer.serialize_str(S::NAME)
+    }
+}
+
+impl<'de, S: Durable> Deserialize<'de> for StateName<S> {
+    fn deserialize<T: Deserializer<'de>>(deserializer: T) -> Result<Self, T::Error> {
+        let name = String::deserialize(deserializer)?;
+        check_state::<S>(&name).map_err(T::Error::custom)?;
+        Ok(Self(PhantomData))
+    }
+}
