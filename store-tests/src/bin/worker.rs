@@ -1,0 +1,168 @@
+//! Another process: what a second machine does. It reads its job as JSON from standard input.
+
+#![forbid(unsafe_code)]
+
+use std::io::Write;
+use std::time::Duration;
+
+use digime::store::{FlowStore, Kept, StoreError, TokenStore};
+use digime::{Callback, PostboxItem, SharedTokens};
+use digime_store_tests::{Place, claim, with_store};
+use futures_util::future::{join_all, try_join_all};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Job {
+    place: Place,
+    store: String,
+    work: Work,
+}
+
+#[derive(Deserialize)]
+enum Work {
+    /// Begins a flow, parks it, prints its link, and waits to be killed.
+    Begin,
+    /// Takes a callback, exchanges its code and pushes.
+    Finish { callback: String },
+    /// Delivers callbacks, each the state with a number, and prints the numbers of the flows that it got.
+    Claim {
+        states: Vec<String>,
+        deliveries: Vec<Vec<usize>>,
+    },
+    /// Pushes so many items at a time for a user.
+    Push { user: String, items: usize },
+    /// Pushes for a user and dies on the way.
+    Die {
+        user: String,
+        at: Death,
+        lease_millis: u64,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Deserialize)]
+enum Death {
+    /// With the right to refresh, before the platform is asked.
+    BeforeAsking,
+    /// With new tokens, before they are saved.
+    BeforeSaving,
+}
+
+#[tokio::main]
+async fn main() {
+    let job: Job = serde_json::from_reader(std::io::stdin()).expect("a job");
+    with_store!(&job.store, store => work(store, job.place, job.work).await);
+}
+
+async fn work<S: FlowStore + TokenStore>(store: S, place: Place, work: Work) {
+    match work {
+        Work::Begin => begin(&store, &place).await,
+        Work::Finish { callback } => finish(&store, &place, &callback).await,
+        Work::Claim { states, deliveries } => {
+            let tasks = deliveries.into_iter().map(|deliveries| {
+                let (store, place, states) = (store.clone(), place.clone(), states.clone());
+                tokio::spawn(async move { claim(&store, &place, &states, deliveries).await })
+            });
+            let claimed = try_join_all(tasks).await.expect("no task panics").concat();
+            println!("{}", serde_json::to_string(&claimed).expect("JSON"));
+        }
+        Work::Push { user, items } => push(&SharedTokens::new(store), &place, &user, items).await,
+        Work::Die {
+            user,
+            at,
+            lease_millis,
+        } => {
+            let tokens =
+                SharedTokens::new(Mortal { store, at }).lease(Duration::from_millis(lease_millis));
+            push(&tokens, &place, &user, 1).await;
+        }
+    }
+}
+
+async fn begin(store: &impl FlowStore, place: &Place) {
+    let flow = place.receipts().flow(&place.client());
+    let session = flow.establish_session().await.expect("a session");
+    let awaiting = flow.create_postbox(session).await.expect("a link");
+    let link = awaiting.url().clone();
+    store
+        .park(awaiting.suspend().with("customer-42"))
+        .await
+        .expect("it is parked");
+    println!("{link}");
+    std::io::stdout().flush().expect("somebody reads");
+    std::future::pending::<()>().await;
+}
+
+async fn finish(store: &impl FlowStore, place: &Place, callback: &str) {
+    let callback = Callback::from_url(callback).expect("a callback");
+    let (awaiting, customer): (_, String) = store
+        .claim(&callback, &place.receipts(), &place.client())
+        .await
+        .expect("a flow");
+    let authorized = awaiting.exchange_code(callback).await.expect("tokens");
+    let receipt = PostboxItem::bytes("receipt.txt", "1 coffee").account(customer);
+    let delivery = authorized.push(receipt).await.expect("a delivery");
+    println!("{:?}", delivery.status());
+}
+
+async fn push<S: TokenStore>(tokens: &SharedTokens<S>, place: &Place, user: &str, items: usize) {
+    let flow = tokens
+        .find(user, &place.receipts(), &place.client())
+        .await
+        .expect("the store works")
+        .expect("the user has consented");
+    let pushes = (0..items).map(|_| flow.push(PostboxItem::bytes("receipt.txt", "1 coffee")));
+    for delivery in join_all(pushes).await {
+        println!("{:?}", delivery.expect("a delivery").status());
+    }
+}
+
+/// A store on a machine that dies.
+#[derive(Clone)]
+struct Mortal<S> {
+    store: S,
+    at: Death,
+}
+
+impl<S> Mortal<S> {
+    /// Ends the process as `SIGKILL` does: nothing is tidied up.
+    fn die(&self, at: Death) {
+        if self.at == at {
+            std::process::abort();
+        }
+    }
+}
+
+impl<S: TokenStore> TokenStore for Mortal<S> {
+    async fn load(&self, user: &str) -> Result<Option<Kept>, StoreError> {
+        self.store.load(user).await
+    }
+
+    async fn save(&self, user: &str, kept: &Kept) -> Result<(), StoreError> {
+        self.store.save(user, kept).await
+    }
+
+    async fn lease(
+        &self,
+        user: &str,
+        version: &str,
+        holder: &str,
+        duration: Duration,
+    ) -> Result<bool, StoreError> {
+        let granted = self.store.lease(user, version, holder, duration).await?;
+        self.die(Death::BeforeAsking);
+        Ok(granted)
+    }
+
+    async fn release(&self, user: &str, holder: &str) -> Result<(), StoreError> {
+        self.store.release(user, holder).await
+    }
+
+    async fn replace(&self, user: &str, version: &str, kept: &Kept) -> Result<bool, StoreError> {
+        self.die(Death::BeforeSaving);
+        self.store.replace(user, version, kept).await
+    }
+
+    async fn remove(&self, user: &str, version: Option<&str>) -> Result<bool, StoreError> {
+        self.store.remove(user, version).await
+    }
+}

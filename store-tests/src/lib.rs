@@ -1,0 +1,154 @@
+//! What the tests, the benchmark and the worker process share: contracts, flows and stores by URL.
+
+#![forbid(unsafe_code)]
+
+use digime::{
+    ApplicationId, AwaitingCallback, Callback, Client, ContractId, Flow, FlowStore, NoVerifier,
+    PrivateKey, RedirectUri, StoreError, Suspended, digime_contract,
+};
+use digime_sandbox::Sandbox;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+#[digime_contract(ongoing)]
+#[derive(Clone, Deserialize)]
+pub struct Receipts {
+    application_id: ApplicationId,
+    contract_id: ContractId,
+    private_key: PrivateKey,
+    redirect_uri: RedirectUri,
+}
+
+#[digime_contract(once)]
+#[derive(Clone, Deserialize)]
+pub struct Welcome {
+    application_id: ApplicationId,
+    contract_id: ContractId,
+    private_key: PrivateKey,
+    redirect_uri: RedirectUri,
+}
+
+/// The platform, as another process is told of it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Place {
+    base_url: String,
+    ongoing: Value,
+    once: Value,
+}
+
+impl Place {
+    #[must_use]
+    pub fn of(sandbox: &Sandbox) -> Self {
+        Self {
+            base_url: sandbox.base_url().to_owned(),
+            ongoing: json!(sandbox.contracts().ongoing),
+            once: json!(sandbox.contracts().once),
+        }
+    }
+
+    /// # Panics
+    /// When the place is none.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::builder()
+            .base_url(&self.base_url)
+            .retries(0)
+            .build()
+            .expect("a client")
+    }
+
+    /// # Panics
+    /// When the place has no such contract.
+    #[must_use]
+    pub fn receipts(&self) -> Receipts {
+        serde_json::from_value(self.ongoing.clone()).expect("a contract")
+    }
+
+    /// # Panics
+    /// When the place has no such contract.
+    #[must_use]
+    pub fn welcome(&self) -> Welcome {
+        serde_json::from_value(self.once.clone()).expect("a contract")
+    }
+
+    /// A flow that waits under a state, as if it had asked for a postbox; making thousands would measure the platform.
+    ///
+    /// # Panics
+    /// When the format has changed.
+    pub fn waiting(
+        &self,
+        state: &str,
+        number: usize,
+    ) -> Suspended<Welcome, AwaitingCallback<NoVerifier>, usize> {
+        let written = json!({
+            "fmt": 1,
+            "state": "AwaitingCallback<NoVerifier>",
+            "contract": {"application_id": self.once["application_id"], "contract_id": self.once["contract_id"]},
+            "state_data": {
+                "state": state,
+                "session": {
+                    "sessionKey": "s".repeat(32),
+                    "sessionExchangeToken": "t".repeat(64),
+                    "expiry": 4_000_000_000_000_u64,
+                },
+                "verifier": null,
+            },
+            "user_data": number,
+        });
+        serde_json::from_value(written).expect("a suspended flow")
+    }
+}
+
+/// Delivers callbacks, each the state with a number, and gives the numbers of the flows that it got.
+///
+/// # Panics
+/// When a flow is another one than was parked, or a claim fails in another way than by finding nothing.
+pub async fn claim(
+    store: &impl FlowStore,
+    place: &Place,
+    states: &[String],
+    deliveries: Vec<usize>,
+) -> Vec<usize> {
+    let (welcome, client) = (place.welcome(), place.client());
+    let mut claimed = Vec::new();
+    for number in deliveries {
+        let state = &states[number];
+        let callback = Callback::from_query(&format!("result=SUCCESS&state={state}"));
+        let callback = callback.expect("a callback");
+        let flow: Result<(Flow<Welcome, AwaitingCallback<NoVerifier>>, usize), _> =
+            store.claim(&callback, &welcome, &client).await;
+        match flow {
+            Ok((flow, attached)) => {
+                assert_eq!((flow.state(), attached), (state.as_str(), number));
+                claimed.push(number);
+            }
+            Err(digime::Error::Store(StoreError::NothingParked)) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+    claimed
+}
+
+/// Runs an expression with the store at a URL: `sqlite:PATH`, `postgres://…` or `redis://…`.
+#[macro_export]
+macro_rules! with_store {
+    ($url:expr, $store:ident => $body:expr) => {{
+        let url: &str = $url;
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let $store = ::digime::store::SqliteStore::open(path)
+                .await
+                .expect("a file");
+            $body
+        } else if url.starts_with("redis:") {
+            let $store = ::digime::store::RedisStore::connect(url)
+                .await
+                .expect("Redis");
+            $body
+        } else {
+            let $store = ::digime::store::PostgresStore::connect(url)
+                .await
+                .expect("PostgreSQL");
+            $body
+        }
+    }};
+}

@@ -1,0 +1,10 @@
+//! The stores, with real databases and real processes.
+//!
+//! SQLite is built in. PostgreSQL and Redis are used where `DIGIME_TEST_POSTGRES` and `DIGIME_TEST_REDIS` say where they
+//! are; `store-tests/with-servers cargo test --workspace` starts both.
+
+mod conformance;
+mod example;
+mod processes;
+mod set_up;
+mod tokens;

@@ -1,0 +1,123 @@
+//! Where the stores are, and other processes.
+
+use std::io::Write;
+use std::process::{Output, Stdio};
+
+use digime::{Authorized, Callback, Flow};
+use digime_sandbox::Sandbox;
+use digime_store_tests::{Place, Receipts};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, Command};
+
+/// A store that every process can open.
+pub struct Shared {
+    pub url: String,
+    _folder: Option<TempDir>,
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "as those that may not be there")]
+pub fn sqlite() -> Option<Shared> {
+    let folder = tempfile::tempdir().expect("a folder");
+    Some(Shared {
+        url: format!("sqlite:{}", folder.path().join("store.db").display()),
+        _folder: Some(folder),
+    })
+}
+
+pub fn postgres() -> Option<Shared> {
+    server("PostgreSQL", "DIGIME_TEST_POSTGRES")
+}
+
+pub fn redis() -> Option<Shared> {
+    server("Redis", "DIGIME_TEST_REDIS")
+}
+
+fn server(name: &str, variable: &str) -> Option<Shared> {
+    let url = std::env::var(variable).ok();
+    if url.is_none() {
+        // Straight to the terminal: what a passing test prints is not shown.
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED: there is no {name}. `{variable}` says where it is; `store-tests/with-servers` starts one."
+        );
+    }
+    url.map(|url| Shared { url, _folder: None })
+}
+
+/// Makes a test of each function for each store that processes share.
+macro_rules! on_each_store {
+    ($($test:ident)*) => {
+        on_each_store!(@store sqlite $($test)*);
+        on_each_store!(@store postgres $($test)*);
+        on_each_store!(@store redis $($test)*);
+    };
+    (@store $store:ident $($test:ident)*) => {
+        mod $store {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $test() {
+                    if let Some(shared) = crate::set_up::$store() {
+                        super::$test(&shared.url).await;
+                    }
+                }
+            )*
+        }
+    };
+}
+
+pub(crate) use on_each_store;
+
+pub async fn sandbox() -> (Sandbox, Place) {
+    let sandbox = Sandbox::start().await.expect("a free port");
+    let place = Place::of(&sandbox);
+    (sandbox, place)
+}
+
+pub async fn authorized(sandbox: &Sandbox, place: &Place) -> Flow<Receipts, Authorized> {
+    let flow = place.receipts().flow(&place.client());
+    let session = flow.establish_session().await.expect("a session");
+    let awaiting = flow.create_postbox(session).await.expect("a link");
+    let callback = sandbox.consent(awaiting.url()).await.expect("a callback");
+    let callback = Callback::from_url(callback).expect("a callback");
+    awaiting.exchange_code(callback).await.expect("tokens")
+}
+
+/// A user that no other test has.
+pub fn user() -> String {
+    use std::time::SystemTime;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    format!("customer {:?}", now.expect("a clock"))
+}
+
+/// Starts another process with a job. It dies with its handle.
+pub async fn start(place: &Place, store: &str, work: Value) -> Child {
+    let job = json!({"place": place, "store": store, "work": work}).to_string();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_worker"))
+        .kill_on_drop(true)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a process");
+    let mut input = child.stdin.take().expect("its input");
+    input.write_all(job.as_bytes()).await.expect("it reads");
+    child
+}
+
+/// Does a job in another process.
+pub async fn run(place: &Place, store: &str, work: Value) -> Output {
+    let child = start(place, store, work).await;
+    child.wait_with_output().await.expect("it ends")
+}
+
+/// What a process printed that did its job.
+pub fn printed(output: &Output) -> String {
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
