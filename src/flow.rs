@@ -7,9 +7,11 @@ mod authorized;
 mod awaiting_callback;
 mod destination;
 mod postbox_ready;
+mod push_many;
 pub mod reasons;
 mod rejected;
 mod renewable;
+mod trace;
 mod unstarted;
 mod wrong_calls;
 
@@ -25,6 +27,7 @@ pub(crate) use authorized::Refresher;
 pub(crate) use awaiting_callback::Announce;
 pub use awaiting_callback::{AwaitingCallback, NoVerifier, Verifier};
 pub use postbox_ready::PostboxReady;
+pub use push_many::{ManyProgress, PushMany, Pushed};
 pub use rejected::Rejected;
 pub use unstarted::{CreatePostbox, Unstarted};
 
@@ -102,10 +105,12 @@ wrong_calls! {
         receive_postbox(Callback) -> Result<Flow<C, PostboxReady>, Rejected<Self>> where Unstarted: HasCallbackYet;
         exchange_code(Callback) -> Later<Result<Flow<C, Authorized>, Rejected<Self>>> where Unstarted: HasCallbackYet;
         push(PostboxItem) -> Later<Result<Delivery, Error>> where Unstarted: HasPostboxYet;
+        push_many(impl IntoIterator<Item = PostboxItem>) -> PushMany<'_> where Unstarted: HasPostboxYet;
         postbox_id() -> &str where Unstarted: HasPostboxYet;
         access_token() -> AccessToken where Unstarted: HasTokenBeforeTheUserIsAsked;
         access_token_expires_at() -> SystemTime where Unstarted: HasTokenBeforeTheUserIsAsked;
         refresh() -> Later<Result<AccessToken, Error>> where Unstarted: HasTokenBeforeTheUserIsAsked;
+        refreshed_token(&AccessToken) -> Later<AccessToken> where Unstarted: HasTokenBeforeTheUserIsAsked;
         suspend() -> Suspended<C, PostboxReady> where Unstarted: HasSomethingToSuspend;
     }
 
@@ -121,19 +126,23 @@ wrong_calls! {
     impl[C] Flow<C, AwaitingCallback<NoVerifier>> {
         exchange_code(Callback) -> Later<Result<Flow<C, Authorized>, Rejected<Self>>> where C: OngoingContract;
         push(PostboxItem) -> Later<Result<Delivery, Error>> where AwaitingCallback<NoVerifier>: HasReceivedThePostbox;
+        push_many(impl IntoIterator<Item = PostboxItem>) -> PushMany<'_> where AwaitingCallback<NoVerifier>: HasReceivedThePostbox;
         postbox_id() -> &str where AwaitingCallback<NoVerifier>: HasReceivedThePostbox;
         access_token() -> AccessToken where AwaitingCallback<NoVerifier>: HasTokenWithoutCode;
         access_token_expires_at() -> SystemTime where AwaitingCallback<NoVerifier>: HasTokenWithoutCode;
         refresh() -> Later<Result<AccessToken, Error>> where AwaitingCallback<NoVerifier>: HasTokenWithoutCode;
+        refreshed_token(&AccessToken) -> Later<AccessToken> where AwaitingCallback<NoVerifier>: HasTokenWithoutCode;
     }
 
     impl[C] Flow<C, AwaitingCallback<Verifier>> {
         receive_postbox(Callback) -> Result<Flow<C, PostboxReady>, Rejected<Self>> where C: OnceContract;
         push(PostboxItem) -> Later<Result<Delivery, Error>> where AwaitingCallback<Verifier>: HasExchangedTheCode;
+        push_many(impl IntoIterator<Item = PostboxItem>) -> PushMany<'_> where AwaitingCallback<Verifier>: HasExchangedTheCode;
         postbox_id() -> &str where AwaitingCallback<Verifier>: HasExchangedTheCode;
         access_token() -> AccessToken where AwaitingCallback<Verifier>: HasTokenBeforeTheExchange;
         access_token_expires_at() -> SystemTime where AwaitingCallback<Verifier>: HasTokenBeforeTheExchange;
         refresh() -> Later<Result<AccessToken, Error>> where AwaitingCallback<Verifier>: HasTokenBeforeTheExchange;
+        refreshed_token(&AccessToken) -> Later<AccessToken> where AwaitingCallback<Verifier>: HasTokenBeforeTheExchange;
     }
 
     impl[C] Flow<C, PostboxReady> {
@@ -148,6 +157,7 @@ wrong_calls! {
         access_token() -> AccessToken where PostboxReady: HasTokenWhenReady;
         access_token_expires_at() -> SystemTime where PostboxReady: HasTokenWhenReady;
         refresh() -> Later<Result<AccessToken, Error>> where PostboxReady: HasTokenWhenReady;
+        refreshed_token(&AccessToken) -> Later<AccessToken> where PostboxReady: HasTokenWhenReady;
     }
 
     impl[C: Contract<Kind = K>, K: Kind] Flow<C, PostboxReady> {

@@ -93,8 +93,8 @@ pub use contract::{
 pub use error::{Error, Internal, Operation, Refusal, RequestError};
 pub use flow::reasons;
 pub use flow::{
-    Authorized, AwaitingCallback, CreatePostbox, Flow, NoVerifier, PostboxReady, Rejected,
-    Unstarted, Verifier,
+    Authorized, AwaitingCallback, CreatePostbox, Flow, ManyProgress, NoVerifier, PostboxReady,
+    PushMany, Pushed, Rejected, Unstarted, Verifier,
 };
 pub use link::import_url;
 pub use platform::{AccessToken, PlatformTokenError};

@@ -8,6 +8,7 @@ mod oauth;
 mod platform_token;
 mod push;
 mod request_token;
+mod sealing;
 mod session;
 
 use std::sync::Arc;

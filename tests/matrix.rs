@@ -99,6 +99,8 @@ fn argument_of_type(ty: &Type) -> &'static str {
         "PostboxItem" => "item",
         "Session<C>" => "session",
         "&Scope" => "&scope",
+        "&AccessToken" => "&token",
+        many if many.starts_with("implIntoIterator<Item=PostboxItem") => "[item]",
         other => panic!("the matrix has no argument of type {other}: add one to the cells"),
     }
 }
@@ -129,7 +131,7 @@ fn every_call_in_every_state_compiles_or_is_one_error_that_says_what_to_do() {
                 writeln!(
                     program,
                     "async fn cell_{number}{generics}(flow: Flow<{contract}, {state}>, session: Session<{contract}>, \
-                     callback: Callback, item: PostboxItem, scope: Scope) -> Result<(), Error> \
+                     callback: Callback, item: PostboxItem, scope: Scope, token: AccessToken) -> Result<(), Error> \
                      {{ let it = flow.{}; drop(it); Ok(()) }}",
                     call.0
                 )

@@ -5,13 +5,18 @@ use std::time::SystemTime;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::Flow;
 use super::destination::{Destination, DestinationRecord};
 use super::renewable::Renewable;
+use super::trace::Trace;
+use super::{Flow, PushMany};
 use crate::error::Error;
 use crate::platform::{AccessToken, Platform, Tokens};
 use crate::postbox::{Delivery, DeliveryStatus, PostboxItem};
 use crate::suspended::{Durable, Record, Suspended, SuspendedError};
+
+/// How long before it expires a token is refreshed, in milliseconds: a push that the platform looks at after that is
+/// uploaded for nothing.
+const EXPIRES_SOON: u64 = 30_000;
 
 /// The state of an ongoing contract's flow that has a postbox and an access token. Next: [`push`](Flow::push).
 pub struct Authorized {
@@ -51,9 +56,22 @@ impl Authorized {
         }
     }
 
-    /// An access token that has not expired, refreshed where it has.
+    async fn push(&self, item: &PostboxItem, platform: &Platform) -> Result<Delivery, Error> {
+        let token = self.current_token(platform).await?;
+        let delivery = self.destination.push(platform, item, Some(&token)).await?;
+        if delivery.status() == DeliveryStatus::Delivered {
+            return Ok(delivery);
+        }
+        // With an access token in the request, pending means that the token had expired.
+        item.check_readable(&item.sent_name()?)?;
+        let token = self.replace(&token, platform).await?;
+        self.destination.push(platform, item, Some(&token)).await
+    }
+
+    /// An access token that is good for a while, refreshed where it is not.
     async fn current_token(&self, platform: &Platform) -> Result<AccessToken, Error> {
-        let has_expired = |tokens: &Tokens| tokens.have_expired(platform.client.now());
+        let soon = platform.client.now().saturating_add(EXPIRES_SOON);
+        let has_expired = |tokens: &Tokens| tokens.have_expired(soon);
         self.refreshed(platform, has_expired).await
     }
 
@@ -92,26 +110,41 @@ impl<C> Flow<C, Authorized> {
     /// [`Error::may_have_taken_effect`] says whether it may have been delivered all the same. [`Error::ConsentEnded`]
     /// when the user has to consent again.
     pub async fn push(&self, item: PostboxItem) -> Result<Delivery, Error> {
-        let Self {
-            platform, state, ..
-        } = self;
-        let token = state.current_token(platform).await?;
-        let delivery = state
-            .destination
-            .push(platform, &item, Some(&token))
-            .await?;
-        if delivery.status() == DeliveryStatus::Delivered {
-            return Ok(delivery);
-        }
-        // With an access token in the request, pending means that the token had expired.
-        let token = state.replace(&token, platform).await?;
-        state.destination.push(platform, &item, Some(&token)).await
+        let trace = Trace::new(&self.platform, Authorized::NAME, "push");
+        trace.of(self.state.push(&item, &self.platform)).await
+    }
+
+    /// Pushes many items, some at a time, and gives the results as they come.
+    pub fn push_many<'a>(
+        &'a self,
+        items: impl IntoIterator<Item = PostboxItem, IntoIter: Send + 'a>,
+    ) -> PushMany<'a> {
+        PushMany::new(items, |item| Box::pin(self.push(item)))
     }
 
     /// The access token as it is now; a push may refresh it.
     #[must_use]
     pub fn access_token(&self) -> AccessToken {
         self.state.tokens.get().access_token()
+    }
+
+    /// Waits until the access token is another than the one that is known, and gives it.
+    ///
+    /// ```
+    /// use digime::{Authorized, Flow};
+    ///
+    /// /// Saves the flow whenever its tokens have been refreshed, for as long as it is polled.
+    /// async fn save_tokens<C>(flow: &Flow<C, Authorized>, save: impl AsyncFn(String)) -> serde_json::Result<()> {
+    ///     let mut token = flow.access_token();
+    ///     loop {
+    ///         token = flow.refreshed_token(&token).await;
+    ///         save(serde_json::to_string(&flow.suspend())?).await;
+    ///     }
+    /// }
+    /// ```
+    pub async fn refreshed_token(&self, known: &AccessToken) -> AccessToken {
+        let is_new = |tokens: &Tokens| tokens.access_token() != *known;
+        self.state.tokens.wait_for(is_new).await.access_token()
     }
 
     /// When the access token expires.
@@ -126,9 +159,9 @@ impl<C> Flow<C, Authorized> {
     /// [`Error::ConsentEnded`] when the user has to consent again, [`Error::Request`] when the platform was not reached
     /// or refused.
     pub async fn refresh(&self) -> Result<AccessToken, Error> {
-        self.state
-            .replace(&self.access_token(), &self.platform)
-            .await
+        let trace = Trace::new(&self.platform, Authorized::NAME, "refresh");
+        let stale = self.access_token();
+        trace.of(self.state.replace(&stale, &self.platform)).await
     }
 
     /// The postbox's id.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::destination::Destination;
+use super::trace::Trace;
 use super::{Authorized, Flow, PostboxReady, Rejected};
 use crate::callback::{Callback, CallbackError};
 use crate::contract::RedirectUri;
@@ -278,7 +279,8 @@ impl<C> Flow<C, AwaitingCallback<NoVerifier>> {
         self,
         callback: Callback,
     ) -> Result<Flow<C, PostboxReady>, Rejected<Self>> {
-        match self.state.accept(&callback) {
+        let trace = Trace::new(&self.platform, NoVerifier::STATE, "receive_postbox");
+        match trace.end(self.state.accept(&callback)) {
             Ok(postbox) => {
                 let destination = Destination::new(postbox, self.state.session.clone());
                 Ok(self.into_state(PostboxReady::new(destination)))
@@ -301,7 +303,8 @@ impl<C> Flow<C, AwaitingCallback<Verifier>> {
         self,
         callback: Callback,
     ) -> Result<Flow<C, Authorized>, Rejected<Self>> {
-        match self.redeem(&callback).await {
+        let trace = Trace::new(&self.platform, Verifier::STATE, "exchange_code");
+        match trace.of(self.redeem(&callback)).await {
             Ok(authorized) => Ok(self.into_state(authorized)),
             Err(error) => Err(Rejected::new(self, error)),
         }

@@ -1,7 +1,8 @@
 use std::fmt;
 
-use super::Flow;
 use super::destination::{Destination, DestinationRecord};
+use super::trace::Trace;
+use super::{Flow, PushMany};
 use crate::error::Error;
 use crate::platform::Platform;
 use crate::postbox::{Delivery, PostboxItem};
@@ -27,7 +28,17 @@ impl<C> Flow<C, PostboxReady> {
     /// [`Error::Item`] when the item can't be read, [`Error::Request`] when the platform was not reached or refused;
     /// [`Error::may_have_taken_effect`] says whether it may have been delivered all the same.
     pub async fn push(&self, item: PostboxItem) -> Result<Delivery, Error> {
-        self.state.0.push(&self.platform, &item, None).await
+        let trace = Trace::new(&self.platform, PostboxReady::NAME, "push");
+        let pushing = self.state.0.push(&self.platform, &item, None);
+        trace.of(pushing).await
+    }
+
+    /// Pushes many items, some at a time, and gives the results as they come.
+    pub fn push_many<'a>(
+        &'a self,
+        items: impl IntoIterator<Item = PostboxItem, IntoIter: Send + 'a>,
+    ) -> PushMany<'a> {
+        PushMany::new(items, |item| Box::pin(self.push(item)))
     }
 
     /// The flow as serde data: its postbox and session, to go on with in another process. Many may push to one postbox.

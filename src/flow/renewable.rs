@@ -20,6 +20,15 @@ impl<T: Clone> Renewable<T> {
         self.value.borrow().clone()
     }
 
+    /// The value, as soon as it is one that is wanted.
+    pub async fn wait_for(&self, is_wanted: impl FnMut(&T) -> bool) -> T {
+        match self.value.subscribe().wait_for(is_wanted).await {
+            Ok(value) => value.clone(),
+            // The sender is `self`, which is borrowed meanwhile.
+            Err(_) => self.get(),
+        }
+    }
+
     /// The value, renewed first where it is stale: once, whoever asks meanwhile.
     pub async fn fresh<E, F>(
         &self,

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::awaiting_callback::{Announce, AwaitingCallback};
+use super::trace::Trace;
 use super::{Flow, Rejected};
 use crate::client::Client;
 use crate::contract::{Contract, Kind};
@@ -40,7 +41,8 @@ impl<C: Contract> Flow<C, Unstarted> {
     }
 
     async fn establish(&self, scope: Option<&Scope>) -> Result<Session<C>, Error> {
-        let data = self.platform.establish_session(scope).await?;
+        let trace = Trace::new(&self.platform, "Unstarted", "establish_session");
+        let data = trace.of(self.platform.establish_session(scope)).await?;
         Ok(Session {
             data,
             contract: PhantomData,
@@ -81,7 +83,8 @@ pub struct CreatePostbox<C, V> {
 type Asked<V> = Result<(Platform, AwaitingCallback<V>), (Platform, Error)>;
 
 async fn ask<V: Announce>(platform: Platform, session: SessionData) -> Asked<V> {
-    match awaiting_callback(&platform, session).await {
+    let trace = Trace::new(&platform, "Unstarted", "create_postbox");
+    match trace.of(awaiting_callback(&platform, session)).await {
         Ok(awaiting) => Ok((platform, awaiting)),
         Err(error) => Err((platform, error)),
     }

@@ -1,7 +1,8 @@
 //! One request and its attempts: what is sent again, what an answer means.
 
 use std::error::Error as StdError;
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::{Duration, Instant, SystemTime};
 
 use backon::Retryable;
 use bytes::{Bytes, BytesMut};
@@ -9,6 +10,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tracing::{Instrument, Span, field};
 
 use super::Platform;
 use crate::error::{Error, Operation, Refusal, RequestError};
@@ -27,26 +29,42 @@ impl Platform {
         request: impl Fn() -> Result<RequestBuilder, Error> + Sync,
     ) -> Result<T, Error> {
         let request = &request;
-        self.retry(|| async move {
-            let request = request()?.timeout(self.client.timeout());
-            let response = request
-                .send()
-                .await
-                .map_err(|error| failed(operation, &error))?;
-            read(operation, response).await
-        })
+        self.retry(
+            operation,
+            || true,
+            || async move {
+                let request = request()?.timeout(self.client.timeout());
+                let response = request
+                    .send()
+                    .await
+                    .map_err(|error| failed(operation, &error))?;
+                read(operation, response).await
+            },
+        )
         .await
     }
 
-    /// Tries again, with pauses, while what went wrong may pass.
-    pub(super) async fn retry<T, A>(&self, attempt: impl Fn() -> A) -> Result<T, Error>
+    /// Tries again, with pauses, while it is possible and what went wrong may pass.
+    pub(super) async fn retry<T, A>(
+        &self,
+        operation: Operation,
+        is_possible: impl Fn() -> bool,
+        attempt: impl Fn() -> A,
+    ) -> Result<T, Error>
     where
         A: Future<Output = Result<T, Error>>,
     {
         let longest = self.client.longest_retry_after();
-        attempt
+        let attempts = AtomicU32::new(0);
+        let observed = || {
+            let number = attempts.fetch_add(1, Relaxed) + 1;
+            self.observed(operation, number, attempt())
+        };
+        observed
             .retry(self.client.backoff())
-            .when(|error| matches!(error, Error::Request(error) if error.may_pass()))
+            .when(
+                |error| matches!(error, Error::Request(error) if error.may_pass() && is_possible()),
+            )
             .adjust(|error, pause| match (error, pause) {
                 (Error::Request(error), Some(pause)) => match error.retry_after() {
                     Some(asked) if asked > longest => None,
@@ -54,8 +72,33 @@ impl Platform {
                 },
                 _ => None,
             })
-            .notify(|error, pause| tracing::debug!(%error, ?pause, "trying again"))
+            .notify(|error, pause| tracing::warn!(%error, ?pause, "trying again"))
             .await
+    }
+
+    /// Makes one attempt, in a span that says which it is and what came of it.
+    async fn observed<T>(
+        &self,
+        operation: Operation,
+        attempt: u32,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let span = tracing::debug_span!(
+            "request",
+            %operation,
+            contract = %self.credentials.contract_id,
+            attempt,
+            bytes = field::Empty,
+            status = field::Empty,
+        );
+        let begun = Instant::now();
+        let result = work.instrument(span.clone()).await;
+        let duration = begun.elapsed();
+        match &result {
+            Ok(_) => tracing::debug!(parent: &span, ?duration, "answered"),
+            Err(error) => tracing::debug!(parent: &span, ?duration, %error, "failed"),
+        }
+        result
     }
 }
 
@@ -65,6 +108,7 @@ pub(super) async fn read<T: DeserializeOwned>(
     response: Response,
 ) -> Result<T, Error> {
     let status = response.status();
+    Span::current().record("status", status.as_u16());
     let retry_after = retry_after(response.headers());
     warn_of_sdk_status(response.headers());
     let body = body(operation, response).await;

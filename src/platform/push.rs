@@ -2,25 +2,18 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, stream};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Body, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
+use tracing::Span;
 
 use super::oauth::AccessToken;
+use super::sealing::Sealing;
 use super::{Platform, http};
 use crate::error::{Error, Operation, RequestError};
-use crate::postbox::{
-    Delivery, DeliveryAnswer, Encryptor, Envelope, ItemError, Opened, Postbox, PostboxItem,
-    Progress,
-};
-
-/// How much of an item is read, sealed and sent at a time.
-const CHUNK: usize = 256 * 1024;
+use crate::postbox::{Delivery, DeliveryAnswer, Envelope, Postbox, PostboxItem};
 
 /// What is pushed, where to, and by what right.
 #[derive(Debug)]
@@ -45,12 +38,14 @@ struct PushClaims<'a> {
 impl Platform {
     /// Pushes an item. Every attempt opens it again and has a key, an IV and a nonce of its own.
     pub async fn push(&self, upload: &Upload<'_>) -> Result<Delivery, Error> {
-        self.retry(|| self.push_once(upload)).await
+        let is_possible = || upload.item.is_readable();
+        self.retry(Operation::Push, is_possible, || self.push_once(upload))
+            .await
     }
 
     async fn push_once(&self, upload: &Upload<'_>) -> Result<Delivery, Error> {
         let name = upload.item.sent_name()?;
-        let opened = upload.item.open().await?;
+        let opened = upload.item.open(&name).await?;
         let envelope = Envelope::new();
         let token = self.request_token(&PushClaims {
             access_token: upload.access_token.map(AccessToken::secret),
@@ -59,18 +54,22 @@ impl Platform {
             symmetrical_key: envelope.symmetrical_key(&upload.postbox.key)?,
             metadata: envelope.metadata(&upload.item.descriptor(&name))?,
         })?;
-        let length = Envelope::sealed_length(opened.length);
+        let length = opened.length.map(Envelope::sealed_length);
+        Span::current().record("bytes", length);
         let (moved, movement) = watch::channel(());
-        let sealed = Sealing {
-            item: upload.item.clone(),
-            name: name.clone(),
-            unread: opened.length,
+        let body = Sealing::new(
+            upload.item.clone(),
+            &name,
             opened,
-            encryptor: envelope.encryptor()?,
+            envelope.encryptor()?,
             moved,
-        };
-        let body = Body::wrap_stream(sealed.into_stream());
-        let part = Part::stream_with_length(body, length).file_name(name);
+        );
+        let body = Body::wrap_stream(body.into_stream());
+        let part = match length {
+            Some(length) => Part::stream_with_length(body, length),
+            None => Part::stream(body),
+        }
+        .file_name(name);
         let url = self
             .client
             .endpoint(&["permission-access", "postbox", &upload.postbox.id]);
@@ -123,62 +122,4 @@ fn lost(cause: &str) -> Error {
         cause: cause.into(),
     }
     .into()
-}
-
-/// An item on its way: read, sealed and handed on, a chunk at a time.
-struct Sealing {
-    item: PostboxItem,
-    name: String,
-    opened: Opened,
-    unread: u64,
-    encryptor: Encryptor,
-    /// Says that a chunk was asked for, that is, that the one before was sent.
-    moved: watch::Sender<()>,
-}
-
-impl Sealing {
-    fn into_stream(self) -> impl Stream<Item = Result<Bytes, Error>> + Send + 'static {
-        stream::try_unfold(Some(self), async |state| match state {
-            Some(sealing) => sealing.next().await.map(Some),
-            None => Ok(None),
-        })
-    }
-
-    /// The next chunk, and what is left behind it.
-    async fn next(mut self) -> Result<(Bytes, Option<Self>), Error> {
-        self.moved.send_replace(());
-        self.item.report(Progress {
-            sent: self.opened.length - self.unread,
-            total: self.opened.length,
-        });
-        let chunk = self.read().await?;
-        if chunk.is_empty() {
-            return Ok((self.encryptor.finish()?, None));
-        }
-        let sealed = self.encryptor.update(&chunk)?;
-        Ok((sealed, Some(self)))
-    }
-
-    /// A chunk of the item, full unless it is the last; an empty one at the end.
-    async fn read(&mut self) -> Result<BytesMut, ItemError> {
-        let wanted = usize::try_from(self.unread).unwrap_or(CHUNK).min(CHUNK);
-        // One more byte than there is room for shows, at the end, that the file has grown.
-        let room = wanted.max(1);
-        let mut chunk = BytesMut::with_capacity(room);
-        let mut reader = (&mut self.opened.reader).take(room as u64);
-        while reader.limit() > 0 {
-            match reader.read_buf(&mut chunk).await {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(error) => return Err(self.item.unreadable(&self.name, error)),
-            }
-        }
-        if chunk.len() != wanted {
-            return Err(ItemError::Changed {
-                name: self.name.clone(),
-            });
-        }
-        self.unread -= wanted as u64;
-        Ok(chunk)
-    }
 }

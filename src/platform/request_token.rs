@@ -21,7 +21,7 @@ struct Claims<'a, T> {
 
 impl Platform {
     /// A token for one request. The platform takes a nonce once, so every attempt needs a token of its own.
-    pub(super) fn request_token(
+    pub fn request_token(
         &self,
         of_request: &impl Serialize,
     ) -> Result<Zeroizing<String>, Internal> {

@@ -1,13 +1,17 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 use thiserror::Error;
 use tokio::fs::File;
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, ReadBuf};
 
 /// Something to push: a file or bytes, with what the user's digi.me should know of it.
 ///
@@ -18,12 +22,15 @@ use tokio::io::AsyncRead;
 /// let result = PostboxItem::bytes("result.json", r#"{"haemoglobin": 14.1}"#).account("patient-7");
 /// ```
 ///
-/// A file is opened when it is pushed, and read again where the push has to be tried again.
+/// A file is opened when it is pushed, and read again where the push has to be tried again. Of whatever it is, a few
+/// chunks are in memory at a time.
 #[derive(Clone)]
 #[must_use = "an item does nothing until it is pushed"]
 pub struct PostboxItem {
     source: Source,
     name: Option<String>,
+    /// Of a reader, where it was said.
+    length: Option<u64>,
     mime_type: Option<String>,
     accounts: Vec<Account>,
     references: Vec<String>,
@@ -31,19 +38,27 @@ pub struct PostboxItem {
     progress: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
 }
 
-#[derive(Clone, Debug)]
+type Reader = Box<dyn AsyncRead + Send + Unpin>;
+
+#[derive(Clone)]
 enum Source {
     File(PathBuf),
     Bytes(Bytes),
+    Open(Arc<dyn Fn() -> BoxFuture<'static, io::Result<Reader>> + Send + Sync>),
+    Once(Once),
 }
+
+/// A reader that is there until somebody begins to read it.
+#[derive(Clone)]
+struct Once(Arc<Mutex<Option<Reader>>>);
 
 /// How far the push of an item is, in bytes of the item. It begins again at zero where the push is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// How many have been handed to the network.
     pub sent: u64,
-    /// How many there are.
-    pub total: u64,
+    /// How many there are, where that is known.
+    pub total: Option<u64>,
 }
 
 /// Why an item can't be pushed. Nothing was delivered.
@@ -69,9 +84,17 @@ pub enum ItemError {
         /// What the system said.
         source: Arc<io::Error>,
     },
-    /// The file became longer or shorter while it was sent; what was sent is not taken.
+    /// It was read, and has to be read again. It was not delivered.
     #[error(
-        "`{name}` changed while it was sent, nothing was delivered: push it again when nobody writes to it"
+        "`{name}` can be read only once and would have to be sent again, since the access token had expired: it was not delivered; push what can be read again, `PostboxItem::open_with`, or make a new item"
+    )]
+    ReadOnce {
+        /// The item's name.
+        name: String,
+    },
+    /// The file became longer or shorter while it was sent, or is not as long as was said; what was sent is not taken.
+    #[error(
+        "`{name}` changed while it was sent or is not as long as was said, nothing was delivered: push it again when nobody writes to it"
     )]
     Changed {
         /// The item's name.
@@ -99,8 +122,8 @@ pub struct Descriptor<'a> {
 
 /// An item that is open for reading.
 pub struct Opened {
-    pub reader: Box<dyn AsyncRead + Send + Unpin>,
-    pub length: u64,
+    pub reader: Reader,
+    pub length: Option<u64>,
 }
 
 impl PostboxItem {
@@ -114,10 +137,51 @@ impl PostboxItem {
         Self::new(Source::Bytes(bytes.into()), Some(name.into()))
     }
 
+    /// What a reader gives, under a name. It can be read only once: a push that has sent some of it is not tried again
+    /// by itself, and fails where it would have to be.
+    ///
+    /// ```
+    /// use digime::PostboxItem;
+    ///
+    /// # fn example(upload: tokio::io::DuplexStream) {
+    /// let upload = PostboxItem::reader("scan.png", upload).length(48_213);
+    /// # }
+    /// ```
+    pub fn reader(
+        name: impl Into<String>,
+        reader: impl AsyncRead + Send + Unpin + 'static,
+    ) -> Self {
+        let once = Once(Arc::new(Mutex::new(Some(Box::new(reader)))));
+        Self::new(Source::Once(once), Some(name.into()))
+    }
+
+    /// What readers give that `open` makes, one for each attempt, under a name.
+    ///
+    /// ```
+    /// use digime::PostboxItem;
+    ///
+    /// let report = PostboxItem::open_with("report.csv", || tokio::fs::File::open("/var/reports/latest"));
+    /// ```
+    pub fn open_with<R, F>(
+        name: impl Into<String>,
+        open: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        R: AsyncRead + Send + Unpin + 'static,
+        F: Future<Output = io::Result<R>> + Send + 'static,
+    {
+        let open = move || {
+            let opening = open();
+            async move { opening.await.map(|reader| Box::new(reader) as Reader) }.boxed()
+        };
+        Self::new(Source::Open(Arc::new(open)), Some(name.into()))
+    }
+
     fn new(source: Source, name: Option<String>) -> Self {
         Self {
             source,
             name,
+            length: None,
             mime_type: None,
             accounts: Vec::new(),
             references: Vec::new(),
@@ -129,6 +193,12 @@ impl PostboxItem {
     /// The name under which it arrives.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// How many bytes a reader gives, so that the platform is told before. Files and bytes know it themselves.
+    pub fn length(mut self, bytes: u64) -> Self {
+        self.length = Some(bytes);
         self
     }
 
@@ -164,6 +234,20 @@ impl PostboxItem {
         self
     }
 
+    /// Calls `progress` too.
+    pub(crate) fn also_on_progress(
+        self,
+        progress: impl Fn(Progress) + Send + Sync + 'static,
+    ) -> Self {
+        match self.progress.clone() {
+            None => self.on_progress(progress),
+            Some(first) => self.on_progress(move |now| {
+                first(now);
+                progress(now);
+            }),
+        }
+    }
+
     /// The name to send.
     pub(crate) fn sent_name(&self) -> Result<String, ItemError> {
         let name = match (&self.name, &self.source) {
@@ -173,7 +257,7 @@ impl PostboxItem {
                 name.ok_or_else(|| ItemError::NoName(path.clone()))?
                     .to_owned()
             }
-            (None, Source::Bytes(_)) => return Err(ItemError::Name),
+            (None, _) => return Err(ItemError::Name),
         };
         if name.is_empty() || name.chars().any(char::is_control) {
             return Err(ItemError::Name);
@@ -195,14 +279,44 @@ impl PostboxItem {
         }
     }
 
-    pub(crate) async fn open(&self) -> Result<Opened, ItemError> {
+    pub(crate) async fn open(&self, name: &str) -> Result<Opened, ItemError> {
+        let (reader, length): (Reader, _) = match &self.source {
+            Source::File(path) => return open_file(path).await,
+            Source::Bytes(bytes) => (
+                Box::new(io::Cursor::new(bytes.clone())),
+                Some(bytes.len() as u64),
+            ),
+            Source::Open(open) => {
+                let reader = open().await.map_err(|error| self.unreadable(name, error))?;
+                (reader, self.length)
+            }
+            Source::Once(once) => {
+                self.check_readable(name)?;
+                let begun = None;
+                let once = once.clone();
+                (Box::new(TakenWhenRead { once, begun }), self.length)
+            }
+        };
+        Ok(Opened { reader, length })
+    }
+
+    /// Whether it can be read from its beginning.
+    pub(crate) fn is_readable(&self) -> bool {
         match &self.source {
-            Source::File(path) => open_file(path).await,
-            Source::Bytes(bytes) => Ok(Opened {
-                length: bytes.len() as u64,
-                reader: Box::new(io::Cursor::new(bytes.clone())),
-            }),
+            Source::Once(once) => once.lock().is_some(),
+            _ => true,
         }
+    }
+
+    /// # Errors
+    /// [`ItemError::ReadOnce`] where it can't be read from its beginning any more.
+    pub(crate) fn check_readable(&self, name: &str) -> Result<(), ItemError> {
+        if self.is_readable() {
+            return Ok(());
+        }
+        Err(ItemError::ReadOnce {
+            name: name.to_owned(),
+        })
     }
 
     pub(crate) fn report(&self, progress: Progress) {
@@ -215,7 +329,7 @@ impl PostboxItem {
     pub(crate) fn unreadable(&self, name: &str, error: io::Error) -> ItemError {
         let path = match &self.source {
             Source::File(path) => path.clone(),
-            Source::Bytes(_) => PathBuf::from(name),
+            _ => PathBuf::from(name),
         };
         ItemError::Unreadable {
             path,
@@ -238,8 +352,38 @@ async fn open_file(path: &Path) -> Result<Opened, ItemError> {
     let length = file.metadata().await.map_err(unreadable)?.len();
     Ok(Opened {
         reader: Box::new(file),
-        length,
+        length: Some(length),
     })
+}
+
+impl Once {
+    fn lock(&self) -> MutexGuard<'_, Option<Reader>> {
+        // Nothing panics while it is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A reader that is taken when the first byte is asked for, so that what was never read can be read yet.
+struct TakenWhenRead {
+    once: Once,
+    begun: Option<Reader>,
+}
+
+impl AsyncRead for TakenWhenRead {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.begun.is_none() {
+            let reader = self.once.lock().take();
+            self.begun = reader;
+        }
+        match &mut self.begun {
+            Some(reader) => Pin::new(reader).poll_read(context, buffer),
+            None => Poll::Ready(Err(io::Error::other("somebody else reads it"))),
+        }
+    }
 }
 
 impl fmt::Debug for PostboxItem {
@@ -249,6 +393,7 @@ impl fmt::Debug for PostboxItem {
             Source::File(path) => debug.field("file", path),
             // What is pushed is somebody's private data.
             Source::Bytes(bytes) => debug.field("bytes", &bytes.len()),
+            Source::Open(_) | Source::Once(_) => debug.field("length", &self.length),
         };
         debug.field("name", &self.name).finish_non_exhaustive()
     }

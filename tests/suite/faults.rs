@@ -296,14 +296,15 @@ async fn a_file_that_changes_while_it_is_sent_is_not_delivered() {
     let folder = tempfile::tempdir().expect("a folder");
     for grows in [true, false] {
         let path = folder.path().join(format!("{grows}.bin"));
-        std::fs::write(&path, vec![3; 1_000_000]).expect("a file");
+        // More than is read ahead.
+        std::fs::write(&path, vec![3; 20_000_000]).expect("a file");
         let file = std::fs::OpenOptions::new()
             .write(true)
             .open(&path)
             .expect("a file");
         let item = PostboxItem::file(&path).on_progress(move |progress| {
             if progress.sent > 0 {
-                file.set_len(if grows { 1_000_001 } else { 300_000 })
+                file.set_len(if grows { 20_000_001 } else { 300_000 })
                     .expect("a length");
             }
         });

@@ -6,6 +6,8 @@ mod examples;
 mod faults;
 mod flows;
 mod misuse;
+mod pushes;
 mod set_up;
 mod suspended;
 mod tokens;
+mod traces;

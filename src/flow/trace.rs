@@ -1,0 +1,37 @@
+use std::fmt::Display;
+use std::time::Instant;
+
+use tracing::{Instrument, Span};
+
+use crate::platform::Platform;
+
+/// A call of a flow as those who watch it see it: a span that says under which contract, in which state and which call it
+/// is, and an event that says how it ended.
+pub struct Trace {
+    span: Span,
+    begun: Instant,
+}
+
+impl Trace {
+    pub fn new(platform: &Platform, state: &'static str, call: &'static str) -> Self {
+        let contract = &platform.credentials.contract_id;
+        Self {
+            span: tracing::info_span!("flow", %contract, state, call),
+            begun: Instant::now(),
+        }
+    }
+
+    pub async fn of<T, E: Display>(self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let result = work.instrument(self.span.clone()).await;
+        self.end(result)
+    }
+
+    pub fn end<T, E: Display>(self, result: Result<T, E>) -> Result<T, E> {
+        let duration = self.begun.elapsed();
+        match &result {
+            Ok(_) => tracing::info!(parent: &self.span, ?duration, "done"),
+            Err(error) => tracing::info!(parent: &self.span, ?duration, %error, "failed"),
+        }
+        result
+    }
+}
