@@ -36,6 +36,12 @@ pub enum Fault {
     Status(u16),
     /// It answers with a status and `Retry-After`, in seconds, and does nothing.
     RetryAfter(u16, u64),
+    /// It answers with a status before it has read the request's body, and does nothing.
+    RefuseUnread(u16),
+    /// It reads so many bytes of the request's body and no more, and keeps the connection.
+    StopReading(u64),
+    /// It waits so long before each part of the request's body that it reads, and acts as it should.
+    ReadSlowly(Duration),
     /// It waits, then acts as it should.
     Delay(Duration),
     /// The connection ends when so many bytes of the request's body have arrived; nothing is done.

@@ -288,9 +288,9 @@ impl Platform {
         }
     }
 
-    /// Makes every user withdraw consent: no token is good any more.
+    /// Makes every user withdraw consent: access tokens have expired and are refreshed no more.
     pub fn end_consent(&mut self) {
-        self.access_tokens.clear();
+        self.expire_access_tokens();
         self.refresh_tokens.clear();
     }
 

@@ -144,6 +144,12 @@ impl Sandbox {
         self.shared.platform().refreshes
     }
 
+    /// How many requests have come to an endpoint.
+    #[must_use]
+    pub fn requests(&self, endpoint: Endpoint) -> u64 {
+        self.shared.requests(endpoint)
+    }
+
     /// How many sessions were established.
     #[must_use]
     pub fn sessions(&self) -> usize {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Extension, FromRequest, Multipart, Path, Query, Request, State};
@@ -12,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http_body_util::BodyExt;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -37,6 +39,7 @@ pub struct Shared {
     pub base_url: String,
     platform: Mutex<Platform>,
     faults: Mutex<HashMap<Endpoint, VecDeque<Fault>>>,
+    requests: Mutex<HashMap<Endpoint, u64>>,
     /// The id of the key that signs platform tokens.
     pub signing_key: watch::Sender<&'static str>,
     pub violations: watch::Sender<Vec<String>>,
@@ -48,6 +51,7 @@ impl Shared {
             base_url,
             platform: Mutex::new(platform),
             faults: Mutex::default(),
+            requests: Mutex::default(),
             signing_key: watch::Sender::new("platform"),
             violations: watch::Sender::default(),
         }
@@ -62,9 +66,18 @@ impl Shared {
         faults.entry(endpoint).or_default().push_back(fault);
     }
 
+    pub fn requests(&self, endpoint: Endpoint) -> u64 {
+        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        requests.get(&endpoint).copied().unwrap_or_default()
+    }
+
+    /// Counts a request, and gives what is to befall it.
     fn next_fault(&self, path: &str) -> Option<Fault> {
+        let endpoint = Endpoint::of_path(path)?;
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        *requests.entry(endpoint).or_default() += 1;
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        faults.get_mut(&Endpoint::of_path(path)?)?.pop_front()
+        faults.get_mut(&endpoint)?.pop_front()
     }
 
     /// Opens a link as the user's client does, and answers as the user decides.
@@ -212,6 +225,16 @@ async fn misbehave(
     match fault {
         Fault::Status(status) => refuse(request, status, None).await,
         Fault::RetryAfter(status, seconds) => refuse(request, status, Some(seconds)).await,
+        Fault::RefuseUnread(status) => {
+            // A connection that is closed with something unread in it is reset, and the answer lost.
+            tokio::spawn(drain(request));
+            status_of(status).into_response()
+        }
+        Fault::StopReading(bytes) => {
+            read_up_to(request.body_mut(), bytes).await;
+            std::future::pending().await
+        }
+        Fault::ReadSlowly(pause) => next.run(request.map(|body| slowly(body, pause))).await,
         Fault::Answer(body) => {
             drain(request).await;
             body.into_response()
@@ -240,10 +263,21 @@ async fn misbehave(
     }
 }
 
+fn slowly(body: Body, pause: Duration) -> Body {
+    let parts = body.into_data_stream().then(move |part| async move {
+        tokio::time::sleep(pause).await;
+        part
+    });
+    Body::from_stream(parts)
+}
+
+fn status_of(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
 async fn refuse(request: Request, status: u16, retry_after: Option<u64>) -> Response {
     drain(request).await;
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = status.into_response();
+    let mut response = status_of(status).into_response();
     if let Some(seconds) = retry_after {
         response
             .headers_mut()

@@ -3,6 +3,7 @@
 mod attribute;
 mod callbacks;
 mod examples;
+mod fault_table;
 mod faults;
 mod flows;
 mod misuse;
@@ -10,4 +11,3 @@ mod pushes;
 mod set_up;
 mod suspended;
 mod tokens;
-mod traces;

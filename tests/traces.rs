@@ -1,4 +1,4 @@
-//! What a log holds of flows and requests, and what it never does.
+//! What a log holds of flows and requests, and what it never does. It stands alone, since a log is a process's.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -7,7 +7,11 @@ use digime::PostboxItem;
 use digime_sandbox::{Endpoint, Fault};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::set_up::{authorized, ready, sandbox};
+#[allow(dead_code, reason = "the other tests use the rest")]
+#[path = "suite/set_up.rs"]
+mod set_up;
+
+use set_up::{authorized, ready, sandbox};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -44,7 +48,7 @@ async fn a_log_tells_each_call_and_each_request_and_no_secret() {
         .with_ansi(false)
         .with_writer(log.clone())
         .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    tracing::subscriber::set_global_default(subscriber).expect("there is one test");
     let sandbox = sandbox().await;
     let flow = authorized(&sandbox).await;
     let stale = flow.access_token();
