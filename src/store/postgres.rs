@@ -30,31 +30,11 @@ impl PostgresStore {
         store.migrate().await?;
         Ok(store)
     }
-
-    /// A store in a database that the application has connected to.
-    #[must_use]
-    pub fn new(pool: PgPool) -> Self {
-        Self {
-            pool,
-            parked: Arc::default(),
-        }
-    }
-
-    /// Makes the tables, where they are not there.
-    ///
-    /// # Errors
-    /// [`StoreError::Failed`] when the database failed.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        sqlx::raw_sql(Self::SCHEMA)
-            .execute(&self.pool)
-            .await
-            .map_err(failed)?;
-        Ok(())
-    }
 }
 
 sql_store!(
     PostgresStore,
+    pool: PgPool,
     now: "CAST(extract(epoch FROM now()) * 1000 AS BIGINT)",
     lock: " FOR UPDATE SKIP LOCKED"
 );

@@ -23,11 +23,32 @@ pub fn millis(duration: std::time::Duration) -> i64 {
         .min(i64::MAX / 2)
 }
 
-/// Implements both kinds of store for `$store { pool, parked }`, where `$now` is the present in SQL and `$lock` how rows
-/// that another connection is removing are left alone.
+/// Implements both kinds of store for `$store { pool, parked }` with its `SCHEMA`, where `$now` is the present in SQL and
+/// `$lock` how rows that another connection is removing are left alone.
 macro_rules! sql_store {
-    ($store:ty, now: $now:literal, lock: $lock:literal) => {
+    ($store:ty, pool: $pool:ty, now: $now:literal, lock: $lock:literal) => {
         impl $store {
+            /// A store in a database that the application has connected to.
+            #[must_use]
+            pub fn new(pool: $pool) -> Self {
+                Self {
+                    pool,
+                    parked: Arc::default(),
+                }
+            }
+
+            /// Makes the tables, where they are not there.
+            ///
+            /// # Errors
+            /// [`StoreError::Failed`] when the database failed.
+            pub async fn migrate(&self) -> Result<(), StoreError> {
+                sqlx::raw_sql(Self::SCHEMA)
+                    .execute(&self.pool)
+                    .await
+                    .map_err(failed)?;
+                Ok(())
+            }
+
             /// Removes flows that have expired. Parking does it by itself from time to time.
             ///
             /// # Errors

@@ -40,31 +40,11 @@ impl SqliteStore {
         store.migrate().await?;
         Ok(store)
     }
-
-    /// A store in a database that the application has connected to.
-    #[must_use]
-    pub fn new(pool: SqlitePool) -> Self {
-        Self {
-            pool,
-            parked: Arc::default(),
-        }
-    }
-
-    /// Makes the tables, where they are not there.
-    ///
-    /// # Errors
-    /// [`StoreError::Failed`] when the database failed.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        sqlx::raw_sql(Self::SCHEMA)
-            .execute(&self.pool)
-            .await
-            .map_err(failed)?;
-        Ok(())
-    }
 }
 
 sql_store!(
     SqliteStore,
+    pool: SqlitePool,
     now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
     lock: ""
 );
