@@ -14,6 +14,8 @@ use super::{FlowStore, Kept, Parked, StoreError, TokenStore};
 /// | `{prefix}flow:{key}` | a flow that waits; it expires by itself |
 /// | `{prefix}tokens:{key}` | a hash of a user's tokens: `version`, `record`, and, under a lease, `holder` and `leased_until` |
 ///
+/// For `rediss://` switch on a TLS feature of the crate `redis` in your own `Cargo.toml`.
+///
 /// Redis loses what it has not written to disk when it crashes. For tokens, which last for years, switch on its
 /// append-only file, with `appendfsync always` where no consent may be lost.
 #[derive(Clone)]
