@@ -56,8 +56,8 @@ pub(crate) use wrong_calls::wrong_calls;
 /// A state can be held and wrapped, never made up: it comes from the call that leads to it. A call that fails gives the
 /// flow back, in a [`Rejected`].
 ///
-/// A future that is dropped takes the flow with it. What was sent by then was sent: a code may be spent, an item
-/// delivered.
+/// A future that is dropped takes the flow with it, if it has it. What was sent by then was sent: a code may be
+/// spent, an item delivered. Only a refresh goes on, since the tokens that it brings would be lost.
 #[must_use = "a flow does nothing until it is used; each state's documentation says what comes next"]
 pub struct Flow<C, S = Unstarted> {
     platform: Platform,

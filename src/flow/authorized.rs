@@ -4,12 +4,13 @@ use std::time::SystemTime;
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use tracing::Instrument;
 
 use super::destination::{Destination, DestinationRecord};
 use super::renewable::Renewable;
 use super::trace::Trace;
 use super::{Flow, PushMany};
-use crate::error::Error;
+use crate::error::{Error, Internal};
 use crate::platform::{AccessToken, Platform, Tokens};
 use crate::postbox::{Delivery, DeliveryStatus, PostboxItem};
 use crate::suspended::{Durable, Record, Suspended, SuspendedError};
@@ -21,7 +22,7 @@ const EXPIRES_SOON: u64 = 30_000;
 /// The state of an ongoing contract's flow that has a postbox and an access token. Next: [`push`](Flow::push).
 pub struct Authorized {
     destination: Destination,
-    tokens: Renewable<Tokens>,
+    tokens: Arc<Renewable<Tokens>>,
     refresher: Arc<dyn Refresher>,
 }
 
@@ -51,7 +52,7 @@ impl Authorized {
     pub(super) fn new(destination: Destination, tokens: Tokens) -> Self {
         Self {
             destination,
-            tokens: Renewable::new(tokens),
+            tokens: Arc::new(Renewable::new(tokens)),
             refresher: Arc::new(Alone),
         }
     }
@@ -71,7 +72,7 @@ impl Authorized {
     /// An access token that is good for a while, refreshed where it is not.
     async fn current_token(&self, platform: &Platform) -> Result<AccessToken, Error> {
         let soon = platform.client.now().saturating_add(EXPIRES_SOON);
-        let has_expired = |tokens: &Tokens| tokens.have_expired(soon);
+        let has_expired = move |tokens: &Tokens| tokens.have_expired(soon);
         self.refreshed(platform, has_expired).await
     }
 
@@ -81,19 +82,31 @@ impl Authorized {
         stale: &AccessToken,
         platform: &Platform,
     ) -> Result<AccessToken, Error> {
-        self.refreshed(platform, |tokens| tokens.access_token() == *stale)
-            .await
+        let stale = stale.clone();
+        let is_stale = move |tokens: &Tokens| tokens.access_token() == stale;
+        self.refreshed(platform, is_stale).await
     }
 
+    /// The token, refreshed first where it is stale. A refresh goes on where whoever waits for it is dropped: the platform
+    /// takes a refresh token once, and what it gives for it must not be lost.
     async fn refreshed(
         &self,
         platform: &Platform,
-        is_stale: impl Fn(&Tokens) -> bool,
+        is_stale: impl Fn(&Tokens) -> bool + Send + Sync + 'static,
     ) -> Result<AccessToken, Error> {
-        let tokens = self
-            .tokens
-            .fresh(is_stale, |stale| self.refresher.refresh(platform, stale))
-            .await?;
+        let current = self.tokens.get();
+        if !is_stale(&current) {
+            return Ok(current.access_token());
+        }
+        let (tokens, refresher) = (self.tokens.clone(), self.refresher.clone());
+        let platform = platform.clone();
+        let refreshing = async move {
+            let refresh = |stale| refresher.refresh(&platform, stale);
+            tokens.fresh(is_stale, refresh).await
+        };
+        let tokens = tokio::spawn(refreshing.in_current_span())
+            .await
+            .map_err(|_| Internal("refreshing the tokens"))??;
         Ok(tokens.access_token())
     }
 }

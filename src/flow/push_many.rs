@@ -18,7 +18,7 @@ const AT_A_TIME: usize = 4;
 /// order in which they come, and does something only while it is asked for the next.
 ///
 /// One failure does not stop the others, unless [asked](PushMany::stop_on_failure). Dropping it drops the pushes that are
-/// under way; nothing goes on.
+/// under way; nothing goes on but a refresh of the tokens, which would be lost.
 ///
 /// ```
 /// use digime::{Authorized, Flow, PostboxItem};

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use super::{Kept, StoreError, TokenStore, key};
 use crate::client::Client;
 use crate::contract::{Contract, Credentials};
-use crate::error::{Error, Internal, Operation, RequestError};
+use crate::error::{Error, Operation, RequestError};
 use crate::flow::{Authorized, Flow, Refresher, Rejected};
 use crate::platform::{Platform, Tokens};
 use crate::random;
@@ -142,7 +142,6 @@ fn kept(written: &Written<Authorized>) -> Result<Kept, Error> {
 }
 
 /// The tokens of one user.
-#[derive(Clone)]
 struct OfUser<S> {
     tokens: SharedTokens<S>,
     user: String,
@@ -154,7 +153,7 @@ impl<S: TokenStore> Refresher for OfUser<S> {
         platform: &'a Platform,
         stale: Tokens,
     ) -> BoxFuture<'a, Result<Tokens, Error>> {
-        Box::pin(self.replace(platform, stale))
+        Box::pin(async move { self.replace(platform, &stale).await })
     }
 }
 
@@ -167,16 +166,12 @@ enum Turn {
 }
 
 impl<S: TokenStore> OfUser<S> {
-    async fn replace(&self, platform: &Platform, stale: Tokens) -> Result<Tokens, Error> {
+    async fn replace(&self, platform: &Platform, stale: &Tokens) -> Result<Tokens, Error> {
         // Long enough for a holder that dies and for the one after it.
         let give_up = Instant::now() + self.tokens.lease * 2;
         let mut pause = Duration::from_millis(20);
         while Instant::now() < give_up {
-            // A turn goes on where whoever waits for it is dropped: what it gets from the platform has to be saved.
-            let (user, platform, stale) = (self.clone(), platform.clone(), stale.clone());
-            let turn = tokio::spawn(async move { user.turn(&platform, &stale).await });
-            let turn = turn.await.map_err(|_| Internal("refreshing the tokens"))?;
-            if let Turn::Done(tokens) = turn? {
+            if let Turn::Done(tokens) = self.turn(platform, stale).await? {
                 return Ok(tokens);
             }
             tokio::time::sleep(pause).await;

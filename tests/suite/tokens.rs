@@ -51,6 +51,20 @@ async fn pushes_that_find_the_token_expired_share_one_refresh() {
 }
 
 #[tokio::test]
+async fn a_refresh_goes_on_when_the_push_that_wanted_it_is_dropped() {
+    let sandbox = sandbox().await;
+    let flow = authorized(&sandbox).await;
+    let before = flow.access_token();
+    sandbox.expire_access_tokens();
+    sandbox.inject(Endpoint::Token, Fault::Delay(Duration::from_millis(300)));
+    let push = tokio::time::timeout(Duration::from_millis(150), flow.push(item())).await;
+    assert!(push.is_err(), "it was dropped in the middle of the refresh");
+    assert_ne!(flow.refreshed_token(&before).await, before);
+    let _ = flow.push(item()).await.expect("a delivery");
+    assert_eq!((sandbox.inbox().len(), sandbox.refreshes()), (1, 1));
+}
+
+#[tokio::test]
 async fn consent_that_has_ended_is_a_distinct_error() {
     let sandbox = sandbox().await;
     let flow = authorized(&sandbox).await;
