@@ -13,6 +13,7 @@ mod rejected;
 mod renewable;
 mod trace;
 mod unstarted;
+mod verifier;
 mod wrong_calls;
 
 use std::fmt;
@@ -24,12 +25,13 @@ use url::Url;
 
 pub use authorized::Authorized;
 pub(crate) use authorized::Refresher;
-pub(crate) use awaiting_callback::Announce;
-pub use awaiting_callback::{AwaitingCallback, NoVerifier, Verifier};
+pub use awaiting_callback::AwaitingCallback;
 pub use postbox_ready::PostboxReady;
 pub use push_many::{ManyProgress, PushMany, Pushed};
 pub use rejected::Rejected;
 pub use unstarted::{CreatePostbox, Unstarted};
+pub(crate) use verifier::Announce;
+pub use verifier::{NoVerifier, Verifier};
 
 use crate::callback::Callback;
 use crate::contract::{Contract, Kind, OnceContract, OngoingContract};

@@ -3,8 +3,9 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::awaiting_callback::{Announce, AwaitingCallback};
+use super::awaiting_callback::AwaitingCallback;
 use super::trace::Trace;
+use super::verifier::Announce;
 use super::{Flow, Rejected};
 use crate::client::Client;
 use crate::contract::{Contract, Kind};
