@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use digime::{Error, PostboxItem, SharedTokens};
-use digime_sandbox::{Endpoint, Fault};
-use digime_store_tests::with_store;
+use digime::{Authorized, Error, Flow, PostboxItem, SharedTokens, TokenStore};
+use digime_sandbox::{Endpoint, Fault, Sandbox};
+use digime_store_tests::{Place, Receipts, with_store};
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -22,16 +22,31 @@ fn receipt() -> PostboxItem {
     PostboxItem::bytes("receipt.txt", "1 coffee")
 }
 
+/// A user's flow whose tokens are kept, and have expired.
+async fn kept<S: TokenStore>(
+    tokens: &SharedTokens<S>,
+    sandbox: &Sandbox,
+    place: &Place,
+    user: &str,
+) -> Flow<Receipts, Authorized> {
+    let flow = authorized(sandbox, place).await;
+    let flow = tokens.keep(user, flow).await.expect("they are kept");
+    sandbox.expire_access_tokens();
+    flow
+}
+
+/// Lets another machine push for the user, and die on the way.
+async fn die(place: &Place, url: &str, user: &str, at: &str) {
+    let job = json!({"Die": {"user": user, "at": at, "lease_millis": LEASE.as_millis()}});
+    assert!(!run(place, url, job).await.status.success());
+}
+
 async fn many_machines_refresh_once_and_all_go_on(url: &str) {
     let (sandbox, place) = sandbox().await;
     let user = user();
     with_store!(url, store => {
-        let tokens = SharedTokens::new(store);
-        let flow = authorized(&sandbox, &place).await;
-        let flow = tokens.keep(&user, flow).await.expect("they are kept");
-        drop(flow);
+        drop(kept(&SharedTokens::new(store), &sandbox, &place, &user).await);
     });
-    sandbox.expire_access_tokens();
     sandbox.inject(Endpoint::Token, Fault::Delay(Duration::from_millis(500)));
     let machines = (0..3).map(|_| run(&place, url, json!({"Push": {"user": user, "items": 4}})));
     for output in join_all(machines).await {
@@ -45,11 +60,8 @@ async fn a_machine_that_dies_before_it_asks_blocks_nobody_for_longer_than_its_le
     let user = user();
     with_store!(url, store => {
         let tokens = SharedTokens::new(store).lease(LEASE);
-        let flow = authorized(&sandbox, &place).await;
-        let flow = tokens.keep(&user, flow).await.expect("they are kept");
-        sandbox.expire_access_tokens();
-        let die = json!({"Die": {"user": user, "at": "BeforeAsking", "lease_millis": LEASE.as_millis()}});
-        assert!(!run(&place, url, die).await.status.success());
+        let flow = kept(&tokens, &sandbox, &place, &user).await;
+        die(&place, url, &user, "BeforeAsking").await;
 
         // Whoever waits for longer than two leases is told that the store is busy.
         let delivery = flow.push(receipt()).await.expect("a delivery");
@@ -63,11 +75,8 @@ async fn a_machine_that_dies_before_it_saves_costs_the_consent_and_says_so(url: 
     let user = user();
     with_store!(url, store => {
         let tokens = SharedTokens::new(store).lease(LEASE);
-        let flow = authorized(&sandbox, &place).await;
-        let flow = tokens.keep(&user, flow).await.expect("they are kept");
-        sandbox.expire_access_tokens();
-        let die = json!({"Die": {"user": user, "at": "BeforeSaving", "lease_millis": LEASE.as_millis()}});
-        assert!(!run(&place, url, die).await.status.success());
+        let flow = kept(&tokens, &sandbox, &place, &user).await;
+        die(&place, url, &user, "BeforeSaving").await;
         assert_eq!(sandbox.refreshes(), 1);
 
         let both = [flow.push(receipt()), flow.push(receipt())];
