@@ -188,18 +188,23 @@ pub trait FlowStore: Send + Sync {
             let state = callback.state().ok_or(CallbackError::Missing("state"))?;
             let key = key(&Ids::of(&platform.credentials), state);
             let parked = self.take(&key).await?.ok_or(StoreError::NothingParked)?;
-            match Written::from_json(&parked.record) {
-                Ok(written) => {
-                    let (flow, data) = Suspended::of(written).into_parts();
-                    Ok((flow.go_on(platform)?, data))
-                }
+            match resumed(&parked, platform) {
+                Ok(claimed) => Ok(claimed),
                 Err(error) => {
                     self.put(&key, parked).await?;
-                    Err(error.into())
+                    Err(error)
                 }
             }
         }
     }
+}
+
+fn resumed<C, V: Announce, D: DeserializeOwned>(
+    parked: &Parked,
+    platform: Platform,
+) -> Result<Claimed<C, V, D>, Error> {
+    let (flow, data) = Suspended::of(Written::from_json(&parked.record)?).into_parts();
+    Ok((flow.go_on(platform)?, data))
 }
 
 async fn park<C, V: Announce, D: Serialize>(
