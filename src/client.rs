@@ -10,6 +10,7 @@ use thiserror::Error;
 use url::Url;
 
 use crate::platform::KeyCache;
+use crate::unix_time;
 
 /// Where digi.me's platform is.
 const DIGI_ME: &str = "https://api.digi.me/v1.5";
@@ -118,10 +119,7 @@ impl Client {
 
     /// Now, in Unix milliseconds.
     pub(crate) fn now(&self) -> u64 {
-        let since = (self.0.settings.clock)()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        unix_time::millis((self.0.settings.clock)())
     }
 
     /// The URL of an endpoint, from the segments below the base URL's path.

@@ -74,6 +74,7 @@ mod secret;
 mod session;
 pub mod store;
 mod suspended;
+mod unix_time;
 #[cfg(test)]
 mod vectors;
 

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::flow::reasons::{SessionCanBeCopied, SessionIsAFlow};
 use crate::flow::{Authorized, CreatePostbox, Flow, PostboxReady, wrong_calls};
 use crate::postbox::{Delivery, PostboxItem};
-use crate::secret;
+use crate::{secret, unix_time};
 
 /// A session with the platform, of the contract `C` alone. It makes one postbox: `create_postbox` consumes it.
 ///
@@ -72,10 +72,7 @@ impl<C> fmt::Debug for Session<C> {
 
 impl SessionData {
     pub fn expires_at(&self) -> SystemTime {
-        // A time that no clock can show is as good as never.
-        SystemTime::UNIX_EPOCH
-            .checked_add(Duration::from_millis(self.expiry))
-            .unwrap_or_else(|| SystemTime::UNIX_EPOCH + Duration::from_secs(u32::MAX.into()))
+        unix_time::time(Duration::from_millis(self.expiry))
     }
 
     /// Whether it has ended by `now`, in Unix milliseconds.

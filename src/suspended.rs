@@ -13,12 +13,11 @@ use serde::de::{DeserializeOwned, Deserializer};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use url::Url;
 
 pub use of_contract::OfContract;
 pub use seal::SealingKeys;
 pub(crate) use written::{Ids, Written};
-
-use url::Url;
 
 use crate::callback::{Callback, CallbackError};
 use crate::client::Client;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Platform;
 use crate::error::{Error, Operation, RequestError};
 use crate::pkce::CodeVerifier;
-use crate::secret;
+use crate::{secret, unix_time};
 
 /// The codes by which the platform says that a refresh token is no good any more.
 const CONSENT_ENDED: [&str; 6] = [
@@ -76,9 +76,7 @@ impl Tokens {
     }
 
     pub fn expires_at(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH
-            .checked_add(Duration::from_secs(self.expires_on))
-            .unwrap_or(SystemTime::UNIX_EPOCH + Duration::from_secs(u32::MAX.into()))
+        unix_time::time(Duration::from_secs(self.expires_on))
     }
 
     /// Whether it has expired by `now`, in Unix milliseconds.

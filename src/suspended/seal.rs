@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{Durable, Suspended, SuspendedError, Written};
 use crate::error::{Error, Internal};
+use crate::unix_time;
 
 /// What a sealed flow begins with: what it is, and in which format.
 const PREFIX: &str = "digime1";
@@ -125,10 +126,13 @@ impl<C, S: Durable, D> Suspended<C, S, D> {
     where
         D: Serialize,
     {
-        let until = unix_millis(SystemTime::now())
+        let until = unix_time::millis(SystemTime::now())
             .saturating_add(u64::try_from(valid_for.as_millis()).unwrap_or(u64::MAX));
         let inside = Inside {
-            expires: self.expires_at().map_or(u64::MAX, unix_millis).min(until),
+            expires: self
+                .expires_at()
+                .map_or(u64::MAX, unix_time::millis)
+                .min(until),
             flow: self.written().to_json()?,
         };
         let inside = serde_json::to_vec(&inside).map_err(|_| SuspendedError::Damaged)?;
@@ -149,7 +153,7 @@ impl<C, S: Durable, D> Suspended<C, S, D> {
         let inside = key.open(body).ok_or(SuspendedError::Damaged)?;
         let inside: Inside =
             serde_json::from_slice(&inside).map_err(|_| SuspendedError::Damaged)?;
-        if inside.expires <= unix_millis(SystemTime::now()) {
+        if inside.expires <= unix_time::millis(SystemTime::now()) {
             return Err(SuspendedError::Expired);
         }
         Written::from_json(&inside.flow).map(Self::of)
@@ -160,13 +164,6 @@ fn key_id(head: &str) -> Option<String> {
     let id = head.strip_prefix(PREFIX)?.strip_prefix('.')?;
     let id = BASE64_URL_SAFE_NO_PAD.decode(id).ok()?;
     String::from_utf8(id).ok()
-}
-
-fn unix_millis(time: SystemTime) -> u64 {
-    let since = time
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl fmt::Debug for SealingKeys {
