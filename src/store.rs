@@ -134,12 +134,18 @@ pub type Claimed<C, V, D> = (Flow<C, AwaitingCallback<V>>, D);
 /// A store of your own has two methods, [`put`](FlowStore::put) and [`take`](FlowStore::take); the feature `conformance`
 /// has the tests that it must pass. Applications call [`park`](FlowStore::park) and [`claim`](FlowStore::claim).
 pub trait FlowStore: Send + Sync {
-    /// Keeps a record under a key, until it expires. Keys are never used twice.
+    /// Keeps a record under a key, until it expires, in place of an earlier one. A record that was taken can be put back
+    /// under its key, and is then given out once more.
+    ///
+    /// Where the answer was lost, the caller may put the record again.
     fn put(&self, key: &str, parked: Parked)
     -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Gives the record out and forgets it, in one step: of many that ask at a time, one gets it. Nothing where there is
-    /// none or it has expired.
+    /// Gives the record out, in one step, and to nobody else: of many that ask at a time, one gets it. Nothing where there
+    /// is none, it was taken, or it has expired.
+    ///
+    /// The caller can't repeat a call whose answer was lost, since another call is another claim. So a store whose
+    /// connection can fail repeats the call itself, and a repetition of the same claim gets the same record.
     fn take(&self, key: &str) -> impl Future<Output = Result<Option<Parked>, StoreError>> + Send;
 
     /// Parks a flow that waits for its callback, with what was attached to it, until its session ends.
@@ -236,11 +242,13 @@ pub trait TokenStore: Clone + Send + Sync + 'static {
     /// The record of a user.
     fn load(&self, user: &str) -> impl Future<Output = Result<Option<Kept>, StoreError>> + Send;
 
-    /// Keeps a record, in place of any other, and ends any lease.
+    /// Keeps a record, in place of any other, and ends any lease. A version is saved once: saving it again is a repetition
+    /// of the same call, and need not change anything.
     fn save(&self, user: &str, kept: &Kept) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Grants the lease on a version to `holder`, for so long by the store's own clock: true where the record has that
-    /// version and nobody holds a lease that has not ended.
+    /// version and nobody else holds a lease that has not ended. A holder that asks again gets the lease again. Any
+    /// duration is valid: a lease of none ends at once, and one that no clock can show is as long as the store can make it.
     fn lease(
         &self,
         user: &str,
@@ -249,7 +257,7 @@ pub trait TokenStore: Clone + Send + Sync + 'static {
         duration: Duration,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Ends the lease, where `holder` has it.
+    /// Ends the lease, where `holder` has it; otherwise nothing changes.
     fn release(
         &self,
         user: &str,
@@ -257,6 +265,9 @@ pub trait TokenStore: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Keeps a record in place of the one of that version, and ends any lease: true where the record had that version.
+    ///
+    /// Also true where the record has the new version already: the call is a repetition, and nothing changes, a lease on
+    /// the new version neither.
     fn replace(
         &self,
         user: &str,
@@ -264,7 +275,8 @@ pub trait TokenStore: Clone + Send + Sync + 'static {
         kept: &Kept,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Forgets the record of a user, where it has that version or no version is given: true where it did.
+    /// Forgets the record of a user, where it has that version or no version is given: true where it did. False where
+    /// nothing is there, so a call that is repeated after its answer was lost may say false of what it removed itself.
     fn remove(
         &self,
         user: &str,

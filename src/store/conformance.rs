@@ -29,6 +29,8 @@ pub async fn flow_store(store: &impl FlowStore) {
     gives_out_what_was_put(store).await;
     gives_out_once_to_many(store).await;
     forgets_what_has_expired(store).await;
+    a_later_put_replaces_an_earlier_one(store).await;
+    a_record_put_back_is_given_out_once_more(store).await;
 }
 
 /// Tests a store of tokens, under users that nobody else has.
@@ -38,8 +40,12 @@ pub async fn flow_store(store: &impl FlowStore) {
 pub async fn token_store(store: &impl TokenStore) {
     keeps_what_was_saved(store).await;
     replaces_and_removes_one_version(store).await;
+    a_repeated_replacement_succeeds_and_changes_nothing(store).await;
+    a_removal_is_reported_once(store).await;
     grants_a_lease_to_one(store).await;
+    grants_a_lease_again_to_its_holder(store).await;
     grants_a_lease_again_when_it_has_ended(store).await;
+    grants_leases_of_any_duration(store).await;
 }
 
 fn key() -> String {
@@ -117,6 +123,47 @@ async fn forgets_what_has_expired(store: &impl FlowStore) {
     assert!(
         take(store, &far).await.is_some(),
         "a record may be good for ever"
+    );
+}
+
+async fn a_later_put_replaces_an_earlier_one(store: &impl FlowStore) {
+    let (shortened, extended) = (key(), key());
+    put(store, &shortened, parked("earlier", LONG)).await;
+    put(store, &shortened, parked("later", SHORT)).await;
+    put(store, &extended, parked("earlier", SHORT)).await;
+    put(store, &extended, parked("later", LONG)).await;
+    tokio::time::sleep(LONGER_THAN_SHORT).await;
+    assert_eq!(
+        take(store, &shortened).await,
+        None,
+        "a later put under the same key replaces the expiry: this record has expired"
+    );
+    let taken = take(store, &extended).await.map(|it| it.record);
+    assert_eq!(
+        taken.as_deref(),
+        Some("later"),
+        "a later put under the same key replaces the record and its expiry"
+    );
+    assert_eq!(
+        take(store, &extended).await,
+        None,
+        "a key that was put twice has one record"
+    );
+}
+
+async fn a_record_put_back_is_given_out_once_more(store: &impl FlowStore) {
+    let key = key();
+    put(store, &key, parked("first", LONG)).await;
+    for record in ["second", "third"] {
+        let taken = take(store, &key).await.expect("what was put is there");
+        put(store, &key, parked(record, taken.expires_in)).await;
+    }
+    let claims = join_all([take(store, &key), take(store, &key)]).await;
+    let records: Vec<String> = claims.into_iter().flatten().map(|it| it.record).collect();
+    assert_eq!(
+        records,
+        ["third"],
+        "a record can be put under a key that was taken, and is given out once"
     );
 }
 
@@ -206,6 +253,67 @@ async fn replaces_and_removes_one_version(store: &impl TokenStore) {
     assert!(!remove(None).await, "and once");
 }
 
+async fn a_repeated_replacement_succeeds_and_changes_nothing(store: &impl TokenStore) {
+    let user = key();
+    let (first, second, third) = (kept("first"), kept("second"), kept("third"));
+    let replace = async |version: &str, kept: &Kept| {
+        store
+            .replace(&user, version, kept)
+            .await
+            .expect("the store works")
+    };
+    save(store, &user, &first).await;
+    assert!(
+        replace(&first.version, &second).await,
+        "the version that is there is replaced"
+    );
+    assert!(
+        lease(store, &user, &second, "b", LONG).await,
+        "a new version has no lease"
+    );
+    assert!(
+        replace(&first.version, &second).await,
+        "a replacement whose new version is already there succeeds: it is a repetition of itself"
+    );
+    assert_eq!(
+        load(store, &user).await,
+        Some(second.clone()),
+        "a repeated replacement leaves the record as it is"
+    );
+    assert!(
+        !lease(store, &user, &second, "c", LONG).await,
+        "a repeated replacement ends no lease"
+    );
+    assert!(
+        replace(&second.version, &third).await,
+        "the version that is there is replaced"
+    );
+    assert!(
+        !replace(&first.version, &second).await,
+        "a replacement fails when its new version was itself replaced"
+    );
+    assert_eq!(
+        load(store, &user).await,
+        Some(third),
+        "a replacement that fails leaves the record as it is"
+    );
+}
+
+async fn a_removal_is_reported_once(store: &impl TokenStore) {
+    let user = key();
+    let first = kept("first");
+    save(store, &user, &first).await;
+    let mut removed = Vec::new();
+    for version in [Some(first.version.as_str()); 2] {
+        removed.push(store.remove(&user, version).await.expect("the store works"));
+    }
+    assert_eq!(
+        removed,
+        [true, false],
+        "removing what is already gone is no error, and false"
+    );
+}
+
 async fn grants_a_lease_to_one(store: &impl TokenStore) {
     let user = key();
     let (first, second) = (kept("first"), kept("second"));
@@ -283,6 +391,59 @@ async fn grants_a_lease_again_when_it_has_ended(store: &impl TokenStore) {
     assert!(
         !lease(store, &user, &first, "third", LONG).await,
         "one whose lease has ended releases nobody else's"
+    );
+}
+
+async fn grants_a_lease_again_to_its_holder(store: &impl TokenStore) {
+    let user = key();
+    let first = kept("first");
+    save(store, &user, &first).await;
+    for _ in 0..2 {
+        assert!(
+            lease(store, &user, &first, "holder", LONG).await,
+            "a holder that asks again for its lease gets it again"
+        );
+    }
+    assert!(
+        !lease(store, &user, &first, "other", LONG).await,
+        "a lease that was granted again is still its holder's alone"
+    );
+    for _ in 0..2 {
+        store
+            .release(&user, "holder")
+            .await
+            .expect("a lease can be released twice");
+    }
+    assert!(
+        lease(store, &user, &first, "other", LONG).await,
+        "a lease that was granted twice ends with one release"
+    );
+}
+
+async fn grants_leases_of_any_duration(store: &impl TokenStore) {
+    let first = kept("first");
+    for endless in [Duration::MAX, Duration::from_secs(u64::MAX)] {
+        let user = key();
+        save(store, &user, &first).await;
+        assert!(
+            lease(store, &user, &first, "a", endless).await,
+            "a lease may be of any length, {endless:?} too"
+        );
+        assert!(
+            !lease(store, &user, &first, "b", endless).await,
+            "a lease of {endless:?} has not ended"
+        );
+    }
+    let user = key();
+    save(store, &user, &first).await;
+    assert!(
+        lease(store, &user, &first, "a", Duration::ZERO).await,
+        "a lease may be of no length"
+    );
+    tokio::time::sleep(SHORT).await;
+    assert!(
+        lease(store, &user, &first, "b", LONG).await,
+        "a lease of no length has ended"
     );
 }
 

@@ -81,6 +81,12 @@ impl Inner {
             }
         }
     }
+
+    fn remove(&mut self, key: &str) -> Option<(Instant, String)> {
+        let (expires, record) = self.parked.remove(key)?;
+        self.by_expiry.remove(&(expires, key.to_owned()));
+        Some((expires, record))
+    }
 }
 
 impl FlowStore for MemoryStore {
@@ -89,6 +95,7 @@ impl FlowStore for MemoryStore {
         let expires = after(now, parked.expires_in);
         let mut inner = self.lock();
         inner.drop_expired(now);
+        inner.remove(key);
         if inner.parked.len() >= inner.capacity {
             return Err(StoreError::Full(inner.parked.len()));
         }
@@ -103,13 +110,9 @@ impl FlowStore for MemoryStore {
         let now = Instant::now();
         let mut inner = self.lock();
         inner.drop_expired(now);
-        let Some((expires, record)) = inner.parked.remove(key) else {
-            return Ok(None);
-        };
-        inner.by_expiry.remove(&(expires, key.to_owned()));
-        Ok(Some(Parked {
+        Ok(inner.remove(key).map(|(expires, record)| Parked {
             record,
-            expires_in: expires - now,
+            expires_in: expires.saturating_duration_since(now),
         }))
     }
 }
@@ -140,8 +143,8 @@ impl TokenStore for MemoryStore {
         let Some(entry) = inner.kept.get_mut(user) else {
             return Ok(false);
         };
-        let held = entry.lease.as_ref().is_some_and(|lease| lease.until > now);
-        if held || entry.kept.version != version {
+        let held = |lease: &Lease| lease.until > now && lease.holder != holder;
+        if entry.lease.as_ref().is_some_and(held) || entry.kept.version != version {
             return Ok(false);
         }
         entry.lease = Some(Lease {
@@ -163,14 +166,13 @@ impl TokenStore for MemoryStore {
         let Some(entry) = inner.kept.get_mut(user) else {
             return Ok(false);
         };
-        if entry.kept.version != version {
-            return Ok(false);
+        if entry.kept.version == version {
+            *entry = Entry {
+                kept: kept.clone(),
+                lease: None,
+            };
         }
-        *entry = Entry {
-            kept: kept.clone(),
-            lease: None,
-        };
-        Ok(true)
+        Ok(entry.kept.version == kept.version)
     }
 
     async fn remove(&self, user: &str, version: Option<&str>) -> Result<bool, StoreError> {
@@ -193,5 +195,25 @@ impl fmt::Debug for MemoryStore {
             .field("parked", &inner.parked.len())
             .field("kept", &inner.kept.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_store_still_replaces_what_it_holds() {
+        let store = MemoryStore::with_capacity(1);
+        for record in ["first", "second"] {
+            let parked = Parked {
+                record: record.to_owned(),
+                expires_in: Duration::from_mins(1),
+            };
+            store.put("key", parked).await.expect("there is room");
+        }
+        let taken = store.take("key").await.expect("it works");
+        assert_eq!(taken.expect("a record").record, "second");
+        assert_eq!(store.lock().by_expiry.len(), 0, "no key is left behind");
     }
 }

@@ -4,7 +4,9 @@ SELECT pg_advisory_xact_lock(7236279120361);
 CREATE TABLE IF NOT EXISTS digime_flows (
     key TEXT PRIMARY KEY,
     record TEXT NOT NULL,
-    expires_at BIGINT NOT NULL
+    expires_at BIGINT NOT NULL,
+    claim TEXT,
+    put_id TEXT
 );
 
 CREATE INDEX IF NOT EXISTS digime_flows_by_expiry ON digime_flows (expires_at);
@@ -14,5 +16,18 @@ CREATE TABLE IF NOT EXISTS digime_tokens (
     version TEXT NOT NULL,
     record TEXT NOT NULL,
     holder TEXT,
-    leased_until BIGINT NOT NULL DEFAULT 0
+    leased_until BIGINT NOT NULL DEFAULT 0,
+    saved_version TEXT
 );
+
+-- Tables of an earlier version. ALTER TABLE would wait for whoever reads them, so it is left out where it is not needed.
+DO $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_attribute WHERE attrelid = 'digime_flows'::regclass AND attname = 'claim'
+    ) THEN
+        ALTER TABLE digime_flows ADD COLUMN claim TEXT, ADD COLUMN put_id TEXT;
+        ALTER TABLE digime_tokens ADD COLUMN saved_version TEXT;
+    END IF;
+END
+$$;

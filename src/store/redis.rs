@@ -1,18 +1,28 @@
 use std::fmt;
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use redis::aio::ConnectionManager;
-use redis::{AsyncCommands, Client, RedisError, Script};
+use backon::{ExponentialBuilder, Retryable};
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{
+    AsyncCommands, Client, FromRedisValue, RedisError, RetryMethod, Script, ScriptInvocation,
+};
 
 use super::{FlowStore, Kept, Parked, StoreError, TokenStore};
+use crate::random;
+
+/// For how long a call is repeated after faults of the connection.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A store in Redis, 6.2 or later, for many machines. A clone is the same store.
 ///
 /// | key | holds |
 /// | --- | --- |
-/// | `{prefix}flow:{key}` | a flow that waits; it expires by itself |
-/// | `{prefix}tokens:{key}` | a hash of a user's tokens: `version`, `record`, and, under a lease, `holder` and `leased_until` |
+/// | `{prefix}flow:{key}` | a hash: `record` and `put_id` of a flow that waits, and, for at most a minute after it was claimed, `claim` and `left`; it expires by itself |
+/// | `{prefix}tokens:{key}` | a hash of a user's tokens: `version`, `record`, `saved_version`, and, under a lease, `holder` and `leased_until` |
+///
+/// A call whose connection fails, or whose answer is late, is repeated for some seconds, and does nothing twice. Redis
+/// itself keeps what was removed and replaced in its append-only file until that is rewritten.
 ///
 /// For `rediss://` switch on a TLS feature of the crate `redis` in your own `Cargo.toml`.
 ///
@@ -25,17 +35,24 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Connects to a URL as in `redis://user:password@host:6379/0`. Keys begin with `digime:`.
+    /// Connects to a URL as in `redis://user:password@host:6379/0`. Keys begin with `digime:`. Connecting and each answer
+    /// may take two seconds.
     ///
     /// # Errors
     /// [`StoreError::Failed`] when Redis can't be reached.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         let client = Client::open(url).map_err(failed)?;
-        let connection = ConnectionManager::new(client).await.map_err(failed)?;
-        Ok(Self::new(connection))
+        let limit = Some(Duration::from_secs(2));
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(limit)
+            .set_response_timeout(limit)
+            // The calls are repeated, and connect again.
+            .set_number_of_retries(0);
+        let connect = || ConnectionManager::new_with_config(client.clone(), config.clone());
+        Ok(Self::new(repeated(connect).await?))
     }
 
-    /// A store behind a connection that the application has made.
+    /// A store behind a connection that the application has made. Its settings stay as they are.
     #[must_use]
     pub fn new(connection: ConnectionManager) -> Self {
         Self {
@@ -59,23 +76,45 @@ impl RedisStore {
         format!("{}tokens:{user}", self.prefix)
     }
 
-    /// Runs a script, which is one atomic step, on a user's tokens; true where it answers 1.
-    async fn run(
+    /// Runs a script, which is one atomic step.
+    async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, StoreError> {
+        repeated(async || script.invoke_async(&mut self.connection.clone()).await).await
+    }
+
+    /// Runs a script on a user's tokens; true where it answers 1.
+    async fn run_on_tokens(
         &self,
         script: &Script,
         user: &str,
         arguments: &[&str],
     ) -> Result<bool, StoreError> {
-        let mut invocation = script.key(self.tokens_key(user));
-        for argument in arguments {
-            invocation.arg(*argument);
-        }
-        let mut connection = self.connection.clone();
-        invocation
-            .invoke_async(&mut connection)
+        self.run(script.key(self.tokens_key(user)).arg(arguments))
             .await
-            .map_err(failed)
     }
+}
+
+/// Makes a call, and again after faults of the connection. The first may have been executed and its answer lost: what each
+/// call leaves in Redis keeps a repetition from doing more.
+async fn repeated<T, F>(call: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, RedisError>>,
+{
+    let begun = Instant::now();
+    let pauses = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(Duration::from_secs(1))
+        .with_max_times(8)
+        .with_jitter();
+    call.retry(pauses)
+        .when(|error| may_pass(error) && begun.elapsed() < PATIENCE)
+        .notify(|error, pause| tracing::warn!(%error, ?pause, "asking Redis again"))
+        .await
+        .map_err(failed)
+}
+
+/// Whether the connection failed, or Redis is starting.
+fn may_pass(error: &RedisError) -> bool {
+    error.is_io_error() || matches!(error.retry_method(), RetryMethod::WaitAndRetry)
 }
 
 fn failed(error: RedisError) -> StoreError {
@@ -89,13 +128,35 @@ fn millis(duration: Duration) -> u64 {
         .clamp(1, 1 << 52)
 }
 
+static PUT: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "if redis.call('HGET', KEYS[1], 'put_id') == ARGV[1] then return end
+         redis.call('DEL', KEYS[1])
+         redis.call('HSET', KEYS[1], 'put_id', ARGV[1], 'record', ARGV[2])
+         redis.call('PEXPIRE', KEYS[1], ARGV[3])",
+    )
+});
+
+static TAKE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local flow = redis.call('HMGET', KEYS[1], 'record', 'claim', 'left')
+         if not flow[1] then return end
+         if flow[2] == ARGV[1] then return {flow[1], flow[3]} end
+         if flow[2] then return end
+         local left = redis.call('PTTL', KEYS[1])
+         redis.call('HSET', KEYS[1], 'claim', ARGV[1], 'left', string.format('%.0f', left))
+         if left > 60000 then redis.call('PEXPIRE', KEYS[1], 60000) end
+         return {flow[1], left}",
+    )
+});
+
 static LEASE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end
          local time = redis.call('TIME')
          local now = time[1] * 1000 + math.floor(time[2] / 1000)
          local ends = tonumber(redis.call('HGET', KEYS[1], 'leased_until') or '0')
-         if ends > now then return 0 end
+         if ends > now and redis.call('HGET', KEYS[1], 'holder') ~= ARGV[2] then return 0 end
          redis.call('HSET', KEYS[1], 'holder', ARGV[2], 'leased_until', string.format('%.0f', now + ARGV[3]))
          return 1",
     )
@@ -111,17 +172,20 @@ static RELEASE: LazyLock<Script> = LazyLock::new(|| {
 
 static SAVE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
-        "redis.call('DEL', KEYS[1])
-         redis.call('HSET', KEYS[1], 'version', ARGV[1], 'record', ARGV[2])
+        "if redis.call('HGET', KEYS[1], 'saved_version') == ARGV[1] then return 1 end
+         redis.call('DEL', KEYS[1])
+         redis.call('HSET', KEYS[1], 'version', ARGV[1], 'record', ARGV[2], 'saved_version', ARGV[1])
          return 1",
     )
 });
 
 static REPLACE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
-        "if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end
-         redis.call('DEL', KEYS[1])
+        "local version = redis.call('HGET', KEYS[1], 'version')
+         if version == ARGV[2] then return 1 end
+         if version ~= ARGV[1] then return 0 end
          redis.call('HSET', KEYS[1], 'version', ARGV[2], 'record', ARGV[3])
+         redis.call('HDEL', KEYS[1], 'holder', 'leased_until')
          return 1",
     )
 });
@@ -135,44 +199,39 @@ static REMOVE: LazyLock<Script> = LazyLock::new(|| {
 
 impl FlowStore for RedisStore {
     async fn put(&self, key: &str, parked: Parked) -> Result<(), StoreError> {
-        let mut connection = self.connection.clone();
-        connection
-            .pset_ex(self.flow_key(key), parked.record, millis(parked.expires_in))
-            .await
-            .map_err(failed)
+        self.run(
+            PUT.key(self.flow_key(key))
+                .arg(random::nonce())
+                .arg(parked.record)
+                .arg(millis(parked.expires_in)),
+        )
+        .await
     }
 
     async fn take(&self, key: &str) -> Result<Option<Parked>, StoreError> {
-        let key = self.flow_key(key);
-        let mut connection = self.connection.clone();
-        let (expires_in, record): (i64, Option<String>) = redis::pipe()
-            .atomic()
-            .pttl(&key)
-            .get_del(&key)
-            .query_async(&mut connection)
-            .await
-            .map_err(failed)?;
-        Ok(record.map(|record| Parked {
+        let taken: Option<(String, u64)> = self
+            .run(TAKE.key(self.flow_key(key)).arg(random::nonce()))
+            .await?;
+        Ok(taken.map(|(record, left)| Parked {
             record,
-            expires_in: Duration::from_millis(expires_in.unsigned_abs()),
+            expires_in: Duration::from_millis(left),
         }))
     }
 }
 
 impl TokenStore for RedisStore {
     async fn load(&self, user: &str) -> Result<Option<Kept>, StoreError> {
-        let mut connection = self.connection.clone();
-        let (version, record): (Option<String>, Option<String>) = connection
-            .hmget(self.tokens_key(user), &["version", "record"])
-            .await
-            .map_err(failed)?;
+        let key = self.tokens_key(user);
+        let fields = ["version", "record"];
+        let load = async || self.connection.clone().hmget(&key, &fields).await;
+        let (version, record): (Option<String>, Option<String>) = repeated(load).await?;
         Ok(version
             .zip(record)
             .map(|(version, record)| Kept { version, record }))
     }
 
     async fn save(&self, user: &str, kept: &Kept) -> Result<(), StoreError> {
-        self.run(&SAVE, user, &[&kept.version, &kept.record])
+        self.run_on_tokens(&SAVE, user, &[&kept.version, &kept.record])
             .await
             .map(drop)
     }
@@ -185,20 +244,23 @@ impl TokenStore for RedisStore {
         duration: Duration,
     ) -> Result<bool, StoreError> {
         let millis = millis(duration).to_string();
-        self.run(&LEASE, user, &[version, holder, &millis]).await
+        self.run_on_tokens(&LEASE, user, &[version, holder, &millis])
+            .await
     }
 
     async fn release(&self, user: &str, holder: &str) -> Result<(), StoreError> {
-        self.run(&RELEASE, user, &[holder]).await.map(drop)
+        self.run_on_tokens(&RELEASE, user, &[holder])
+            .await
+            .map(drop)
     }
 
     async fn replace(&self, user: &str, version: &str, kept: &Kept) -> Result<bool, StoreError> {
-        self.run(&REPLACE, user, &[version, &kept.version, &kept.record])
+        self.run_on_tokens(&REPLACE, user, &[version, &kept.version, &kept.record])
             .await
     }
 
     async fn remove(&self, user: &str, version: Option<&str>) -> Result<bool, StoreError> {
-        self.run(&REMOVE, user, version.as_slice()).await
+        self.run_on_tokens(&REMOVE, user, version.as_slice()).await
     }
 }
 

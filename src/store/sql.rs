@@ -1,52 +1,112 @@
 //! What the SQL stores have in common: all but how they connect, make their tables and tell the time.
 //!
 //! ```sql
-//! digime_flows  (key, record, expires_at)
-//! digime_tokens (key, version, record, holder, leased_until)
+//! digime_flows  (key, record, expires_at, claim, put_id)
+//! digime_tokens (key, version, record, holder, leased_until, saved_version)
 //! ```
 //!
 //! Times are Unix milliseconds by the database's clock, which all machines share.
+//!
+//! A statement may be committed and its answer lost. So each can be repeated, and is: a repetition finds what the first
+//! execution left (the `claim` of a take, the `put_id` of a put, the `saved_version` of a save) and changes nothing. A
+//! claimed flow stays until it expires, since deleting it would be a second synced commit for each claim.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use backon::{ExponentialBuilder, Retryable};
+use sqlx::{ConnectOptions, Connection, Database, Error, Pool};
 
 use super::StoreError;
 
 /// How often a flow is parked between two times that expired ones are removed.
 pub const SWEEP_EVERY: usize = 64;
 
-pub fn failed(error: sqlx::Error) -> StoreError {
+/// For how long a call is repeated after faults of the connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// For how long one connection attempt may look for the cause of a fault.
+const DIAGNOSIS: Duration = Duration::from_secs(2);
+
+pub fn failed(error: Error) -> StoreError {
     StoreError::Failed(Box::new(error))
 }
 
-pub fn millis(duration: std::time::Duration) -> i64 {
+pub fn millis(duration: Duration) -> i64 {
     // Far enough from the end of the range that the present can be added to it.
     i64::try_from(duration.as_millis())
         .unwrap_or(i64::MAX)
         .min(i64::MAX / 2)
 }
 
-/// Implements both kinds of store for `$store { pool, parked }` with its `SCHEMA`, where `$now` is the present in SQL and
+fn pauses() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(Duration::from_secs(1))
+        .with_max_times(8)
+        .with_jitter()
+}
+
+/// Executes a call, and again after faults of the connection.
+pub async fn repeated<DB, T, F>(
+    pool: &Pool<DB>,
+    call: impl FnMut() -> F + Send,
+) -> Result<T, StoreError>
+where
+    DB: Database,
+    F: Future<Output = Result<T, Error>> + Send,
+{
+    let begun = Instant::now();
+    let done = call
+        .retry(pauses())
+        .when(|error| is_of_connection(error) && begun.elapsed() < PATIENCE)
+        .notify(|error, pause| tracing::warn!(%error, ?pause, "asking the database again"))
+        .await;
+    match done {
+        Err(Error::PoolTimedOut) => Err(failed(why_timed_out(pool).await)),
+        done => done.map_err(failed),
+    }
+}
+
+/// Whether the connection failed, and the statement may or may not have been executed.
+fn is_of_connection(error: &Error) -> bool {
+    match error {
+        Error::Io(_) | Error::WorkerCrashed => true,
+        // PostgreSQL's classes of connection exceptions, and of shutting down and starting up.
+        Error::Database(error) => error
+            .code()
+            .is_some_and(|code| code.starts_with("08") || code.starts_with("57P")),
+        _ => false,
+    }
+}
+
+/// The pool does not say why it has no connection, so one is tried.
+async fn why_timed_out<DB: Database>(pool: &Pool<DB>) -> Error {
+    let options = pool.connect_options();
+    let attempt = async { options.connect().await?.close().await };
+    match tokio::time::timeout(DIAGNOSIS, attempt).await {
+        Ok(Ok(())) => Error::PoolTimedOut,
+        Ok(Err(error)) => error,
+        Err(_) => io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("no answer to a connection attempt in {DIAGNOSIS:?}"),
+        )
+        .into(),
+    }
+}
+
+/// Implements both kinds of store for `$store { pool, parked }` with its `SCHEMA`, where `$now` is the present in SQL,
 /// `$lock` how rows that another connection is removing are left alone.
 macro_rules! sql_store {
     ($store:ty, pool: $pool:ty, now: $now:literal, lock: $lock:literal) => {
         impl $store {
-            /// A store in a database that the application has connected to.
+            /// A store in a database that the application has connected to. Its settings stay as they are.
             #[must_use]
             pub fn new(pool: $pool) -> Self {
                 Self {
                     pool,
                     parked: Arc::default(),
                 }
-            }
-
-            /// Makes the tables, where they are not there.
-            ///
-            /// # Errors
-            /// [`StoreError::Failed`] when the database failed.
-            pub async fn migrate(&self) -> Result<(), StoreError> {
-                sqlx::raw_sql(Self::SCHEMA)
-                    .execute(&self.pool)
-                    .await
-                    .map_err(failed)?;
-                Ok(())
             }
 
             /// Removes flows that have expired. Parking does it by itself from time to time.
@@ -61,7 +121,7 @@ macro_rules! sql_store {
                     $lock,
                     ")"
                 );
-                sqlx::query(sql).execute(&self.pool).await.map_err(failed)?;
+                repeated(&self.pool, || sqlx::query(sql).execute(&self.pool)).await?;
                 Ok(())
             }
         }
@@ -72,33 +132,42 @@ macro_rules! sql_store {
                     self.sweep().await?;
                 }
                 let sql = concat!(
-                    "INSERT INTO digime_flows (key, record, expires_at) VALUES ($1, $2, ",
+                    "INSERT INTO digime_flows (key, record, expires_at, put_id) VALUES ($1, $2, ",
                     $now,
-                    " + $3)"
+                    " + $3, $4) ON CONFLICT (key) DO UPDATE SET record = excluded.record, \
+                     expires_at = excluded.expires_at, put_id = excluded.put_id, claim = NULL \
+                     WHERE digime_flows.put_id IS DISTINCT FROM excluded.put_id"
                 );
-                sqlx::query(sql)
-                    .bind(key)
-                    .bind(parked.record)
-                    .bind(millis(parked.expires_in))
-                    .execute(&self.pool)
-                    .await
-                    .map_err(failed)?;
+                let put_id = random::nonce();
+                repeated(&self.pool, || {
+                    sqlx::query(sql)
+                        .bind(key)
+                        .bind(&parked.record)
+                        .bind(millis(parked.expires_in))
+                        .bind(&put_id)
+                        .execute(&self.pool)
+                })
+                .await?;
                 Ok(())
             }
 
             async fn take(&self, key: &str) -> Result<Option<Parked>, StoreError> {
                 let sql = concat!(
-                    "DELETE FROM digime_flows WHERE key = $1 AND expires_at > ",
+                    "UPDATE digime_flows SET claim = $2 WHERE key = $1 AND expires_at > ",
                     $now,
-                    " RETURNING record, expires_at - ",
+                    " AND (claim IS NULL OR claim = $2) RETURNING record, expires_at - ",
                     $now
                 );
-                let row: Option<(String, i64)> = sqlx::query_as(sql)
-                    .bind(key)
-                    .fetch_optional(&self.pool)
-                    .await
-                    .map_err(failed)?;
-                Ok(row.map(|(record, millis)| Parked {
+                let claim = random::nonce();
+                // `fetch_optional` would not wait for the commit, and not see it fail.
+                let mut rows: Vec<(String, i64)> = repeated(&self.pool, || {
+                    sqlx::query_as(sql)
+                        .bind(key)
+                        .bind(&claim)
+                        .fetch_all(&self.pool)
+                })
+                .await?;
+                Ok(rows.pop().map(|(record, millis)| Parked {
                     record,
                     expires_in: Duration::from_millis(millis.unsigned_abs()),
                 }))
@@ -107,26 +176,27 @@ macro_rules! sql_store {
 
         impl TokenStore for $store {
             async fn load(&self, user: &str) -> Result<Option<Kept>, StoreError> {
-                let row: Option<(String, String)> =
-                    sqlx::query_as("SELECT version, record FROM digime_tokens WHERE key = $1")
-                        .bind(user)
-                        .fetch_optional(&self.pool)
-                        .await
-                        .map_err(failed)?;
+                let sql = "SELECT version, record FROM digime_tokens WHERE key = $1";
+                let row: Option<(String, String)> = repeated(&self.pool, || {
+                    sqlx::query_as(sql).bind(user).fetch_optional(&self.pool)
+                })
+                .await?;
                 Ok(row.map(|(version, record)| Kept { version, record }))
             }
 
             async fn save(&self, user: &str, kept: &Kept) -> Result<(), StoreError> {
-                let sql = "INSERT INTO digime_tokens (key, version, record) VALUES ($1, $2, $3) \
+                let sql = "INSERT INTO digime_tokens (key, version, record, saved_version) VALUES ($1, $2, $3, $2) \
                            ON CONFLICT (key) DO UPDATE SET version = excluded.version, record = excluded.record, \
-                           holder = NULL, leased_until = 0";
-                sqlx::query(sql)
-                    .bind(user)
-                    .bind(&kept.version)
-                    .bind(&kept.record)
-                    .execute(&self.pool)
-                    .await
-                    .map_err(failed)?;
+                           saved_version = excluded.saved_version, holder = NULL, leased_until = 0 \
+                           WHERE digime_tokens.saved_version IS DISTINCT FROM excluded.saved_version";
+                repeated(&self.pool, || {
+                    sqlx::query(sql)
+                        .bind(user)
+                        .bind(&kept.version)
+                        .bind(&kept.record)
+                        .execute(&self.pool)
+                })
+                .await?;
                 Ok(())
             }
 
@@ -140,28 +210,28 @@ macro_rules! sql_store {
                 let sql = concat!(
                     "UPDATE digime_tokens SET holder = $3, leased_until = ",
                     $now,
-                    " + $4 WHERE key = $1 AND version = $2 AND leased_until <= ",
-                    $now
+                    " + $4 WHERE key = $1 AND version = $2 AND (holder = $3 OR leased_until <= ",
+                    $now,
+                    ")"
                 );
-                let done = sqlx::query(sql)
-                    .bind(user)
-                    .bind(version)
-                    .bind(holder)
-                    .bind(millis(duration))
-                    .execute(&self.pool)
-                    .await
-                    .map_err(failed)?;
+                let done = repeated(&self.pool, || {
+                    sqlx::query(sql)
+                        .bind(user)
+                        .bind(version)
+                        .bind(holder)
+                        .bind(millis(duration))
+                        .execute(&self.pool)
+                })
+                .await?;
                 Ok(done.rows_affected() == 1)
             }
 
             async fn release(&self, user: &str, holder: &str) -> Result<(), StoreError> {
                 let sql = "UPDATE digime_tokens SET holder = NULL, leased_until = 0 WHERE key = $1 AND holder = $2";
-                sqlx::query(sql)
-                    .bind(user)
-                    .bind(holder)
-                    .execute(&self.pool)
-                    .await
-                    .map_err(failed)?;
+                repeated(&self.pool, || {
+                    sqlx::query(sql).bind(user).bind(holder).execute(&self.pool)
+                })
+                .await?;
                 Ok(())
             }
 
@@ -173,26 +243,29 @@ macro_rules! sql_store {
             ) -> Result<bool, StoreError> {
                 let sql = "UPDATE digime_tokens SET version = $3, record = $4, holder = NULL, leased_until = 0 \
                            WHERE key = $1 AND version = $2";
-                let done = sqlx::query(sql)
-                    .bind(user)
-                    .bind(version)
-                    .bind(&kept.version)
-                    .bind(&kept.record)
-                    .execute(&self.pool)
-                    .await
-                    .map_err(failed)?;
-                Ok(done.rows_affected() == 1)
+                let done = repeated(&self.pool, || {
+                    sqlx::query(sql)
+                        .bind(user)
+                        .bind(version)
+                        .bind(&kept.version)
+                        .bind(&kept.record)
+                        .execute(&self.pool)
+                })
+                .await?;
+                if done.rows_affected() == 1 {
+                    return Ok(true);
+                }
+                let there = self.load(user).await?;
+                Ok(there.is_some_and(|there| there.version == kept.version))
             }
 
             async fn remove(&self, user: &str, version: Option<&str>) -> Result<bool, StoreError> {
                 let sql = "DELETE FROM digime_tokens \
                            WHERE key = $1 AND (CAST($2 AS TEXT) IS NULL OR version = $2)";
-                let done = sqlx::query(sql)
-                    .bind(user)
-                    .bind(version)
-                    .execute(&self.pool)
-                    .await
-                    .map_err(failed)?;
+                let done = repeated(&self.pool, || {
+                    sqlx::query(sql).bind(user).bind(version).execute(&self.pool)
+                })
+                .await?;
                 Ok(done.rows_affected() == 1)
             }
         }

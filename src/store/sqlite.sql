@@ -1,7 +1,9 @@
 CREATE TABLE IF NOT EXISTS digime_flows (
     key TEXT PRIMARY KEY,
     record TEXT NOT NULL,
-    expires_at INTEGER NOT NULL
+    expires_at INTEGER NOT NULL,
+    claim TEXT,
+    put_id TEXT
 ) WITHOUT ROWID;
 
 CREATE INDEX IF NOT EXISTS digime_flows_by_expiry ON digime_flows (expires_at);
@@ -11,5 +13,6 @@ CREATE TABLE IF NOT EXISTS digime_tokens (
     version TEXT NOT NULL,
     record TEXT NOT NULL,
     holder TEXT,
-    leased_until INTEGER NOT NULL DEFAULT 0
+    leased_until INTEGER NOT NULL DEFAULT 0,
+    saved_version TEXT
 );

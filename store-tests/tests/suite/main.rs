@@ -5,6 +5,10 @@
 
 mod conformance;
 mod example;
+mod faults;
 mod processes;
+mod proxy;
 mod set_up;
 mod tokens;
+mod upgrade;
+mod wrong_input;

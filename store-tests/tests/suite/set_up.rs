@@ -34,6 +34,42 @@ pub fn redis() -> Option<Shared> {
     server("Redis", "DIGIME_TEST_REDIS")
 }
 
+/// A server that one test stops and starts.
+pub struct Restartable {
+    pub url: String,
+    script: String,
+}
+
+impl Restartable {
+    fn at(variable: &str) -> Option<Self> {
+        Some(Self {
+            url: std::env::var(format!("{variable}_TO_RESTART")).ok()?,
+            script: std::env::var(format!("{variable}_SCRIPT")).ok()?,
+        })
+    }
+
+    pub async fn stop(&self) {
+        self.run("stop").await;
+    }
+
+    pub async fn start(&self) {
+        self.run("start").await;
+    }
+
+    async fn run(&self, command: &str) {
+        let status = Command::new(&self.script).arg(command).status().await;
+        assert!(status.expect("a script").success(), "{command}");
+    }
+}
+
+pub fn postgres_to_restart() -> Option<Restartable> {
+    Restartable::at("DIGIME_TEST_POSTGRES")
+}
+
+pub fn redis_to_restart() -> Option<Restartable> {
+    Restartable::at("DIGIME_TEST_REDIS")
+}
+
 fn server(name: &str, variable: &str) -> Option<Shared> {
     let url = std::env::var(variable).ok();
     if url.is_none() {

@@ -1,0 +1,56 @@
+//! What no database can do is an error, and never a panic.
+
+use std::time::Duration;
+
+use digime::store::{FlowStore, Kept, Parked, PostgresStore, RedisStore, SqliteStore, TokenStore};
+use digime_store_tests::with_store;
+
+use crate::set_up::{on_each_store, user};
+
+on_each_store! { a_key_with_a_nul_is_kept_or_refused }
+
+async fn a_key_with_a_nul_is_kept_or_refused(url: &str) {
+    let key = format!("{}\0", user());
+    let parked = Parked {
+        record: "the record".into(),
+        expires_in: Duration::from_mins(1),
+    };
+    let kept = Kept {
+        version: "1".into(),
+        record: "the record".into(),
+    };
+    with_store!(url, store => {
+        match store.put(&key, parked.clone()).await {
+            Ok(()) => {
+                let taken = store.take(&key).await.expect("what was put can be taken");
+                assert_eq!(taken.expect("a record").record, parked.record);
+            }
+            Err(error) => assert!(error.to_string().contains("0x00"), "{error}"),
+        }
+        match store.save(&key, &kept).await {
+            Ok(()) => {
+                let loaded = store.load(&key).await.expect("what was saved can be loaded");
+                assert_eq!(loaded, Some(kept));
+            }
+            Err(error) => assert!(error.to_string().contains("0x00"), "{error}"),
+        }
+    });
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_refused() {
+    for url in [
+        "",
+        "nonsense",
+        "mysql://localhost",
+        "\0",
+        "postgres://[",
+        "redis://[",
+    ] {
+        PostgresStore::connect(url).await.expect_err(url);
+        RedisStore::connect(url).await.expect_err(url);
+    }
+    for path in ["", "/", "/there/is/no/such/folder", "\0", "a\0b"] {
+        SqliteStore::open(path).await.expect_err(path);
+    }
+}
