@@ -39,7 +39,7 @@ pub fn millis(duration: Duration) -> i64 {
         .min(i64::MAX / 2)
 }
 
-fn pauses() -> ExponentialBuilder {
+pub fn pauses() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(50))
         .with_max_delay(Duration::from_secs(1))
@@ -96,7 +96,8 @@ async fn why_timed_out<DB: Database>(pool: &Pool<DB>) -> Error {
 }
 
 /// Implements both kinds of store for `$store { pool, parked }` with its `SCHEMA`, where `$now` is the present in SQL,
-/// `$lock` how rows that another connection is removing are left alone.
+/// `$lock` how rows that another connection is removing are left alone. The function `wipe` does what it takes besides
+/// that old tokens can't be read in the database's files.
 macro_rules! sql_store {
     ($store:ty, pool: $pool:ty, now: $now:literal, lock: $lock:literal) => {
         impl $store {
@@ -197,6 +198,7 @@ macro_rules! sql_store {
                         .execute(&self.pool)
                 })
                 .await?;
+                wipe(&self.pool).await;
                 Ok(())
             }
 
@@ -252,6 +254,7 @@ macro_rules! sql_store {
                         .execute(&self.pool)
                 })
                 .await?;
+                wipe(&self.pool).await;
                 if done.rows_affected() == 1 {
                     return Ok(true);
                 }
@@ -266,6 +269,7 @@ macro_rules! sql_store {
                     sqlx::query(sql).bind(user).bind(version).execute(&self.pool)
                 })
                 .await?;
+                wipe(&self.pool).await;
                 Ok(done.rows_affected() == 1)
             }
         }

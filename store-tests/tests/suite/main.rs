@@ -6,6 +6,7 @@
 mod conformance;
 mod example;
 mod faults;
+mod files;
 mod processes;
 mod proxy;
 mod set_up;

@@ -1,0 +1,95 @@
+//! What is in SQLite's files, and who can read them.
+#![cfg(unix)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use digime::store::{FlowStore, Kept, Parked, SqliteStore, TokenStore};
+use futures_util::future::join_all;
+
+fn files(database: &Path) -> Vec<PathBuf> {
+    let named = |ending| PathBuf::from(format!("{}{ending}", database.display()));
+    ["", "-wal", "-shm"].into_iter().map(named).collect()
+}
+
+fn mode(file: &Path) -> u32 {
+    fs::metadata(file).expect("a file").permissions().mode() & 0o777
+}
+
+fn kept(number: usize, user: usize) -> Kept {
+    Kept {
+        version: format!("version-{number}-{user}"),
+        record: format!("marker-{number}-{user} ").repeat(100 + (number * 31 + user * 17) % 150),
+    }
+}
+
+#[tokio::test]
+async fn the_files_can_be_read_by_their_user_only() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = folder.path().join("store.db");
+    let store = SqliteStore::open(&database).await.expect("a store");
+    store.save("user", &kept(1, 1)).await.expect("it is saved");
+    let parked = Parked {
+        record: "a record".into(),
+        expires_in: Duration::from_mins(1),
+    };
+    store.put("key", parked).await.expect("it is put");
+    for file in files(&database) {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_there_keeps_its_permissions() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = folder.path().join("store.db");
+    drop(SqliteStore::open(&database).await.expect("a store"));
+    fs::set_permissions(&database, fs::Permissions::from_mode(0o640)).expect("a file");
+    let store = SqliteStore::open(&database).await.expect("a store");
+    store.save("user", &kept(1, 1)).await.expect("it is saved");
+    assert_eq!(mode(&database), 0o640);
+}
+
+#[tokio::test]
+async fn removed_and_replaced_tokens_are_in_no_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = folder.path().join("store.db");
+    let store = SqliteStore::open(&database).await.expect("a store");
+    // Enough users that SQLite splits and joins pages, all at a time.
+    let users = 0..60;
+    let save = async |number, user: usize| {
+        let saved = store.save(&user.to_string(), &kept(number, user)).await;
+        saved.expect("it is saved");
+    };
+    join_all(users.clone().map(|user| save(1, user))).await;
+    assert!(holds(&database, "marker-1-7 "), "the test can see tokens");
+
+    let replace = async |user: usize| {
+        let (name, old) = (user.to_string(), kept(1, user).version);
+        let replaced = store.replace(&name, &old, &kept(2, user)).await;
+        assert!(replaced.expect("it works"));
+    };
+    join_all(users.clone().map(replace)).await;
+    assert!(!holds(&database, "marker-1-"), "replaced");
+    assert!(holds(&database, "marker-2-7 "), "the new ones are there");
+
+    join_all(users.clone().map(|user| save(3, user))).await;
+    assert!(!holds(&database, "marker-2-"), "saved over");
+
+    let remove = async |user: usize| {
+        let removed = store.remove(&user.to_string(), None).await;
+        assert!(removed.expect("it works"));
+    };
+    join_all(users.map(remove)).await;
+    assert!(!holds(&database, "marker-"), "removed");
+}
+
+fn holds(database: &Path, marker: &str) -> bool {
+    files(database).iter().any(|file| {
+        let bytes = fs::read(file).expect("a file");
+        let mut parts = bytes.windows(marker.len());
+        parts.any(|part| part == marker.as_bytes())
+    })
+}
