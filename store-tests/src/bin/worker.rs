@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use digime::store::{FlowStore, Kept, StoreError, TokenStore};
+use digime::store::{FlowStore, Kept, Parked, StoreError, TokenStore};
 use digime::{Callback, PostboxItem, SharedTokens};
 use digime_store_tests::{Place, claim, with_store};
 use futures_util::future::{join_all, try_join_all};
@@ -24,8 +24,11 @@ enum Work {
     Begin,
     /// Takes a callback, exchanges its code and pushes.
     Finish { callback: String },
-    /// Delivers callbacks, each the state with a number, and prints the numbers of the flows that it got.
+    /// Waits for another process, delivers callbacks, each the state with a number, and prints the numbers of the flows
+    /// that it got.
     Claim {
+        name: String,
+        waits_for: String,
         states: Vec<String>,
         deliveries: Vec<Vec<usize>>,
     },
@@ -57,7 +60,13 @@ async fn work<S: FlowStore + TokenStore>(store: S, place: Place, work: Work) {
     match work {
         Work::Begin => begin(&store, &place).await,
         Work::Finish { callback } => finish(&store, &place, &callback).await,
-        Work::Claim { states, deliveries } => {
+        Work::Claim {
+            name,
+            waits_for,
+            states,
+            deliveries,
+        } => {
+            meet(&store, &name, &waits_for).await;
             let tasks = deliveries.into_iter().map(|deliveries| {
                 let (store, place, states) = (store.clone(), place.clone(), states.clone());
                 tokio::spawn(async move { claim(&store, &place, &states, deliveries).await })
@@ -75,6 +84,18 @@ async fn work<S: FlowStore + TokenStore>(store: S, place: Place, work: Work) {
                 SharedTokens::new(Mortal { store, at }).lease(Duration::from_millis(lease_millis));
             push(&tokens, &place, &user, 1).await;
         }
+    }
+}
+
+/// Waits until the other process is there too.
+async fn meet(store: &impl FlowStore, name: &str, waits_for: &str) {
+    let here = Parked {
+        record: "here".into(),
+        expires_in: Duration::from_mins(10),
+    };
+    store.put(name, here).await.expect("it is put");
+    while store.take(waits_for).await.expect("it works").is_none() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -7,7 +7,7 @@ use futures_util::future::{join_all, try_join_all};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use crate::set_up::{on_each_store, printed, run, sandbox, start};
+use crate::set_up::{on_each_store, printed, run, sandbox, start, user};
 
 const FLOWS: usize = 10_000;
 const TASKS: usize = 8;
@@ -61,12 +61,15 @@ async fn each_of_ten_thousand_flows_is_claimed_once_by_two_processes(url: &str) 
     let states = states();
     with_store!(url, store => park(&store, &place, &states).await);
 
-    let half = |first: usize| {
+    let (one, other) = (user(), user());
+    let half = |first: usize, name: &str, waits_for: &str| {
         let deliveries: Vec<_> = (first..first + TASKS / 2).map(deliveries).collect();
-        let job = json!({"Claim": {"states": states, "deliveries": deliveries}});
+        let job = json!({"Claim": {
+            "name": name, "waits_for": waits_for, "states": states, "deliveries": deliveries,
+        }});
         claimed(&place, url, job)
     };
-    let (one, other) = tokio::join!(half(0), half(TASKS / 2));
+    let (one, other) = tokio::join!(half(0, &one, &other), half(TASKS / 2, &other, &one));
     assert!(
         !one.is_empty() && !other.is_empty(),
         "both processes take part"
