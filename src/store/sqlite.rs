@@ -17,8 +17,9 @@ use crate::random;
 /// Its tables are in [`SqliteStore::SCHEMA`], each with `digime_` before its name. A flow that was claimed stays in its
 /// row, marked, until it expires.
 ///
-/// Tokens that were removed or replaced are overwritten in the file and in its log (`-wal`). With a pool of your own,
-/// switch on `secure_delete` for that.
+/// Tokens that were removed or replaced are overwritten in the file and in its log (`-wal`) before the call returns; while
+/// another connection reads the log, with the next change of tokens. With a pool of your own, switch on `secure_delete`
+/// for that.
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
     pool: SqlitePool,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use digime::store::{FlowStore, Kept, Parked, SqliteStore, TokenStore};
 use futures_util::future::join_all;
+use sqlx::{Executor, SqlitePool};
 
 fn files(database: &Path) -> Vec<PathBuf> {
     let named = |ending| PathBuf::from(format!("{}{ending}", database.display()));
@@ -84,6 +85,28 @@ async fn removed_and_replaced_tokens_are_in_no_file() {
     };
     join_all(users.map(remove)).await;
     assert!(!holds(&database, "marker-"), "removed");
+}
+
+#[tokio::test]
+async fn a_log_that_somebody_reads_is_emptied_by_the_next_change() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = folder.path().join("store.db");
+    let store = SqliteStore::open(&database).await.expect("a store");
+    store.save("one", &kept(1, 1)).await.expect("it is saved");
+
+    let reader = SqlitePool::connect(&format!("sqlite:{}", database.display())).await;
+    let mut reading = reader.expect("a reader").begin().await.expect("it reads");
+    let read = reading.fetch_all("SELECT record FROM digime_tokens").await;
+    assert_eq!(read.expect("rows").len(), 1);
+    store.save("one", &kept(2, 1)).await.expect("it is saved");
+    assert!(
+        holds(&database, "marker-1-"),
+        "the reader can still read it"
+    );
+
+    reading.commit().await.expect("it has read");
+    store.save("two", &kept(3, 2)).await.expect("it is saved");
+    assert!(!holds(&database, "marker-1-"), "it is overwritten");
 }
 
 fn holds(database: &Path, marker: &str) -> bool {
