@@ -51,7 +51,7 @@
 //!
 //! | property | where |
 //! | --- | --- |
-//! | P1: a token is sent again only after it was proven unused, unless the application insists | every state |
+//! | P1: a token is sent again only after it was refused or proven unused, unless the application insists | every state |
 //! | P2: consent is lost only by the user, a lost answer, or a crash between mark and save | when all machines are at rest |
 //! | P2: a good token is left `Sent` for the same reasons only, as long as nobody insists | when all machines are at rest |
 //! | P2: a record is removed only when nobody has good tokens | every state |
@@ -62,6 +62,10 @@
 //!
 //! The tests also leave out one rule at a time and assert that the checker then finds a fault, so that no property holds
 //! for want of anything to check. [`old`] is the protocol with a lease that came before, with its faults.
+//!
+//! One thing is left as it is. If keeping the tokens of a new consent seems to fail, and the user withdraws that consent
+//! before the application tries again, then a machine may already have removed the record, and the repetition writes the
+//! ended tokens once more. They are refused once more and removed again.
 //!
 //! The model is written by hand: it checks the protocol, and not that the library follows it.
 

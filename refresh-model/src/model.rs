@@ -172,7 +172,7 @@ pub struct State {
     pub late_writes: BTreeSet<Write>,
     /// How often each thing may still happen.
     pub budget: Budget,
-    /// Tokens that were sent, other than explicitly, and not proven unused.
+    /// Tokens that were sent, other than explicitly, where the sending was not refused or proven unused.
     pub sent: BTreeSet<Token>,
     /// Such a token was sent again.
     pub sent_again: bool,
@@ -553,6 +553,10 @@ impl Protocol {
                 }
                 None if doubt && self.follows(Rule::DoubtRemovesNothing) => state.rest(i, true),
                 None => {
+                    // A sending that is refused does not use the token.
+                    if !doubt {
+                        state.sent.remove(&token);
+                    }
                     state.machines[i].call = Call::Remove {
                         mark,
                         explicit: doubt,

@@ -5,7 +5,7 @@ use stateright::{Model, Property, Representative};
 use crate::model::{Action, Call, Outcome, Protocol, Reply, Rule, State};
 
 /// P1.
-pub const SENT_ONCE: &str = "a token is sent again only after it was proven unused";
+pub const SENT_ONCE: &str = "a token is sent again only after it was refused or proven unused";
 /// P2.
 pub const CONSENT_KEPT: &str = "consent is lost only by the user, a lost answer or a crash";
 /// P2, second half.
