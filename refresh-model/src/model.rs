@@ -449,7 +449,7 @@ impl Protocol {
                 token,
                 sent: false,
             });
-            state.excused &= state.kept;
+            state.excused &= state.kept || !state.platform.is_good(token);
             state.kept = true;
             state.forgotten = false;
         }

@@ -105,10 +105,12 @@ impl State {
             .is_some_and(|record| record.token == self.platform.newest())
     }
 
-    /// No machine holds good tokens that are newer than the store's.
+    /// No machine holds good tokens that are newer than the store's. Tokens of the first consent do not count once those of
+    /// the new one were in the store.
     fn new_tokens_are_saved(&self) -> bool {
         self.machines
             .iter()
+            .filter(|machine| machine.flow.grant == 1 || !self.kept)
             .filter(|machine| machine.alive && self.platform.is_good(machine.flow))
             .all(|machine| {
                 self.store
