@@ -34,7 +34,7 @@ pub(crate) use verifier::Announce;
 pub use verifier::{NoVerifier, Verifier};
 
 use crate::callback::Callback;
-use crate::contract::{Contract, Kind, OnceContract, OngoingContract};
+use crate::contract::{Contract, Kind};
 use crate::error::Error;
 use crate::platform::{AccessToken, Platform};
 use crate::postbox::{Delivery, PostboxItem};
@@ -126,7 +126,7 @@ wrong_calls! {
     }
 
     impl[C] Flow<C, AwaitingCallback<NoVerifier>> {
-        exchange_code(Callback) -> Later<Result<Flow<C, Authorized>, Rejected<Self>>> where C: OngoingContract;
+        exchange_code(Callback) -> Later<Result<Flow<C, Authorized>, Rejected<Self>>> where AwaitingCallback<NoVerifier>: HasCodeToExchange;
         push(PostboxItem) -> Later<Result<Delivery, Error>> where AwaitingCallback<NoVerifier>: HasReceivedThePostbox;
         push_many(impl IntoIterator<Item = PostboxItem>) -> PushMany<'_> where AwaitingCallback<NoVerifier>: HasReceivedThePostbox;
         postbox_id() -> &str where AwaitingCallback<NoVerifier>: HasReceivedThePostbox;
@@ -137,7 +137,7 @@ wrong_calls! {
     }
 
     impl[C] Flow<C, AwaitingCallback<Verifier>> {
-        receive_postbox(Callback) -> Result<Flow<C, PostboxReady>, Rejected<Self>> where C: OnceContract;
+        receive_postbox(Callback) -> Result<Flow<C, PostboxReady>, Rejected<Self>> where AwaitingCallback<Verifier>: TakesThePostboxAlone;
         push(PostboxItem) -> Later<Result<Delivery, Error>> where AwaitingCallback<Verifier>: HasExchangedTheCode;
         push_many(impl IntoIterator<Item = PostboxItem>) -> PushMany<'_> where AwaitingCallback<Verifier>: HasExchangedTheCode;
         postbox_id() -> &str where AwaitingCallback<Verifier>: HasExchangedTheCode;

@@ -1,15 +1,28 @@
 //! Why a call is wrong in a state, as the compiler says it.
 //!
-//! Nothing implements these traits. They stand as bounds on calls in states in which the calls are wrong, so that the
-//! compiler's error names them. A reason names its state in full, since a message can't be made to depend on the type
-//! that it is about.
+//! Nothing implements these traits, and nothing can. They are bounds on calls in states in which the calls are wrong, so
+//! that the compiler's error names them. A reason names its state in full, since a message can't be made to depend on the
+//! type that it is about.
+
+pub(crate) mod sealed {
+    /// What no type has. It is the supertrait of every reason, so that no type outside this crate gets one.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` can't implement a reason",
+        label = "no type implements what is in `digime::reasons`",
+        note = "a reason is the text of a compile error: remove the impl, and make the call that the error suggests"
+    )]
+    pub trait Never: Sized {
+        /// Stands in for the body of a call that can't be made.
+        fn never<T>() -> T;
+    }
+}
 
 macro_rules! reasons {
     ($($name:ident: $message:literal, $label:literal, $note:literal;)*) => {
         $(
             #[doc = concat!($message, ": ", $label, ".")]
             #[diagnostic::on_unimplemented(message = $message, label = $label, note = $note)]
-            pub trait $name {}
+            pub trait $name: sealed::Never {}
         )*
     };
 }
@@ -75,6 +88,14 @@ reasons! {
         "no access token: `PostboxReady` belongs to a one-off contract, which never has one",
         "one-off contracts push without a token",
         "the next step is `ready.push(item).await?`; for a token the contract must be `#[digime_contract(ongoing)]`";
+    HasCodeToExchange:
+        "cannot exchange a code: `AwaitingCallback<NoVerifier>` belongs to a one-off contract, whose callback has none",
+        "only an ongoing contract has a code to exchange",
+        "the callback brings the postbox itself: `awaiting.receive_postbox(callback)?`; for a code the contract must be `#[digime_contract(ongoing)]`";
+    TakesThePostboxAlone:
+        "cannot take the postbox alone: `AwaitingCallback<Verifier>` belongs to an ongoing contract, whose callback has a code too",
+        "only a one-off contract takes its postbox from the callback alone",
+        "exchange the code, which takes the postbox as well: `awaiting.exchange_code(callback).await?`";
     AsksAgain:
         "this flow has its postbox: `PostboxReady` asks for no other",
         "one flow, one session, one postbox",

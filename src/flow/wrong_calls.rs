@@ -3,6 +3,9 @@
 //! For every method and every state in which it is wrong there is a hidden method of the same name, whose bound can't
 //! hold. So the compiler points at the call and says what stands in [`super::reasons`], once, in place of "method not
 //! found"; and since the hidden method returns what the right one would, nothing behind the call is an error too.
+//!
+//! That the bound can't hold is checked: the body of a hidden method needs the supertrait of all reasons, which nothing
+//! implements. A bound that some type fulfils, such as `C: OngoingContract`, does not compile.
 
 /// Defines the hidden methods of a state: `method(arguments) -> what the right one returns where who: reason;`.
 ///
@@ -20,7 +23,8 @@ macro_rules! wrong_calls {
             where
                 for<'impossible> $subject: $reason,
             {
-                unreachable!("the bound can't hold")
+                // It compiles only where the bound is a reason, which no type has.
+                <$subject as $crate::flow::reasons::sealed::Never>::never()
             }
         )* })*
     };

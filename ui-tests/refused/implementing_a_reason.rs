@@ -1,0 +1,5 @@
+struct Mine;
+
+impl digime::reasons::CanBeCopied for Mine {}
+
+fn main() {}
