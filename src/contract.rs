@@ -113,7 +113,7 @@ pub trait OngoingContract: Contract<Kind = Ongoing> {}
 )]
 pub trait Kind: sealed::Kind {
     /// What a flow of this kind keeps while it waits for the callback: [`NoVerifier`], or a [`Verifier`].
-    type Verifier: Announce;
+    type Verifier: Announce<Kind = Self>;
 }
 
 /// The kind of a one-off contract.

@@ -103,7 +103,7 @@ pub use postbox::{Delivery, DeliveryStatus, ItemError, PostboxItem, Progress};
 pub use scope::{Scope, TimeRange, Unit};
 pub use session::Session;
 pub use store::{FlowStore, SharedTokens, StoreError, TokenStore};
-pub use suspended::{Durable, OfContract, SealingKeys, Suspended, SuspendedError};
+pub use suspended::{Durable, OfContract, Reaches, SealingKeys, Suspended, SuspendedError};
 
 /// Compiles the programs of the README.
 #[cfg(doctest)]

@@ -83,7 +83,7 @@ use crate::contract::{Contract, Kind};
 use crate::error::Error;
 use crate::flow::{Announce, AwaitingCallback, Flow, Rejected};
 use crate::platform::Platform;
-use crate::suspended::{Ids, Suspended, SuspendedError, Written};
+use crate::suspended::{Ids, Reaches, Suspended, SuspendedError, Written};
 
 /// Why a store did not do what it was asked for.
 #[derive(Debug, Error)]
@@ -205,7 +205,7 @@ pub trait FlowStore: Send + Sync {
     }
 }
 
-fn resumed<C, V: Announce, D: DeserializeOwned>(
+fn resumed<C: Reaches<AwaitingCallback<V>>, V: Announce, D: DeserializeOwned>(
     parked: &Parked,
     platform: Platform,
 ) -> Result<Claimed<C, V, D>, Error> {

@@ -1,6 +1,7 @@
 //! A flow as data, between two requests or two processes.
 
 mod of_contract;
+mod reaches;
 mod seal;
 mod written;
 
@@ -16,12 +17,13 @@ use thiserror::Error;
 use url::Url;
 
 pub use of_contract::OfContract;
+pub use reaches::Reaches;
 pub use seal::SealingKeys;
 pub(crate) use written::{Ids, Written};
 
 use crate::callback::{Callback, CallbackError};
 use crate::client::Client;
-use crate::contract::{Contract, Credentials};
+use crate::contract::Credentials;
 use crate::error::Error;
 use crate::flow::reasons::SuspendedFlowGoesOn;
 use crate::flow::{Authorized, Flow, PostboxReady, wrong_calls};
@@ -40,6 +42,9 @@ pub trait Durable: Record {}
 pub trait Record: Sized {
     /// The state's name, by which a record says what it is of.
     const NAME: &str;
+
+    /// The kind of the contracts whose flows reach it.
+    type Kind;
 
     type Record: Serialize + DeserializeOwned + Send + Sync;
 
@@ -140,7 +145,7 @@ impl<C, S: Durable> Suspended<C, S> {
         Suspended::of(self.written.with(data))
     }
 
-    /// Goes on with the flow. The contract comes owned or borrowed.
+    /// Goes on with the flow. The contract comes owned or borrowed, and is of the kind whose flows reach the state.
     ///
     /// # Errors
     /// [`Error::Suspended`] when the contract is another one, or what was read makes no sense.
@@ -150,12 +155,15 @@ impl<C, S: Durable> Suspended<C, S> {
     )]
     pub fn resume(self, contract: impl OfContract<C>, client: &Client) -> Result<Flow<C, S>, Error>
     where
-        C: Contract,
+        C: Reaches<S>,
     {
         self.go_on(Platform::new(contract.contract(), client))
     }
 
-    pub(crate) fn go_on(self, platform: Platform) -> Result<Flow<C, S>, Error> {
+    pub(crate) fn go_on(self, platform: Platform) -> Result<Flow<C, S>, Error>
+    where
+        C: Reaches<S>,
+    {
         self.written
             .contract
             .check(&Ids::of(&platform.credentials))?;

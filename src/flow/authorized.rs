@@ -214,6 +214,7 @@ impl Durable for Authorized {}
 
 impl Record for Authorized {
     const NAME: &str = "Authorized";
+    type Kind = crate::Ongoing;
     type Record = AuthorizedRecord;
 
     fn from_record(record: AuthorizedRecord, _: &Platform) -> Result<Self, SuspendedError> {

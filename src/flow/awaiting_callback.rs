@@ -150,6 +150,7 @@ impl<V: Announce> Durable for AwaitingCallback<V> {}
 
 impl<V: Announce> Record for AwaitingCallback<V> {
     const NAME: &str = V::STATE;
+    type Kind = V::Kind;
     type Record = WaitingRecord<V::Record>;
 
     fn from_record(

@@ -3,6 +3,7 @@ use std::fmt;
 use super::destination::{Destination, DestinationRecord};
 use super::trace::Trace;
 use super::{Flow, PushMany};
+use crate::contract::Once;
 use crate::error::Error;
 use crate::platform::Platform;
 use crate::postbox::{Delivery, PostboxItem};
@@ -58,6 +59,7 @@ impl Durable for PostboxReady {}
 
 impl Record for PostboxReady {
     const NAME: &str = "PostboxReady";
+    type Kind = Once;
     type Record = DestinationRecord;
 
     fn from_record(record: DestinationRecord, _: &Platform) -> Result<Self, SuspendedError> {

@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::contract::RedirectUri;
+use crate::contract::{Once, Ongoing, RedirectUri};
 use crate::error::Error;
 use crate::pkce::CodeVerifier;
 use crate::platform::Platform;
@@ -35,6 +35,9 @@ pub trait Announce: Send + Sized + 'static {
     /// What the state with it is called in a record.
     const STATE: &str;
 
+    /// The kind of the contracts whose flows have it.
+    type Kind;
+
     /// What is kept of it while the flow is suspended.
     type Record: Serialize + DeserializeOwned + Send + Sync;
 
@@ -55,6 +58,7 @@ pub trait Announce: Send + Sized + 'static {
 
 impl Announce for NoVerifier {
     const STATE: &str = "AwaitingCallback<NoVerifier>";
+    type Kind = Once;
     type Record = ();
 
     async fn announce(_: &Platform, _: &str) -> Result<Self, Error> {
@@ -85,6 +89,7 @@ impl Verifier {
 
 impl Announce for Verifier {
     const STATE: &str = "AwaitingCallback<Verifier>";
+    type Kind = Ongoing;
     type Record = Announced;
 
     async fn announce(platform: &Platform, state: &str) -> Result<Self, Error> {

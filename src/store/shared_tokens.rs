@@ -13,7 +13,7 @@ use crate::error::{Error, Operation, RequestError};
 use crate::flow::{Authorized, Flow, Refresher, Rejected};
 use crate::platform::{Platform, Tokens};
 use crate::random;
-use crate::suspended::{Ids, Suspended, Written};
+use crate::suspended::{Ids, Reaches, Suspended, Written};
 
 /// The tokens of users who have consented, kept in a [`TokenStore`] under the application's own name for the user.
 ///
@@ -87,23 +87,23 @@ impl<S: TokenStore> SharedTokens<S> {
     ///
     /// # Errors
     /// [`Error::Store`] when the store failed, [`Error::Suspended`] when what it holds can't be read.
-    pub fn find<C: Contract + 'static>(
+    // The future is boxed: with a named type a contract of the wrong kind is one error, and not one for each use of it.
+    pub fn find<C: Reaches<Authorized> + 'static>(
         &self,
         user: &str,
         contract: &C,
         client: &Client,
-    ) -> impl Future<Output = Result<Option<Flow<C, Authorized>>, Error>> + Send + use<'_, S, C>
-    {
+    ) -> BoxFuture<'_, Result<Option<Flow<C, Authorized>>, Error>> {
         let platform = Platform::new(contract, client);
         let user = key(&Ids::of(&platform.credentials), user);
-        async move {
+        Box::pin(async move {
             let Some(kept) = self.store.load(&user).await? else {
                 return Ok(None);
             };
             let suspended = Suspended::of(Written::from_json(&kept.record)?);
             let flow = suspended.go_on(platform)?;
             Ok(Some(flow.refreshed_by(self.refresher(user))))
-        }
+        })
     }
 
     /// Forgets a user's tokens, as when the user leaves the application. The consent itself ends in digi.me.

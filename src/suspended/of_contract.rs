@@ -1,5 +1,3 @@
-use crate::contract::Contract;
-
 /// The contract `C`, owned or borrowed: what a flow is resumed with.
 #[diagnostic::on_unimplemented(
     message = "a flow of the contract `{C}` can't be resumed with `{Self}`",
@@ -12,14 +10,14 @@ pub trait OfContract<C> {
 }
 
 #[diagnostic::do_not_recommend]
-impl<C: Contract> OfContract<C> for C {
+impl<C> OfContract<C> for C {
     fn contract(&self) -> &C {
         self
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<C: Contract> OfContract<C> for &C {
+impl<C> OfContract<C> for &C {
     fn contract(&self) -> &C {
         self
     }
