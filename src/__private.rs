@@ -1,23 +1,17 @@
 //! What the attribute's code uses and nobody else should: it may change in any version.
 
-use crate::contract::{ApplicationId, ContractId, RedirectUri};
+use std::fmt::Display;
+use std::str::FromStr;
+pub use std::sync::LazyLock;
 
-/// A literal that the attribute has checked.
+/// A literal of the attribute's arguments. The attribute has checked it by the same rules.
+///
+/// # Panics
+/// Where the literal breaks a rule all the same, so that no value comes from here that a constructor would refuse.
 #[must_use]
-pub const fn application_id(checked: &'static str) -> ApplicationId {
-    ApplicationId::from_checked(checked)
-}
-
-/// A literal that the attribute has checked.
-#[must_use]
-pub const fn contract_id(checked: &'static str) -> ContractId {
-    ContractId::from_checked(checked)
-}
-
-/// A literal that the attribute has checked.
-#[must_use]
-pub const fn redirect_uri(checked: &'static str) -> RedirectUri {
-    RedirectUri::from_checked(checked)
+pub fn literal<T: FromStr<Err: Display>>(text: &str) -> T {
+    text.parse()
+        .unwrap_or_else(|error| panic!("a literal that the attribute has not checked: {error}"))
 }
 
 /// What the benchmarks measure on its own.
@@ -51,5 +45,23 @@ pub mod measured {
             length += encryptor.update(chunk)?.len();
         }
         Ok(length + encryptor.finish()?.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{ApplicationId, RedirectUri};
+
+    #[test]
+    fn a_literal_becomes_what_a_constructor_makes() {
+        let id: ApplicationId = literal("app-1");
+        assert_eq!(Ok(id), ApplicationId::new("app-1"));
+    }
+
+    #[test]
+    #[should_panic(expected = "the redirect URI is plain http")]
+    fn a_literal_that_breaks_a_rule_becomes_no_value() {
+        let _: RedirectUri = literal("http://shop.example/digime");
     }
 }

@@ -91,7 +91,8 @@ fn role_method(library: &Path, role: Role, source: &Source) -> TokenStream {
             quote_spanned!(ty.span()=> <#ty as #library::roles::#role_trait>::role(&self.#member))
         }
         Source::Literal(text) => quote! {
-            static LITERAL: #library::#type_name = #library::__private::#method(#text);
+            static LITERAL: #library::__private::LazyLock<#library::#type_name> =
+                #library::__private::LazyLock::new(|| #library::__private::literal(#text));
             &LITERAL
         },
         Source::Mistaken => quote!(::core::unreachable!("the attribute has a mistake")),

@@ -101,7 +101,7 @@ fn literals_and_another_path_are_taken() {
         ),
     );
     assert!(
-        source.contains("a::digime::__private::application_id(\n            \"app-1\""),
+        source.contains("a::digime::__private::literal(\"app-1\")"),
         "{source}"
     );
     assert!(

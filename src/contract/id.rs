@@ -1,4 +1,3 @@
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,7 +9,7 @@ macro_rules! id {
         $(#[$docs])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String")]
-        pub struct $name(Cow<'static, str>);
+        pub struct $name(String);
 
         impl $name {
             /// Takes the id as digi.me issued it.
@@ -20,12 +19,7 @@ macro_rules! id {
             pub fn new(id: impl Into<String>) -> Result<Self, InvalidId> {
                 let id = id.into();
                 check_id(&id)?;
-                Ok(Self(Cow::Owned(id)))
-            }
-
-            /// Takes a literal that the attribute has checked.
-            pub(crate) const fn from_checked(id: &'static str) -> Self {
-                Self(Cow::Borrowed(id))
+                Ok(Self(id))
             }
 
             /// The id as a text.

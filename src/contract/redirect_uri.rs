@@ -1,4 +1,3 @@
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -21,7 +20,7 @@ use url::form_urlencoded;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub struct RedirectUri(Cow<'static, str>);
+pub struct RedirectUri(String);
 
 impl RedirectUri {
     /// Takes a URI that the contract whitelists.
@@ -31,12 +30,7 @@ impl RedirectUri {
     pub fn new(uri: impl Into<String>) -> Result<Self, InvalidRedirectUri> {
         let uri = uri.into();
         check_redirect_uri(&uri)?;
-        Ok(Self(Cow::Owned(uri)))
-    }
-
-    /// Takes a literal that the attribute has checked.
-    pub(crate) const fn from_checked(uri: &'static str) -> Self {
-        Self(Cow::Borrowed(uri))
+        Ok(Self(uri))
     }
 
     /// The URI, letter by letter as it was given.

@@ -27,6 +27,18 @@ mod shadowed {
         private_key: digime::PrivateKey,
         redirect_uri: digime::RedirectUri,
     }
+
+    /// Another, with literals.
+    #[digime::digime_contract(
+        ongoing,
+        application_id = "a",
+        contract_id = "c",
+        redirect_uri = "https://shop.example/digime"
+    )]
+    #[derive(::std::fmt::Debug)]
+    pub struct Receipts {
+        private_key: digime::PrivateKey,
+    }
 }
 
 fn main() {
