@@ -62,6 +62,7 @@ mod callback;
 mod client;
 mod contract;
 mod error;
+mod excerpt;
 mod flow;
 mod link;
 mod pkce;

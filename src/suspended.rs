@@ -123,6 +123,11 @@ pub enum SuspendedError {
     /// It was sealed under a key that is not given.
     #[error("the flow was sealed under the key {0:?}, which is not given: accept that key too")]
     UnknownKey(String),
+    /// It is longer than 64 KiB when it is sealed.
+    #[error(
+        "the sealed flow is longer than 64 KiB, the most that is sealed and opened: attach less to the flow, or park it in a `FlowStore`"
+    )]
+    TooLong,
     /// It was sealed for a time that is over.
     #[error("the sealed flow has expired: begin a new flow")]
     Expired,
@@ -220,7 +225,7 @@ impl<C, S: Durable, D: Serialize> Serialize for Suspended<C, S, D> {
 
 impl<'de, C, S: Durable, D: Deserialize<'de>> Deserialize<'de> for Suspended<C, S, D> {
     fn deserialize<T: Deserializer<'de>>(deserializer: T) -> Result<Self, T::Error> {
-        Written::deserialize(deserializer).map(Self::of)
+        Written::read(deserializer).map(Self::of)
     }
 }
 

@@ -87,7 +87,16 @@ fn check_scheme(uri: &str, url: &Url) -> Result<(), InvalidRedirectUri> {
         "http" if is_loopback(url) => Ok(()),
         "http" => Err(InvalidRedirectUri::PlainHttp),
         private_use if private_use.contains('.') => Ok(()),
-        other => Err(InvalidRedirectUri::Scheme(other.to_owned())),
+        other => Err(InvalidRedirectUri::Scheme(beginning(other))),
+    }
+}
+
+/// As much of a scheme as an error may quote. A scheme has no characters but ASCII letters, digits, `+`, `-` and `.`.
+fn beginning(scheme: &str) -> String {
+    const LONGEST: usize = 64;
+    match scheme.get(..LONGEST) {
+        Some(beginning) if scheme.len() > LONGEST => format!("{beginning}…"),
+        _ => scheme.to_owned(),
     }
 }
 
@@ -119,6 +128,15 @@ mod tests {
             "com.example.app://callback",
         ] {
             assert_eq!(check_redirect_uri(uri), Ok(()), "{uri}");
+        }
+    }
+
+    #[test]
+    fn little_of_an_endless_uri_is_quoted() {
+        let long = "a".repeat(4_000_000);
+        for uri in [format!("{long}:/"), format!("https://{long}:99999/")] {
+            let error = check_redirect_uri(&uri).unwrap_err().to_string();
+            assert!(error.len() < 300, "{} bytes", error.len());
         }
     }
 

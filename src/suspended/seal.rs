@@ -10,12 +10,18 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::written::LONGEST_SHOWN;
 use super::{Durable, Suspended, SuspendedError, Written};
 use crate::error::{Error, Internal};
+use crate::excerpt::excerpt;
 use crate::unix_time;
 
 /// What a sealed flow begins with: what it is, and in which format.
 const PREFIX: &str = "digime1";
+
+/// The longest sealed flow in bytes. Browsers keep cookies of 4 KiB, and servers take URLs and headers of 8 to 64 KiB, so
+/// that a longer one came in no request.
+const LONGEST: usize = 64 * 1024;
 
 /// The keys under which flows are sealed: one that seals, and those before it, which still open.
 ///
@@ -121,7 +127,8 @@ impl<C, S: Durable, D> Suspended<C, S, D> {
     /// application must not see a callback twice, use a [`FlowStore`](crate::FlowStore).
     ///
     /// # Errors
-    /// [`Error::Suspended`] when what is attached can't be written.
+    /// [`Error::Suspended`] when what is attached can't be written, or is so much that the text would be longer than
+    /// 64 KiB. Browsers keep cookies of 4 KiB.
     pub fn seal(&self, keys: &SealingKeys, valid_for: Duration) -> Result<String, Error>
     where
         D: Serialize,
@@ -136,20 +143,30 @@ impl<C, S: Durable, D> Suspended<C, S, D> {
             flow: self.written().to_json()?,
         };
         let inside = serde_json::to_vec(&inside).map_err(|_| SuspendedError::Damaged)?;
-        Ok(keys.current.seal(inside)?)
+        let sealed = keys.current.seal(inside)?;
+        if sealed.len() > LONGEST {
+            return Err(SuspendedError::TooLong.into());
+        }
+        Ok(sealed)
     }
 
     /// Opens what [`seal`](Self::seal) made.
     ///
     /// # Errors
-    /// [`SuspendedError`] says what it is instead: damaged, expired, of another state, or sealed under another key.
+    /// [`SuspendedError`] says what it is instead: damaged, expired, of another state, sealed under another key, or
+    /// longer than the 64 KiB that are made.
     pub fn unseal(sealed: &str, keys: &SealingKeys) -> Result<Self, SuspendedError>
     where
         D: DeserializeOwned,
     {
+        if sealed.len() > LONGEST {
+            return Err(SuspendedError::TooLong);
+        }
         let (head, body) = sealed.rsplit_once('.').ok_or(SuspendedError::Damaged)?;
         let id = key_id(head).ok_or(SuspendedError::Damaged)?;
-        let key = keys.find(&id).ok_or(SuspendedError::UnknownKey(id))?;
+        let key = keys
+            .find(&id)
+            .ok_or_else(|| SuspendedError::UnknownKey(excerpt(&id, LONGEST_SHOWN)))?;
         let inside = key.open(body).ok_or(SuspendedError::Damaged)?;
         let inside: Inside =
             serde_json::from_slice(&inside).map_err(|_| SuspendedError::Damaged)?;

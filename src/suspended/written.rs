@@ -1,16 +1,21 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{DeserializeOwned, Deserializer, Error as _};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
 use super::{Durable, SuspendedError};
 use crate::contract::Credentials;
+use crate::excerpt::excerpt;
 
 /// The version of the format that is written, and the latest that is read. What was written once is read for ever: a
 /// sample of each version is a test.
 const VERSION: u32 = 1;
+
+/// How much of what was stored an error shows.
+pub const LONGEST_SHOWN: usize = 64;
 
 /// A suspended flow as it is written.
 ///
@@ -22,11 +27,17 @@ pub struct Written<S: Durable, D = ()> {
     #[serde(rename = "fmt")]
     format: Version,
     state: StateName<S>,
+    #[serde(deserialize_with = "unquoted")]
     pub contract: Ids,
-    #[serde(rename = "state_data")]
+    #[serde(rename = "state_data", deserialize_with = "unquoted")]
     pub payload: S::Record,
-    #[serde(rename = "user_data")]
+    #[serde(rename = "user_data", deserialize_with = "unquoted")]
     pub attached: D,
+}
+
+/// Reads a part. serde's own errors may quote what they read, which is secret, and all of it, so they go no further.
+fn unquoted<'de, T: Deserialize<'de>, E: Deserializer<'de>>(part: E) -> Result<T, E::Error> {
+    T::deserialize(part).map_err(|_| E::Error::custom(SuspendedError::Damaged))
 }
 
 /// Which contract a flow is of.
@@ -49,8 +60,8 @@ impl Ids {
             return Ok(());
         }
         Err(SuspendedError::AnotherContract {
-            found: self.to_string(),
-            wanted: wanted.to_string(),
+            found: excerpt(&self.to_string(), LONGEST_SHOWN),
+            wanted: excerpt(&wanted.to_string(), LONGEST_SHOWN),
         })
     }
 }
@@ -95,6 +106,20 @@ impl<S: Durable, D> Written<S, D> {
         serde_json::to_string(self).map_err(|_| SuspendedError::Damaged)
     }
 
+    /// Reads what serde wrote.
+    pub fn read<'de, T: Deserializer<'de>>(deserializer: T) -> Result<Self, T::Error>
+    where
+        D: Deserialize<'de>,
+    {
+        const FIELDS: &[&str] = &["fmt", "state", "contract", "state_data", "user_data"];
+        if deserializer.is_human_readable() {
+            // Asked for a struct, serde_json would quote a text in place of it.
+            deserializer.deserialize_any(Whole(PhantomData))
+        } else {
+            deserializer.deserialize_struct("Written", FIELDS, Whole(PhantomData))
+        }
+    }
+
     /// Reads what [`Self::to_json`] wrote. serde's own texts may quote what they read, so they go no further.
     pub fn from_json(json: &str) -> Result<Self, SuspendedError>
     where
@@ -116,6 +141,29 @@ impl<S: Durable, D> Written<S, D> {
     }
 }
 
+/// Reads all parts, and does not quote a text that stands in their place.
+struct Whole<S, D>(PhantomData<fn() -> (S, D)>);
+
+impl<'de, S: Durable, D: Deserialize<'de>> Visitor<'de> for Whole<S, D> {
+    type Value = Written<S, D>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a suspended flow")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Self::Value, E> {
+        Err(E::custom(SuspendedError::Damaged))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, parts: A) -> Result<Self::Value, A::Error> {
+        Written::deserialize(MapAccessDeserializer::new(parts))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, parts: A) -> Result<Self::Value, A::Error> {
+        Written::deserialize(SeqAccessDeserializer::new(parts))
+    }
+}
+
 fn check_version(version: u32) -> Result<(), SuspendedError> {
     match version {
         VERSION => Ok(()),
@@ -129,7 +177,7 @@ fn check_state<S: Durable>(name: &str) -> Result<(), SuspendedError> {
         return Ok(());
     }
     Err(SuspendedError::AnotherState {
-        found: name.chars().take(64).collect(),
+        found: excerpt(name, LONGEST_SHOWN),
         wanted: S::NAME,
     })
 }
@@ -145,7 +193,7 @@ impl Serialize for Version {
 
 impl<'de> Deserialize<'de> for Version {
     fn deserialize<T: Deserializer<'de>>(deserializer: T) -> Result<Self, T::Error> {
-        let version = u32::deserialize(deserializer)?;
+        let version = unquoted(deserializer)?;
         check_version(version).map_err(T::Error::custom)?;
         Ok(Self)
     }
@@ -162,7 +210,7 @@ impl<S: Durable> Serialize for StateName<S> {
 
 impl<'de, S: Durable> Deserialize<'de> for StateName<S> {
     fn deserialize<T: Deserializer<'de>>(deserializer: T) -> Result<Self, T::Error> {
-        let name = String::deserialize(deserializer)?;
+        let name: String = unquoted(deserializer)?;
         check_state::<S>(&name).map_err(T::Error::custom)?;
         Ok(Self(PhantomData))
     }

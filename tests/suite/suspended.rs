@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use digime::store::MemoryStore;
 use digime::{
     Authorized, AwaitingCallback, Callback, Contract, Error, Flow, FlowStore, NoVerifier,
@@ -217,6 +220,171 @@ async fn a_sealed_flow_that_was_changed_anywhere_does_not_open() {
         changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
         let changed = String::from_utf8(changed).expect("a text");
         assert!(AwaitingOnce::unseal(&changed, &keys()).is_err(), "{at}");
+    }
+}
+
+#[tokio::test]
+async fn a_sealed_flow_whose_head_names_another_key_does_not_open() {
+    let sandbox = sandbox().await;
+    let suspended = awaiting_once(&sandbox).await.suspend();
+    let sealed = suspended.seal(&keys(), HOUR).expect("a text");
+    let (head, body) = sealed.rsplit_once('.').expect("a head");
+    let renamed = |id: &str| format!("digime1.{}.{body}", BASE64_URL_SAFE_NO_PAD.encode(id));
+    assert_eq!(renamed("2026-11"), format!("{head}.{body}"));
+
+    // The same key bytes under both ids, so that only the head differs from what was sealed.
+    let both = keys().accept("2026-12", [7; 32]);
+    assert!(AwaitingOnce::unseal(&sealed, &both).is_ok());
+    assert_eq!(
+        AwaitingOnce::unseal(&renamed("2026-12"), &both).unwrap_err(),
+        SuspendedError::Damaged
+    );
+}
+
+#[tokio::test]
+async fn a_sealed_flow_has_a_longest_length() {
+    let sandbox = sandbox().await;
+    let attached = |length: usize| "a".repeat(length);
+    let suspended = ready(&sandbox).await.suspend();
+    let sealed = suspended.seal(&keys(), HOUR).expect("a text");
+    let room = (64 * 1024 - sealed.len()) * 3 / 4;
+    let fits = suspended.with(attached(room - 8));
+    let sealed = fits.seal(&keys(), HOUR).expect("a text");
+    assert!(Suspended::<Welcome, PostboxReady, String>::unseal(&sealed, &keys()).is_ok());
+
+    let (suspended, _) = fits.into_parts();
+    let too_long = suspended.with(attached(room + 8));
+    let error = too_long.seal(&keys(), HOUR).expect_err("it is too long");
+    assert!(
+        matches!(error, Error::Suspended(SuspendedError::TooLong)),
+        "{error}"
+    );
+    let text = format!("{sealed}{}", attached(64 * 1024));
+    assert_eq!(
+        AwaitingOnce::unseal(&text, &keys()).unwrap_err(),
+        SuspendedError::TooLong
+    );
+}
+
+/// Short, and one line.
+fn assert_short(error: &impl std::fmt::Display) {
+    let text = error.to_string();
+    assert!(text.len() < 1000, "{} bytes", text.len());
+    assert!(!text.contains(char::is_control), "{text:?}");
+}
+
+#[tokio::test]
+async fn an_error_quotes_little_of_what_was_stored_and_no_secret() {
+    let sandbox = sandbox().await;
+    let long = "hush\n\u{202e}".repeat(50_000);
+    let id = BASE64_URL_SAFE_NO_PAD.encode("a\n".repeat(10_000));
+    let error = AwaitingOnce::unseal(&format!("digime1.{id}.AAAA"), &keys()).unwrap_err();
+    assert!(matches!(error, SuspendedError::UnknownKey(_)), "{error}");
+    assert_short(&error);
+
+    let written = serde_json::to_value(awaiting_once(&sandbox).await.suspend()).expect("JSON");
+    let read = |json: &Value| serde_json::from_str::<AwaitingOnce>(&json.to_string());
+    let mut of_another_contract = written.clone();
+    of_another_contract["contract"]["contract_id"] = json!(long);
+    let suspended = read(&of_another_contract).expect("a suspended flow");
+    let error = suspended
+        .resume(welcome(&sandbox), &client(&sandbox))
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Suspended(SuspendedError::AnotherContract { .. })
+        ),
+        "{error}"
+    );
+    assert_short(&error);
+
+    let refused = |json: &Value| {
+        let error = read(json).unwrap_err();
+        assert_short(&error);
+        error.to_string()
+    };
+    let mut in_another_state = written.clone();
+    in_another_state["state"] = json!(long);
+    assert!(refused(&in_another_state).contains("is in the state"));
+    let values = [
+        json!(long),
+        json!([long]),
+        json!({ long.as_str(): 1 }),
+        json!(7),
+    ];
+    for value in &values {
+        for path in [
+            "",
+            "/fmt",
+            "/contract",
+            "/contract/application_id",
+            "/state_data",
+            "/state_data/session",
+            "/state_data/session/expiry",
+            "/user_data",
+        ] {
+            let mut changed = written.clone();
+            *changed.pointer_mut(path).expect("a part") = value.clone();
+            if read(&changed).is_err() {
+                assert!(!refused(&changed).contains("hush"), "{path}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn states_and_verifiers_can_not_be_guessed() {
+    const FLOWS: usize = 64;
+    let sandbox = sandbox().await;
+    let mut pairs = Vec::new();
+    for _ in 0..FLOWS {
+        let written = serde_json::to_value(awaiting_ongoing(&sandbox).await.suspend());
+        let data = written.expect("JSON")["state_data"].take();
+        let bits = |value: &Value| {
+            let text = value.as_str().expect("a text");
+            assert_eq!(text.len(), 43);
+            let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).expect("base64url");
+            <[u8; 32]>::try_from(bytes).expect("256 bits")
+        };
+        pairs.push((
+            bits(&data["state"]),
+            bits(&data["verifier"]["code_verifier"]),
+        ));
+    }
+    let states = pairs.iter().map(|(state, _)| *state);
+    let verifiers = pairs.iter().map(|(_, verifier)| *verifier);
+    let differences = pairs
+        .iter()
+        .map(|(state, verifier)| std::array::from_fn(|at| state[at] ^ verifier[at]));
+    assert_random("the states", states);
+    assert_random("the verifiers", verifiers);
+    assert_random("what states and verifiers differ in", differences);
+
+    let hash = |bytes: &[u8]| digest(&SHA256, bytes).as_ref().to_vec();
+    for (state, verifier) in pairs {
+        for (one, other) in [(state, verifier), (verifier, state)] {
+            let text = BASE64_URL_SAFE_NO_PAD.encode(other);
+            assert_ne!(one.to_vec(), hash(&other), "a hash of the other's bytes");
+            assert_ne!(one.to_vec(), hash(text.as_bytes()), "a hash of the other");
+        }
+    }
+}
+
+/// Whether every bit is one in some of the values and zero in others, and no value comes twice.
+fn assert_random(what: &str, values: impl Iterator<Item = [u8; 32]>) {
+    let values: Vec<_> = values.collect();
+    let distinct: std::collections::BTreeSet<_> = values.iter().collect();
+    assert_eq!(distinct.len(), values.len(), "{what} are not all different");
+    for bit in 0..256 {
+        let ones = values
+            .iter()
+            .filter(|value| value[bit / 8] >> (bit % 8) & 1 == 1)
+            .count();
+        assert!(
+            (1..values.len()).contains(&ones),
+            "bit {bit} of {what} is always the same"
+        );
     }
 }
 
