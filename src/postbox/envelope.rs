@@ -62,9 +62,10 @@ impl Envelope {
             .map_err(|_| FAILED)
     }
 
-    /// How many bytes so many become: padding fills up the last block or adds one.
+    /// How many bytes so many become: padding fills up the last block or adds one. An item is never so long that this
+    /// reaches the largest number.
     pub fn sealed_length(length: u64) -> u64 {
-        (length / BLOCK as u64 + 1) * BLOCK as u64
+        (length / BLOCK as u64 + 1).saturating_mul(BLOCK as u64)
     }
 }
 
@@ -146,6 +147,13 @@ mod tests {
         let envelope = Envelope::new();
         let sealed = envelope.symmetrical_key(&postbox).expect("a sealed key");
         assert_eq!(vectors::open_with_postbox_key(&sealed), *envelope.key);
+    }
+
+    #[test]
+    fn the_sealed_length_of_no_number_wraps_around() {
+        for length in [u64::MAX, u64::MAX - 15, u64::MAX - 16, 1 << 62] {
+            assert!(Envelope::sealed_length(length) >= length);
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ use thiserror::Error;
 use tokio::fs::File;
 use tokio::io::{AsyncRead, ReadBuf};
 
+use crate::excerpt::excerpt;
+
 /// Something to push: a file or bytes, with what the user's digi.me should know of it.
 ///
 /// ```
@@ -66,7 +68,7 @@ pub struct Progress {
 #[non_exhaustive]
 pub enum ItemError {
     /// The path ends in no name, or in one that is not Unicode.
-    #[error("`{}` has no name that can be sent: give the item one with `.name(\"…\")`", .0.display())]
+    #[error("`{}` has no name that can be sent: give the item one with `.name(\"…\")`", shown(.0))]
     NoName(PathBuf),
     /// The name is empty or has a control character in it, which would break the request.
     #[error(
@@ -74,10 +76,10 @@ pub enum ItemError {
     )]
     Name,
     /// The path leads to a directory, a device or a pipe.
-    #[error("`{}` is not a regular file: push files one by one", .0.display())]
+    #[error("`{}` is not a regular file: push files one by one", shown(.0))]
     NotAFile(PathBuf),
     /// The file can't be opened or read.
-    #[error("can't read `{}` ({source}): check the path and that the file may be read", .path.display())]
+    #[error("can't read `{}` ({}): check the path and that the file may be read", shown(.path), excerpt(&.source.to_string(), LONGEST_SHOWN))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -86,7 +88,8 @@ pub enum ItemError {
     },
     /// It was read, and has to be read again. It was not delivered.
     #[error(
-        "`{name}` can be read only once and would have to be sent again, since the access token had expired: it was not delivered; push what can be read again, `PostboxItem::open_with`, or make a new item"
+        "`{}` can be read only once and would have to be sent again, since the access token had expired: it was not delivered; push what can be read again, `PostboxItem::open_with`, or make a new item",
+        excerpt(.name, LONGEST_SHOWN)
     )]
     ReadOnce {
         /// The item's name.
@@ -94,12 +97,35 @@ pub enum ItemError {
     },
     /// The file became longer or shorter while it was sent, or is not as long as was said; what was sent is not taken.
     #[error(
-        "`{name}` changed while it was sent or is not as long as was said, nothing was delivered: push it again when nobody writes to it"
+        "`{}` changed while it was sent or is not as long as was said, nothing was delivered: push it again when nobody writes to it",
+        excerpt(.name, LONGEST_SHOWN)
     )]
     Changed {
         /// The item's name.
         name: String,
     },
+    /// It is longer, or was said to be longer, than a request can say. Nothing was sent.
+    #[error(
+        "`{}` would be {length} bytes long, and {LONGEST} is the most that a request can carry, nothing was sent: give `.length(…)` the number of bytes that the reader gives",
+        excerpt(.name, LONGEST_SHOWN)
+    )]
+    TooLong {
+        /// The item's name.
+        name: String,
+        /// How many bytes it has, or was said to have.
+        length: u64,
+    },
+}
+
+/// The longest item in bytes. Servers and proxies count the bytes of a body as a signed 64-bit number; this is half of
+/// what that holds, so that there is room for the padding and for what surrounds the item in the body.
+const LONGEST: u64 = 1 << 62;
+
+/// How much of a name or path an error shows.
+const LONGEST_SHOWN: usize = 256;
+
+fn shown(path: &Path) -> String {
+    excerpt(&path.display().to_string(), LONGEST_SHOWN)
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -196,7 +222,8 @@ impl PostboxItem {
         self
     }
 
-    /// How many bytes a reader gives, so that the platform is told before. Files and bytes know it themselves.
+    /// How many bytes a reader gives, so that the platform is told before: at most 2<sup>62</sup>. Files and bytes know
+    /// it themselves.
     pub fn length(mut self, bytes: u64) -> Self {
         self.length = Some(bytes);
         self
@@ -281,16 +308,22 @@ impl PostboxItem {
 
     pub(crate) async fn open(&self, name: &str) -> Result<Opened, ItemError> {
         let (reader, length): (Reader, _) = match &self.source {
-            Source::File(path) => return open_file(path).await,
+            Source::File(path) => {
+                let opened = open_file(path).await?;
+                check_length(name, opened.length)?;
+                return Ok(opened);
+            }
             Source::Bytes(bytes) => (
                 Box::new(io::Cursor::new(bytes.clone())),
                 Some(bytes.len() as u64),
             ),
             Source::Open(open) => {
+                check_length(name, self.length)?;
                 let reader = open().await.map_err(|error| self.unreadable(name, error))?;
                 (reader, self.length)
             }
             Source::Once(once) => {
+                check_length(name, self.length)?;
                 self.check_readable(name)?;
                 let begun = None;
                 let once = once.clone();
@@ -335,6 +368,18 @@ impl PostboxItem {
             path,
             source: Arc::new(error),
         }
+    }
+}
+
+/// # Errors
+/// [`ItemError::TooLong`] where no request can carry so many bytes.
+fn check_length(name: &str, length: Option<u64>) -> Result<(), ItemError> {
+    match length {
+        Some(length) if length > LONGEST => Err(ItemError::TooLong {
+            name: name.to_owned(),
+            length,
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -456,5 +501,24 @@ mod tests {
                 .expect("a name"),
             "a"
         );
+    }
+
+    #[test]
+    fn an_error_about_an_item_is_one_line_however_it_is_called() {
+        let name = "a\n\u{202e}".repeat(100_000);
+        let path = PathBuf::from(&name);
+        let source = Arc::new(io::Error::other(name.clone()));
+        for error in [
+            ItemError::NoName(path.clone()),
+            ItemError::NotAFile(path.clone()),
+            ItemError::Unreadable { path, source },
+            ItemError::ReadOnce { name: name.clone() },
+            ItemError::Changed { name: name.clone() },
+            ItemError::TooLong { name, length: 1 },
+        ] {
+            let text = error.to_string();
+            assert!(text.len() < 6000, "{} bytes", text.len());
+            assert!(!text.contains(char::is_control), "{text:?}");
+        }
     }
 }

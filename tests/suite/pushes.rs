@@ -65,6 +65,38 @@ async fn a_reader_that_is_not_as_long_as_was_said_delivers_nothing() {
 }
 
 #[tokio::test]
+async fn a_length_that_no_request_can_have_is_refused_before_the_item_is_opened() {
+    let sandbox = sandbox().await;
+    let flow = ready(&sandbox).await;
+    let opened = Arc::new(AtomicUsize::new(0));
+    for said in [
+        u64::MAX,
+        u64::MAX - 15,
+        i64::MAX.unsigned_abs(),
+        (1 << 62) + 1,
+    ] {
+        let count = opened.clone();
+        let open = move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            async { Ok(Cursor::new("abc")) }
+        };
+        for item in [
+            PostboxItem::reader("a.bin", Cursor::new("abc")),
+            PostboxItem::open_with("a.bin", open),
+        ] {
+            let error = flow.push(item.length(said)).await.expect_err("too long");
+            assert!(
+                matches!(error, Error::Item(ItemError::TooLong { length, .. }) if length == said),
+                "{error}"
+            );
+            assert!(error.to_string().contains(&said.to_string()), "{error}");
+        }
+    }
+    assert_eq!(opened.load(Ordering::Relaxed), 0);
+    assert_eq!(sandbox.requests(Endpoint::Push), 0);
+}
+
+#[tokio::test]
 async fn a_reader_that_fails_or_panics_delivers_nothing() {
     let sandbox = sandbox().await;
     let flow = ready(&sandbox).await;
