@@ -16,6 +16,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::callback::CallbackError;
 
+/// The longest id in bytes. digi.me's are some thirty characters; a longer one than this would make a URL that servers
+/// and proxies refuse, and look like a fault of the network.
+const LONGEST_ID: usize = 256;
+
+/// The longest text of a key in bytes. PEM of a key of 8192 bits has about 1500.
+const LONGEST_KEY: usize = 16 * 1024;
+
 /// A postbox as the callback names it: an id, and the key that everything in it is encrypted to.
 #[derive(Debug)]
 pub struct Postbox {
@@ -39,9 +46,13 @@ pub struct PostboxKey(OaepPublicEncryptingKey);
 impl Postbox {
     /// Takes what a callback says, where it can be a postbox.
     pub fn new(id: String, public_key: &str) -> Result<Self, CallbackError> {
-        // The id becomes one segment of a path; these two would leave it.
-        if matches!(id.as_str(), "." | "..") || id.chars().any(char::is_control) {
+        // The id becomes one segment of a path; these would leave it or name another place.
+        let leaves_its_segment = matches!(id.as_str(), "" | "." | "..");
+        if leaves_its_segment || id.len() > LONGEST_ID || id.chars().any(char::is_control) {
             return Err(CallbackError::PostboxId);
+        }
+        if public_key.len() > LONGEST_KEY {
+            return Err(CallbackError::PublicKey);
         }
         Ok(Self {
             id,
@@ -132,5 +143,32 @@ mod tests {
             );
         }
         assert!(Postbox::new("a/../b?c".into(), &key).is_ok());
+    }
+
+    #[test]
+    fn an_id_that_no_request_can_name_is_refused_from_a_callback_and_from_a_record() {
+        let key = vectors::key_pem("postbox", "PUBLIC KEY", "spki_public_der_b64");
+        let longest = "a".repeat(256);
+        assert!(Postbox::new(longest.clone(), &key).is_ok());
+        for id in [longest + "a", "a".repeat(70_000), String::new()] {
+            let record = PostboxRecord {
+                id: id.clone(),
+                public_key: key.clone(),
+            };
+            for postbox in [Postbox::new(id, &key), Postbox::from_record(record)] {
+                assert_eq!(postbox.err(), Some(CallbackError::PostboxId));
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_in_an_endless_text_is_refused() {
+        let key = vectors::key_pem("postbox", "PUBLIC KEY", "spki_public_der_b64");
+        let padded = |length: usize| format!("{key}{}", "\n".repeat(length - key.len()));
+        assert!(Postbox::new("a".into(), &padded(16 * 1024)).is_ok());
+        assert_eq!(
+            Postbox::new("a".into(), &padded(16 * 1024 + 1)).err(),
+            Some(CallbackError::PublicKey)
+        );
     }
 }
