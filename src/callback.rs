@@ -4,7 +4,7 @@ use std::fmt;
 
 use secrecy::SecretString;
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use thiserror::Error;
 use url::form_urlencoded;
 
@@ -62,10 +62,15 @@ pub enum CallbackError {
     /// A parameter stands more than once (RFC 6749, section 3.1), so that it can't be said which one is meant.
     #[error("the callback's `{0}` stands twice: refuse the request, it was tampered with")]
     Twice(&'static str),
-    /// `postboxId` can't be an id.
+    /// A `state` or `code` is longer than 4096 bytes, so that no request could carry it on.
+    #[error(
+        "the callback's `{0}` is longer than 4096 bytes: refuse the request, it was tampered with"
+    )]
+    TooLong(&'static str),
+    /// `postboxId` can't be an id, or is longer than 256 bytes.
     #[error("the callback's `postboxId` is not an id: refuse the request, it was tampered with")]
     PostboxId,
-    /// `publicKey` is not PEM, not RSA, or not of 2048 to 8192 bits.
+    /// `publicKey` is not PEM, not RSA, not of 2048 to 8192 bits, or longer than 16 KiB.
     #[error(
         "the callback's `publicKey` is not an RSA key of 2048 to 8192 bits: refuse the request, nothing may be encrypted to it"
     )]
@@ -75,11 +80,16 @@ pub enum CallbackError {
     NoQuery,
 }
 
+/// The longest `state` or `code` in bytes. A flow's own state has 43; a code travels in the header of a request, and
+/// servers take headers of 8 KiB or little more.
+const LONGEST: usize = 4096;
+
 impl Callback {
     /// Reads the URL that was called, absolute or from its path on.
     ///
     /// # Errors
-    /// [`CallbackError::NoQuery`] when there is no query, [`CallbackError::Twice`] when a parameter stands twice in it.
+    /// [`CallbackError::NoQuery`] when there is no query, [`CallbackError::Twice`] when a parameter stands twice in it,
+    /// [`CallbackError::TooLong`] when one is too long.
     pub fn from_url(url: impl AsRef<str>) -> Result<Self, CallbackError> {
         let url = url.as_ref().trim();
         let before_fragment = url.split_once('#').map_or(url, |(before, _)| before);
@@ -92,7 +102,7 @@ impl Callback {
     /// Reads the query of the URL that was called, without its `?`.
     ///
     /// # Errors
-    /// [`CallbackError::Twice`] when a parameter stands twice in it.
+    /// [`CallbackError::Twice`] when a parameter stands twice in it, [`CallbackError::TooLong`] when one is too long.
     pub fn from_query(query: &str) -> Result<Self, CallbackError> {
         let mut callback = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -121,6 +131,9 @@ impl Callback {
             }
         }
         let name = parameter.name();
+        if matches!(parameter, Parameter::State | Parameter::Code) && value.len() > LONGEST {
+            return Err(CallbackError::TooLong(name));
+        }
         match parameter {
             Parameter::Result => once(&mut self.result, name, value),
             Parameter::State => once(&mut self.state, name, value),
@@ -186,13 +199,26 @@ impl<'de> Deserialize<'de> for Callback {
                 f.write_str("the parameters of a digi.me callback")
             }
 
+            /// serde's own error would quote it.
+            fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Callback, E> {
+                Err(E::custom(
+                    "a text is not the parameters of a digi.me callback",
+                ))
+            }
+
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Callback, A::Error> {
                 let mut callback = Callback::default();
                 while let Some(name) = map.next_key::<String>()? {
                     match Parameter::named(&name) {
-                        Some(parameter) => callback
-                            .set(parameter, map.next_value()?)
-                            .map_err(serde::de::Error::custom)?,
+                        Some(parameter) => {
+                            let value = map.next_value().map_err(|_| {
+                                A::Error::custom(format_args!(
+                                    "the callback's `{}` is not a text",
+                                    parameter.name()
+                                ))
+                            })?;
+                            callback.set(parameter, value).map_err(A::Error::custom)?;
+                        }
                         None => {
                             map.next_value::<IgnoredAny>()?;
                         }
@@ -202,7 +228,12 @@ impl<'de> Deserialize<'de> for Callback {
             }
         }
 
-        deserializer.deserialize_map(Parameters)
+        if deserializer.is_human_readable() {
+            // Asked for a map, serde_json would quote a text in place of it.
+            deserializer.deserialize_any(Parameters)
+        } else {
+            deserializer.deserialize_map(Parameters)
+        }
     }
 }
 
@@ -241,6 +272,37 @@ mod tests {
                 .to_string();
             assert!(
                 error.contains(&CallbackError::Twice(name).to_string()),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_state_or_code_that_is_too_long_is_refused_by_every_reader() {
+        for name in ["state", "code"] {
+            let value = |length| "a".repeat(length);
+            assert!(Callback::from_query(&format!("{name}={}", value(4096))).is_ok());
+            let error = Callback::from_query(&format!("{name}={}", value(4097))).unwrap_err();
+            assert_eq!(error, CallbackError::TooLong(name));
+            let json = format!(r#"{{"{name}":"{}"}}"#, value(4097));
+            let read = serde_json::from_str::<Callback>(&json).unwrap_err();
+            assert!(read.to_string().contains(&error.to_string()), "{read}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_callback_is_not_quoted() {
+        let long = "hush ".repeat(100_000);
+        for json in [
+            format!("\"{long}\""),
+            r#"{"code":20261124}"#.to_owned(),
+            format!(r#"{{"{long}":"a","{long}":"b","state":["{long}"]}}"#),
+        ] {
+            let error = serde_json::from_str::<Callback>(&json)
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.len() < 200 && !error.contains("hush") && !error.contains("2026"),
                 "{error}"
             );
         }
