@@ -52,6 +52,12 @@ pub enum InvalidPrivateKey {
 impl PrivateKey {
     /// Reads the key from PEM, PKCS#1 or PKCS#8.
     ///
+    /// The key, and the bytes that the PEM's base64 decodes to, are wiped when they are no longer needed. The text that
+    /// is passed in is not: it is the caller's, who can keep it in a `Zeroizing<String>`. Nor is the copy of the base64
+    /// that the PEM parser makes while it reads, which stays in freed memory until something overwrites it. Read through
+    /// serde, the text that serde hands over is wiped, and the buffer from which serde reads it is not. So whoever can
+    /// read the memory of the process soon after it has read the key may find the key.
+    ///
     /// # Errors
     /// [`InvalidPrivateKey`] says what the text is instead of a key.
     pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, InvalidPrivateKey> {
