@@ -4,6 +4,7 @@
 
 mod http;
 mod jws;
+mod keys;
 mod oauth;
 mod platform_token;
 mod push;
@@ -13,9 +14,9 @@ mod session;
 
 use std::sync::Arc;
 
+pub(crate) use keys::KeyCache;
 pub use oauth::AccessToken;
 pub(crate) use oauth::Tokens;
-pub(crate) use platform_token::KeyCache;
 pub use platform_token::PlatformTokenError;
 pub(crate) use push::Upload;
 

@@ -13,6 +13,9 @@ use zeroize::Zeroizing;
 use crate::contract::PrivateKey;
 use crate::error::Internal;
 
+/// The one algorithm, by its name in headers and key sets (RFC 7518, section 3.5).
+pub const ALGORITHM: &str = "PS512";
+
 /// The header of every token that is sent.
 const HEADER: &str = r#"{"alg":"PS512","typ":"JWT"}"#;
 

@@ -1,20 +1,14 @@
 //! The tokens with which the platform answers: which key may have signed them, and that it did.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
-
-use aws_lc_rs::signature::ParsedPublicKey;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use url::Url;
 
 use super::Platform;
-use super::jws::{BadToken, Received, verifying_key};
+use super::jws::{ALGORITHM, BadToken, Received};
+use super::keys::{KeyCache, KeySet, Named};
 use crate::error::{Error, Operation, RequestError};
-
-/// How many key sets are remembered. A platform has one; the bound is for one that names ever new addresses.
-const MOST_KEY_SETS: usize = 8;
 
 /// Why a token is not proven to be the platform's.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -34,7 +28,7 @@ pub enum PlatformTokenError {
     /// Its header lacks `kid` or `jku`.
     #[error("the platform's token does not say which key signed it; check the base URL")]
     NoKey,
-    /// Its `jku` is not on the base URL's own origin; nothing was fetched from there.
+    /// Its `jku` is not at the base URL's own origin, spelt as it is there; nothing was fetched.
     #[error(
         "the platform's token names keys at another origin than the base URL's, which nobody vouches for; check the base URL"
     )]
@@ -44,6 +38,12 @@ pub enum PlatformTokenError {
         "the platform's token is signed with a key that is not in the platform's key set; try again later"
     )]
     UnknownKey,
+    /// The platform's key set has two different keys under the `kid` of the token, so that it can't be said which one
+    /// signed it.
+    #[error(
+        "the platform's key set has two different keys under the name that the token gives, so neither can verify it; try again later, and tell digi.me if it stays so"
+    )]
+    AmbiguousKey,
     /// The signature is not the key's.
     #[error(
         "the platform's token has a wrong signature: do not trust it; check the base URL and what stands between"
@@ -60,44 +60,6 @@ struct Header {
     kid: Option<String>,
     jku: Option<String>,
     crit: Option<serde_json::Value>,
-}
-
-/// A JWK set as the platform writes it.
-#[derive(Deserialize)]
-pub(super) struct KeySet {
-    keys: Vec<Key>,
-}
-
-#[derive(Deserialize)]
-struct Key {
-    kid: Option<String>,
-    pem: Option<String>,
-}
-
-/// The platform's keys, by where they were fetched and by their `kid`.
-#[derive(Default)]
-pub struct KeyCache(RwLock<HashMap<Url, Keys>>);
-
-type Keys = HashMap<String, Arc<ParsedPublicKey>>;
-
-impl KeyCache {
-    fn get(&self, jku: &Url, kid: &str) -> Option<Arc<ParsedPublicKey>> {
-        let sets = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        sets.get(jku)?.get(kid).cloned()
-    }
-
-    /// Takes a fetched set in place of the one that was known.
-    fn replace(&self, jku: &Url, set: KeySet) {
-        let keys = set.keys.into_iter().filter_map(|key| {
-            let pem = pem::parse(key.pem?).ok()?;
-            Some((key.kid?, Arc::new(verifying_key(pem.contents())?)))
-        });
-        let mut sets = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if sets.len() >= MOST_KEY_SETS {
-            sets.clear();
-        }
-        sets.insert(jku.clone(), keys.collect());
-    }
 }
 
 impl Platform {
@@ -147,14 +109,16 @@ async fn verify<T: DeserializeOwned>(
 ) -> Result<T, Failure> {
     let token = Received::parse(token).ok_or(PlatformTokenError::Malformed)?;
     let (jku, kid) = key_named_by(&token, base_url)?;
-    let key = if let Some(key) = cache.get(&jku, &kid) {
+    let key = if let Some(Named::One(key)) = cache.get(&jku, &kid) {
         key
     } else {
         let set = fetch(jku.clone()).await.map_err(Failure::Fetch)?;
         cache.replace(&jku, set);
-        cache
-            .get(&jku, &kid)
-            .ok_or(PlatformTokenError::UnknownKey)?
+        match cache.get(&jku, &kid) {
+            Some(Named::One(key)) => key,
+            Some(Named::Several) => return Err(PlatformTokenError::AmbiguousKey.into()),
+            None => return Err(PlatformTokenError::UnknownKey.into()),
+        }
     };
     token.verify(&key).map_err(|bad| {
         Failure::Token(match bad {
@@ -170,7 +134,7 @@ fn key_named_by(token: &Received<'_>, base_url: &Url) -> Result<(Url, String), P
     let header: Header = token
         .unverified_header()
         .ok_or(PlatformTokenError::Malformed)?;
-    if header.alg != "PS512" {
+    if header.alg != ALGORITHM {
         return Err(PlatformTokenError::Algorithm);
     }
     if header.crit.is_some() {
@@ -179,31 +143,56 @@ fn key_named_by(token: &Received<'_>, base_url: &Url) -> Result<(Url, String), P
     let (Some(jku), Some(kid)) = (header.jku, header.kid) else {
         return Err(PlatformTokenError::NoKey);
     };
-    let jku = Url::parse(&jku).map_err(|_| PlatformTokenError::ForeignKeys)?;
-    let has_user_info = !jku.username().is_empty() || jku.password().is_some();
-    if jku.origin() != base_url.origin() || has_user_info {
-        return Err(PlatformTokenError::ForeignKeys);
-    }
+    let jku = at_origin_of(base_url, &jku).ok_or(PlatformTokenError::ForeignKeys)?;
     Ok((jku, kid))
+}
+
+/// The URL, where it is at the base URL's origin: scheme, host and port are compared as text, up to the slash that ends
+/// them. A comparison of parsed origins would take the `blob:` URL of an origin, and every other spelling of it, for the
+/// origin itself.
+fn at_origin_of(base_url: &Url, url: &str) -> Option<Url> {
+    let origin = base_url.origin().ascii_serialization();
+    if !url.strip_prefix(&origin)?.starts_with('/') {
+        return None;
+    }
+    Url::parse(url).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
 
+    use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+    use base64::Engine;
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+    use serde_json::json;
+
     use super::*;
+    use crate::platform::jws::verifying_key;
+    use crate::platform::keys::MOST_KEY_SETS;
     use crate::vectors;
+
+    const BASE_URL: &str = "https://api.digi.me/v1.5";
 
     /// Verifies a token of the vectors against their key set and counts the fetches.
     fn check(
         token: &str,
         cache: &KeyCache,
     ) -> (Result<serde_json::Value, PlatformTokenError>, u32) {
-        let base_url = Url::parse("https://api.digi.me/v1.5").expect("a URL");
+        check_against(&vectors::jwks(), token, cache)
+    }
+
+    /// Verifies a token against a key set and counts the fetches.
+    fn check_against(
+        jwks: &serde_json::Value,
+        token: &str,
+        cache: &KeyCache,
+    ) -> (Result<serde_json::Value, PlatformTokenError>, u32) {
+        let base_url = Url::parse(BASE_URL).expect("a URL");
         let fetches = Cell::new(0);
         let fetch = async |_| {
             fetches.set(fetches.get() + 1);
-            Ok(serde_json::from_value(vectors::jwks()).expect("a key set"))
+            Ok(serde_json::from_value(jwks.clone()).expect("a key set"))
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
@@ -215,6 +204,29 @@ mod tests {
                 Failure::Fetch(error) => panic!("{error}"),
             });
         (result, fetches.get())
+    }
+
+    /// A token with this header and a signature of nobody's.
+    fn token_with_header(header: &serde_json::Value) -> String {
+        let header = BASE64_URL_SAFE_NO_PAD.encode(header.to_string());
+        format!("{header}.e30.AA")
+    }
+
+    fn token_with_jku(jku: &str) -> String {
+        token_with_header(&json!({"alg": "PS512", "kid": "k1", "jku": jku}))
+    }
+
+    /// A token that the key `k1` of the vectors signed.
+    fn token_of_k1() -> String {
+        vectors::tokens().accept[0].token()
+    }
+
+    /// The PEM of a key of the vectors' key set.
+    fn pem_of(kid: &str) -> serde_json::Value {
+        let jwks = vectors::jwks();
+        let keys = jwks["keys"].as_array().expect("keys");
+        let key = keys.iter().find(|key| key["kid"] == kid);
+        key.expect("the key")["pem"].clone()
     }
 
     #[test]
@@ -272,13 +284,240 @@ mod tests {
 
     #[test]
     fn an_extension_that_must_be_understood_is_refused() {
-        use base64::Engine;
-        use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-        let header = r#"{"alg":"PS512","kid":"k1","jku":"https://api.digi.me/x","crit":["exp"]}"#;
-        let token = format!("{}.e30.AA", BASE64_URL_SAFE_NO_PAD.encode(header));
+        let token = token_with_header(&json!({
+            "alg": "PS512", "kid": "k1", "jku": "https://api.digi.me/x", "crit": ["exp"],
+        }));
         assert_eq!(
             check(&token, &KeyCache::default()),
             (Err(PlatformTokenError::Critical), 0)
+        );
+    }
+    #[test]
+    fn keys_are_fetched_only_below_the_origin_of_the_base_url() {
+        for jku in [
+            "https://api.digi.me/jwks",
+            "https://api.digi.me/a/../jwks?b=c#d",
+            "https://api.digi.me/a@b:c\\d",
+        ] {
+            assert_eq!(
+                check(&token_with_jku(jku), &KeyCache::default()),
+                (Err(PlatformTokenError::Signature), 1),
+                "{jku}"
+            );
+        }
+        for jku in [
+            "",
+            "/jwks",
+            "//api.digi.me/jwks",
+            "api.digi.me/jwks",
+            "null/jwks",
+            "data:application/json,{}",
+            "file:///jwks",
+            "blob:https://api.digi.me/jwks",
+            "filesystem:https://api.digi.me/jwks",
+            "view-source:https://api.digi.me/jwks",
+            "about:https://api.digi.me/jwks",
+            "wss://api.digi.me/jwks",
+            "http://api.digi.me/jwks",
+            "http://api.digi.me:443/jwks",
+            "HTTPS://api.digi.me/jwks",
+            "https://API.digi.me/jwks",
+            "https://api.digi.me./jwks",
+            "https://api.digi.me:443/jwks",
+            "https://api.digi.me:8443/jwks",
+            "https://api.digi.me:/jwks",
+            "https://api.digi.me",
+            "https://api.digi.me?/jwks",
+            "https://api.digi.me.evil.example/jwks",
+            "https://api.digi.me@evil.example/jwks",
+            "https://user@api.digi.me/jwks",
+            "https://user:secret@api.digi.me/jwks",
+            "https://:secret@api.digi.me/jwks",
+            "https://@api.digi.me/jwks",
+            "https://:@api.digi.me/jwks",
+            "https://api.digi.me:secret@evil.example/jwks",
+            "https://evil.example/https://api.digi.me/jwks",
+            "https:\\\\api.digi.me\\jwks",
+            "https:/\\api.digi.me/jwks",
+            "https://api.digi.me\\@evil.example/jwks",
+            "https://api.digi.me\\jwks",
+            "https:api.digi.me/jwks",
+            "https:///api.digi.me/jwks",
+            "https://api%2Edigi.me/jwks",
+            "https://api\u{3002}digi.me/jwks",
+            " https://api.digi.me/jwks",
+            "https://api.digi\t.me/jwks",
+            "ht\ntps://api.digi.me/jwks",
+        ] {
+            assert_eq!(
+                check(&token_with_jku(jku), &KeyCache::default()),
+                (Err(PlatformTokenError::ForeignKeys), 0),
+                "{jku:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_port_of_the_base_url_is_a_part_of_its_origin() {
+        let base_url = Url::parse("http://127.0.0.1:8080/v1.5").expect("a URL");
+        let named = |jku| {
+            let token = token_with_jku(jku);
+            let token = Received::parse(&token).expect("a token");
+            key_named_by(&token, &base_url).map(|(jku, _)| jku.to_string())
+        };
+        assert_eq!(
+            named("http://127.0.0.1:8080/jwks").as_deref(),
+            Ok("http://127.0.0.1:8080/jwks")
+        );
+        for jku in [
+            "http://127.0.0.1/jwks",
+            "http://127.0.0.1:80/jwks",
+            "http://127.0.0.1:08080/jwks",
+            "http://127.1:8080/jwks",
+            "http://localhost:8080/jwks",
+        ] {
+            assert_eq!(named(jku), Err(PlatformTokenError::ForeignKeys), "{jku}");
+        }
+    }
+
+    #[test]
+    fn a_key_set_with_an_unreadable_key_still_verifies() {
+        for unreadable in [
+            json!(null),
+            json!("k1"),
+            json!(["k1"]),
+            json!({}),
+            json!({"kid": "x"}),
+            json!({"pem": pem_of("other")}),
+            json!({"kid": 1, "pem": pem_of("other")}),
+            json!({"kid": null, "pem": pem_of("other")}),
+            json!({"kid": "x", "pem": 1}),
+            json!({"kid": "x", "pem": null}),
+            json!({"kid": "k1", "pem": "not PEM"}),
+            json!({"kid": "x", "pem": pem_of("other"), "key_ops": "verify"}),
+        ] {
+            let k1 = json!({"kid": "k1", "pem": pem_of("k1"), "x5t": [1]});
+            for keys in [[&unreadable, &k1], [&k1, &unreadable]] {
+                let jwks = json!({"keys": keys, "more": 1});
+                let (result, _) = check_against(&jwks, &token_of_k1(), &KeyCache::default());
+                assert!(result.is_ok(), "{unreadable}: {result:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_no_list_of_keys_is_no_key_set() {
+        for jwks in [
+            "null",
+            "[]",
+            "{}",
+            r#"{"keys":null}"#,
+            r#"{"keys":{}}"#,
+            r#"{"keys":"k1"}"#,
+        ] {
+            assert!(serde_json::from_str::<KeySet>(jwks).is_err(), "{jwks}");
+        }
+    }
+
+    #[test]
+    fn a_kid_of_two_different_keys_verifies_nothing() {
+        for pems in [["k1", "other"], ["other", "k1"]] {
+            let [one, two] = pems.map(|kid| json!({"kid": "k1", "pem": pem_of(kid)}));
+            let jwks = json!({"keys": [one, two, {"kid": "x", "pem": pem_of("other")}]});
+            let cache = KeyCache::default();
+            assert_eq!(
+                check_against(&jwks, &token_of_k1(), &cache),
+                (Err(PlatformTokenError::AmbiguousKey), 1)
+            );
+            // The platform may have mended its key set.
+            let (result, fetches) = check(&token_of_k1(), &cache);
+            assert!(result.is_ok());
+            assert_eq!(fetches, 1);
+        }
+    }
+
+    #[test]
+    fn an_ambiguous_kid_leaves_the_other_keys_alone() {
+        let two = ["k1", "other"].map(|kid| json!({"kid": "x", "pem": pem_of(kid)}));
+        let jwks = json!({"keys": [two[0], two[1], {"kid": "k1", "pem": pem_of("k1")}]});
+        let (result, _) = check_against(&jwks, &token_of_k1(), &KeyCache::default());
+        assert!(result.is_ok(), "{result:?}");
+    }
+
+    #[test]
+    fn a_key_that_is_listed_twice_is_not_ambiguous() {
+        let block = pem::parse(pem_of("k1").as_str().expect("PEM")).expect("PEM");
+        let key = verifying_key(block.contents()).expect("a key");
+        let spki: PublicKeyX509Der<'_> = key.as_der().expect("SPKI");
+        let spki = pem::encode(&pem::Pem::new("PUBLIC KEY", spki.as_ref()));
+        let jwks = json!({"keys": [
+            {"kid": "k1", "pem": pem_of("k1")},
+            {"kid": "k1", "pem": spki},
+            {"kid": "k1", "pem": pem_of("k1")},
+        ]});
+        let (result, _) = check_against(&jwks, &token_of_k1(), &KeyCache::default());
+        assert!(result.is_ok(), "{result:?}");
+    }
+
+    #[test]
+    fn a_key_that_says_it_is_for_something_else_verifies_nothing() {
+        for (member, value, is_for_this) in [
+            ("use", json!("sig"), true),
+            ("use", json!(null), true),
+            ("use", json!("enc"), false),
+            ("use", json!(1), false),
+            ("alg", json!("PS512"), true),
+            ("alg", json!("RS512"), false),
+            ("alg", json!("PS256"), false),
+            ("key_ops", json!(["verify"]), true),
+            ("key_ops", json!(["sign", "verify"]), true),
+            ("key_ops", json!(["encrypt"]), false),
+            ("key_ops", json!([]), false),
+        ] {
+            let mut key = json!({"kid": "k1", "pem": pem_of("k1"), "kty": "RSA"});
+            key[member] = value;
+            let jwks = json!({"keys": [key]});
+            let (result, _) = check_against(&jwks, &token_of_k1(), &KeyCache::default());
+            match result {
+                Ok(_) => assert!(is_for_this, "{jwks}"),
+                Err(error) => {
+                    assert_eq!(error, PlatformTokenError::UnknownKey);
+                    assert!(!is_for_this, "{jwks}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_more_key_sets_are_kept_than_the_bound() {
+        let cache = KeyCache::default();
+        let jku = |number| format!("https://api.digi.me/jwks/{number}");
+        for number in 0..MOST_KEY_SETS {
+            let _ = check(&token_with_jku(&jku(number)), &cache);
+            assert_eq!(cache.known_sets(), number + 1);
+        }
+        for number in 0..3 * MOST_KEY_SETS {
+            let _ = check(&token_with_jku(&jku(MOST_KEY_SETS + number)), &cache);
+            assert!(cache.known_sets() <= MOST_KEY_SETS);
+        }
+    }
+
+    #[test]
+    fn a_key_set_that_is_fetched_anew_leaves_the_others_known() {
+        let cache = KeyCache::default();
+        for number in 0..MOST_KEY_SETS {
+            let token = token_with_jku(&format!("https://api.digi.me/jwks/{number}"));
+            let _ = check(&token, &cache);
+        }
+        let unknown = json!({"alg": "PS512", "kid": "x", "jku": "https://api.digi.me/jwks/0"});
+        assert_eq!(
+            check(&token_with_header(&unknown), &cache),
+            (Err(PlatformTokenError::UnknownKey), 1)
+        );
+        let known = token_with_jku("https://api.digi.me/jwks/1");
+        assert_eq!(
+            check(&known, &cache),
+            (Err(PlatformTokenError::Signature), 0)
         );
     }
 }
