@@ -3,11 +3,15 @@
 //! The usual crate for JWTs parses the private key for every token, which costs more than the signature, so the few
 //! lines are here.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use aws_lc_rs::signature::{ParsedPublicKey, RSA_PSS_2048_8192_SHA512};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::contract::PrivateKey;
@@ -82,7 +86,34 @@ pub fn verifying_key(der: &[u8]) -> Option<ParsedPublicKey> {
     ParsedPublicKey::new(&RSA_PSS_2048_8192_SHA512, der).ok()
 }
 
+/// Reads a part that is a JSON object in UTF-8 (RFC 7515, section 4; RFC 7519, section 3).
 fn json<T: DeserializeOwned>(part: &str) -> Option<T> {
     let bytes = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(part).ok()?);
-    serde_json::from_slice(&bytes).ok()
+    // serde_json alone does not check the encoding of what is skipped.
+    let json = std::str::from_utf8(&bytes).ok()?;
+    let JsonObject(value) = serde_json::from_str(json).ok()?;
+    Some(value)
+}
+
+/// What is read from a JSON object. serde's derive would read a struct from an array as well, its fields in order.
+pub struct JsonObject<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+            type Value = JsonObject<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<JsonObject<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(JsonObject)
+            }
+        }
+
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
 }

@@ -10,15 +10,25 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use url::Url;
 
-use super::jws::{ALGORITHM, verifying_key};
+use super::jws::{ALGORITHM, JsonObject, verifying_key};
 
 /// How many key sets are remembered. A platform has one; the bound is for one that names ever new addresses.
 pub(super) const MOST_KEY_SETS: usize = 8;
 
 /// A JWK set as the platform writes it.
 #[derive(Deserialize)]
-pub(super) struct KeySet {
+#[serde(from = "JsonObject<Members>")]
+pub struct KeySet(Vec<Listed>);
+
+#[derive(Deserialize)]
+struct Members {
     keys: Vec<Listed>,
+}
+
+impl From<JsonObject<Members>> for KeySet {
+    fn from(JsonObject(members): JsonObject<Members>) -> Self {
+        Self(members.keys)
+    }
 }
 
 /// An entry of a key set. One that is not understood is skipped (RFC 7517, section 5), so that a new kind of key does
@@ -26,7 +36,7 @@ pub(super) struct KeySet {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Listed {
-    Key(Key),
+    Key(JsonObject<Key>),
     NotUnderstood(IgnoredAny),
 }
 
@@ -59,7 +69,7 @@ impl Key {
 
 /// What a key set has under a `kid`.
 #[derive(Clone)]
-pub(super) enum Named {
+pub enum Named {
     One(Arc<ParsedPublicKey>),
     /// Different keys, of which none can be said to be the one that is meant.
     Several,
@@ -70,8 +80,10 @@ type Keys = HashMap<String, Named>;
 impl KeySet {
     fn into_keys(self) -> Keys {
         let mut keys = Keys::new();
-        for listed in self.keys {
-            let Listed::Key(key) = listed else { continue };
+        for listed in self.0 {
+            let Listed::Key(JsonObject(key)) = listed else {
+                continue;
+            };
             let Some((kid, key)) = key.into_verifying() else {
                 continue;
             };
@@ -104,13 +116,13 @@ fn are_equal(one: &ParsedPublicKey, other: &ParsedPublicKey) -> bool {
 pub struct KeyCache(RwLock<HashMap<Url, Keys>>);
 
 impl KeyCache {
-    pub(super) fn get(&self, jku: &Url, kid: &str) -> Option<Named> {
+    pub fn get(&self, jku: &Url, kid: &str) -> Option<Named> {
         let sets = self.0.read().unwrap_or_else(PoisonError::into_inner);
         sets.get(jku)?.get(kid).cloned()
     }
 
     /// Takes a fetched set in place of the one that was known.
-    pub(super) fn replace(&self, jku: &Url, set: KeySet) {
+    pub fn replace(&self, jku: &Url, set: KeySet) {
         let keys = set.into_keys();
         let mut sets = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if sets.len() >= MOST_KEY_SETS && !sets.contains_key(jku) {

@@ -90,7 +90,7 @@ impl Platform {
     }
 }
 
-enum Failure {
+pub enum Failure {
     Token(PlatformTokenError),
     Fetch(Error),
 }
@@ -101,7 +101,7 @@ impl From<PlatformTokenError> for Failure {
     }
 }
 
-async fn verify<T: DeserializeOwned>(
+pub async fn verify<T: DeserializeOwned>(
     token: &str,
     base_url: &Url,
     cache: &KeyCache,
@@ -293,6 +293,24 @@ mod tests {
         );
     }
     #[test]
+    fn a_header_that_is_not_a_json_object_in_utf_8_is_malformed() {
+        let jku = "https://api.digi.me/jwks";
+        let array = json!(["PS512", "k1", jku, null]).to_string();
+        let mut not_utf_8 = json!({"alg": "PS512", "kid": "k1", "jku": jku, "typ": "JWT"})
+            .to_string()
+            .into_bytes();
+        let typ = not_utf_8.windows(3).position(|three| three == b"JWT");
+        not_utf_8[typ.expect("the type")] = 0xF9;
+        for header in [array.into_bytes(), not_utf_8] {
+            let token = format!("{}.e30.AA", BASE64_URL_SAFE_NO_PAD.encode(header));
+            assert_eq!(
+                check(&token, &KeyCache::default()),
+                (Err(PlatformTokenError::Malformed), 0)
+            );
+        }
+    }
+
+    #[test]
     fn keys_are_fetched_only_below_the_origin_of_the_base_url() {
         for jku in [
             "https://api.digi.me/jwks",
@@ -386,6 +404,7 @@ mod tests {
             json!(null),
             json!("k1"),
             json!(["k1"]),
+            json!(["k1", pem_of("other"), null, null, null]),
             json!({}),
             json!({"kid": "x"}),
             json!({"pem": pem_of("other")}),
@@ -410,6 +429,7 @@ mod tests {
         for jwks in [
             "null",
             "[]",
+            "[[]]",
             "{}",
             r#"{"keys":null}"#,
             r#"{"keys":{}}"#,
