@@ -64,6 +64,9 @@ mod contract;
 mod error;
 mod excerpt;
 mod flow;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod link;
 mod pkce;
 mod platform;

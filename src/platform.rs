@@ -2,11 +2,11 @@
 //!
 //! It knows nothing of flows. Each request is signed anew for each attempt, so that no nonce is sent twice.
 
-mod http;
-mod jws;
-mod keys;
+pub(crate) mod http;
+pub(crate) mod jws;
+pub(crate) mod keys;
 mod oauth;
-mod platform_token;
+pub(crate) mod platform_token;
 mod push;
 mod request_token;
 mod sealing;

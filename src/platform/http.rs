@@ -203,7 +203,7 @@ struct RefusalError {
     reference: Option<String>,
 }
 
-fn refusal(status: StatusCode, body: &[u8], retry_after: Option<Duration>) -> Refusal {
+pub(crate) fn refusal(status: StatusCode, body: &[u8], retry_after: Option<Duration>) -> Refusal {
     let RefusalBody { error } = serde_json::from_slice(body).unwrap_or_default();
     Refusal {
         status: status.as_u16(),
