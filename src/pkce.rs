@@ -45,6 +45,15 @@ mod tests {
     }
 
     #[test]
+    fn the_challenge_of_rfc_7636_appendix_b_is_made() {
+        let verifier = CodeVerifier("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".into());
+        assert_eq!(
+            verifier.challenge(),
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+        );
+    }
+
+    #[test]
     fn a_verifier_is_43_unreserved_characters_and_never_the_same() {
         let (one, other) = (CodeVerifier::new(), CodeVerifier::new());
         assert_eq!(one.expose().len(), 43);

@@ -1,5 +1,7 @@
 //! Data made by other implementations (digi.me's Node SDK, node-rsa, jsonwebtoken, OpenSSL), in `tests/vectors`.
 
+pub mod wycheproof;
+
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, PrivateDecryptingKey};
 use aws_lc_rs::signature::{RSA_PSS_2048_8192_SHA512, UnparsedPublicKey};
 use base64::Engine;

@@ -117,3 +117,46 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
         deserializer.deserialize_map(ObjectVisitor(PhantomData))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vectors::wycheproof;
+
+    /// Whether a signature of anything is PS512 by the key. It goes through a token where what is signed can stand in
+    /// one.
+    fn is_ps512(der: &[u8], message: &[u8], signature: &[u8]) -> bool {
+        let key = verifying_key(der).expect("a key");
+        let Ok(signed) = std::str::from_utf8(message) else {
+            return key.verify_sig(message, signature).is_ok();
+        };
+        let token = Received {
+            header: "",
+            payload: "e30",
+            signature: signature.to_vec(),
+            signed,
+        };
+        token.verify::<serde_json::Value>(&key).is_ok()
+    }
+
+    #[test]
+    fn signatures_of_wycheproof_are_accepted_where_they_are_ps512_and_else_refused() {
+        let (mut accepted, mut refused) = (0, 0);
+        for vector in wycheproof::signatures() {
+            for der in std::iter::once(&vector.pkcs1).chain(&vector.spki) {
+                assert_eq!(
+                    is_ps512(der, &vector.message, &vector.bytes),
+                    vector.is_ps512,
+                    "{}",
+                    vector.name
+                );
+            }
+            *(if vector.is_ps512 {
+                &mut accepted
+            } else {
+                &mut refused
+            }) += 1;
+        }
+        assert_eq!((accepted, refused), (266, 710));
+    }
+}

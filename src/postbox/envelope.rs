@@ -100,7 +100,7 @@ impl Encryptor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vectors;
+    use crate::vectors::{self, wycheproof};
     use proptest::prelude::*;
 
     fn seal(envelope: &Envelope, chunks: &[&[u8]]) -> Vec<u8> {
@@ -154,6 +154,48 @@ mod tests {
         for length in [u64::MAX, u64::MAX - 15, u64::MAX - 16, 1 << 62] {
             assert!(Envelope::sealed_length(length) >= length);
         }
+    }
+
+    #[test]
+    fn ciphertexts_equal_those_of_wycheproof() {
+        let mut valid = 0;
+        for vector in wycheproof::sealed().into_iter().filter(|it| it.is_valid) {
+            let envelope = Envelope {
+                key: Zeroizing::new(vector.key),
+                iv: vector.iv,
+            };
+            assert_eq!(
+                seal(&envelope, &[&vector.plaintext]),
+                vector.ciphertext,
+                "{}",
+                vector.id
+            );
+            assert_eq!(
+                Envelope::sealed_length(vector.plaintext.len() as u64),
+                vector.ciphertext.len() as u64
+            );
+            valid += 1;
+        }
+        assert_eq!(valid, 24);
+    }
+
+    #[test]
+    fn the_private_keys_of_wycheproof_open_what_is_sealed_to_their_public_keys() {
+        let mut opened = 0;
+        for vector in wycheproof::encrypted() {
+            let Some((private_key, pem)) = wycheproof::key_pair(&vector.pkcs8) else {
+                assert!(vector.bits < 2048, "{}", vector.name);
+                continue;
+            };
+            let postbox = PostboxKey::from_pem(&pem).expect(&vector.name);
+            let envelope = Envelope::new();
+            let sealed = envelope.symmetrical_key(&postbox).expect("a sealed key");
+            let sealed = BASE64_STANDARD.decode(sealed).expect("base64");
+            let key = wycheproof::open(&private_key, &sealed, &[]);
+            assert_eq!(key.as_deref(), Some(&envelope.key[..]), "{}", vector.name);
+            opened += 1;
+        }
+        assert_eq!(opened, 4);
     }
 
     #[test]
