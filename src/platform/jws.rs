@@ -6,6 +6,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use aws_lc_rs::rsa::PublicKey;
 use aws_lc_rs::signature::{ParsedPublicKey, RSA_PSS_2048_8192_SHA512};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -81,8 +82,13 @@ pub enum BadToken {
     Claims,
 }
 
-/// A public key that verifies PS512, from the DER of PKCS#1 or SPKI.
+/// A public key of 2048 to 8192 bits that verifies PS512, from the DER of PKCS#1 or SPKI.
 pub fn verifying_key(der: &[u8]) -> Option<ParsedPublicKey> {
+    // A parsed key of another length would refuse every signature, and so look like a forger's.
+    let bytes = PublicKey::from_der(der).ok()?.modulus_len();
+    if !(2048 / 8..=8192 / 8).contains(&bytes) {
+        return None;
+    }
     ParsedPublicKey::new(&RSA_PSS_2048_8192_SHA512, der).ok()
 }
 

@@ -13,7 +13,7 @@ use url::Url;
 use super::jws::{ALGORITHM, JsonObject, verifying_key};
 
 /// How many key sets are remembered. A platform has one; the bound is for one that names ever new addresses.
-pub(super) const MOST_KEY_SETS: usize = 8;
+const MOST_KEY_SETS: usize = 8;
 
 /// A JWK set as the platform writes it.
 #[derive(Deserialize)]
