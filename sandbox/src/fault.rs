@@ -36,6 +36,10 @@ pub enum Fault {
     Status(u16),
     /// It answers with a status and `Retry-After`, in seconds, and does nothing.
     RetryAfter(u16, u64),
+    /// It refuses with a status and one of the protocol's codes, and does nothing.
+    Refuse(u16, &'static str),
+    /// It refuses with a status and a message that repeats what the request's token says, and does nothing.
+    Echo(u16),
     /// It answers with a status before it has read the request's body, and does nothing.
     RefuseUnread(u16),
     /// It reads so many bytes of the request's body and no more, and keeps the connection.

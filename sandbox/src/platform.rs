@@ -37,6 +37,7 @@ pub struct Platform {
     pub contracts: Contracts,
     pub lifetimes: Lifetimes,
     pub sessions: HashMap<String, Session>,
+    pub scopes: Vec<Value>,
     pub preauthorizations: HashMap<String, Preauthorization>,
     pub postboxes: HashMap<String, Postbox>,
     pub inbox: Vec<Received>,
@@ -102,6 +103,7 @@ impl Platform {
             contracts: Contracts::new(),
             lifetimes,
             sessions: HashMap::new(),
+            scopes: Vec::new(),
             preauthorizations: HashMap::new(),
             postboxes: HashMap::new(),
             inbox: Vec::new(),
@@ -152,6 +154,7 @@ impl Platform {
             used: false,
         };
         self.sessions.insert(key.clone(), session);
+        self.scopes.push(request["scope"].clone());
         Ok(json!({"sessionKey": key, "sessionExchangeToken": random(), "expiry": expiry}))
     }
 
@@ -279,6 +282,13 @@ impl Platform {
         );
         self.refresh_tokens.insert(refresh_token.clone(), grant);
         json!({"access_token": access_token, "refresh_token": refresh_token, "expires_on": expiry / 1000})
+    }
+
+    /// Ends every session, although its holder was told a later time.
+    pub fn end_sessions(&mut self) {
+        for session in self.sessions.values_mut() {
+            session.expiry = 0;
+        }
     }
 
     /// Makes every access token that was issued expire, although its holder was told a later time.

@@ -162,6 +162,17 @@ impl Sandbox {
         self.shared.inject(endpoint, fault);
     }
 
+    /// What each session was limited to, in the order in which they were established; `null` for one without a scope.
+    #[must_use]
+    pub fn scopes(&self) -> Vec<Value> {
+        self.shared.platform().scopes.clone()
+    }
+
+    /// Ends every session before its time.
+    pub fn end_sessions(&self) {
+        self.shared.platform().end_sessions();
+    }
+
     /// Makes every access token expire before its time.
     pub fn expire_access_tokens(&self) {
         self.shared.platform().expire_access_tokens();

@@ -18,6 +18,7 @@ use http_body_util::BodyExt;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use jsonwebtoken::dangerous::insecure_decode;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -225,6 +226,15 @@ async fn misbehave(
     match fault {
         Fault::Status(status) => refuse(request, status, None).await,
         Fault::RetryAfter(status, seconds) => refuse(request, status, Some(seconds)).await,
+        Fault::Refuse(status, code) => {
+            drain(request).await;
+            Refusal::new(status_of(status), code, "as it was told to").into_response()
+        }
+        Fault::Echo(status) => {
+            let message = claims_of(request.headers());
+            drain(request).await;
+            Refusal::new(status_of(status), "Echo", message).into_response()
+        }
         Fault::RefuseUnread(status) => {
             // A connection that is closed with something unread in it is reset, and the answer lost.
             tokio::spawn(drain(request));
@@ -261,6 +271,16 @@ async fn misbehave(
             next.run(request).await
         }
     }
+}
+
+/// What the token of a request says, unverified.
+fn claims_of(headers: &HeaderMap) -> String {
+    let token = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
+    let claims = token.and_then(|token| insecure_decode::<Value>(token).ok());
+    claims.map_or_else(String::new, |token| token.claims.to_string())
 }
 
 fn slowly(body: Body, pause: Duration) -> Body {
