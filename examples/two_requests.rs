@@ -43,7 +43,7 @@ async fn begin(
     Ok(())
 }
 
-/// The second request, called back: claims the flow, keeps the customer's tokens for years, and pushes.
+/// The second request, called back: takes the callback, keeps the customer's tokens, and pushes.
 async fn finish(
     receipts: &Receipts,
     client: &Client,
@@ -51,13 +51,15 @@ async fn finish(
     called: &str,
 ) -> Result<(), Box<dyn Error>> {
     let callback = Callback::from_url(called)?;
-    let (awaiting, customer): (_, String) = store.claim(&callback, receipts, client).await?;
-    let authorized = awaiting.exchange_code(callback).await?;
     let tokens = SharedTokens::new(store.clone());
-    let authorized = tokens.keep(&customer, authorized).await?;
+    let user = |customer: &String| customer.clone();
+    let (authorized, customer) = tokens
+        .receive_callback(callback, receipts, client, user)
+        .await?;
     let receipt = PostboxItem::bytes("receipt.txt", "1 coffee").account(&customer);
     let delivery = authorized.push(receipt).await?;
     println!("{:?} for {customer}", delivery.status());
+    tokens.flush().await;
     Ok(())
 }
 

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use secrecy::SecretString;
+use aws_lc_rs::digest;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use thiserror::Error;
@@ -75,6 +76,11 @@ pub enum CallbackError {
         "the callback's `publicKey` is not an RSA key of 2048 to 8192 bits: refuse the request, nothing may be encrypted to it"
     )]
     PublicKey,
+    /// The code was exchanged before, and its tokens were given to another call.
+    #[error(
+        "the callback's code was exchanged before: the flow that it authorized is with the call that came first; begin a new flow if it is lost"
+    )]
+    AlreadyExchanged,
     /// The text is not a URL with a query.
     #[error("the callback URL has no query: pass the whole URL that was called")]
     NoQuery,
@@ -117,6 +123,15 @@ impl Callback {
     #[must_use]
     pub fn state(&self) -> Option<&str> {
         self.state.as_deref()
+    }
+
+    /// What identifies the code without being it, as hex.
+    pub(crate) fn code_sha256(&self) -> Option<String> {
+        let code = self.code.as_ref()?.expose_secret();
+        Some(hex::encode(digest::digest(
+            &digest::SHA256,
+            code.as_bytes(),
+        )))
     }
 
     fn set(&mut self, parameter: Parameter, value: String) -> Result<(), CallbackError> {
@@ -241,7 +256,6 @@ impl<'de> Deserialize<'de> for Callback {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use secrecy::ExposeSecret;
 
     #[test]
     fn parameters_are_read_from_a_url_and_others_are_left_alone() {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use backon::ExponentialBuilder;
@@ -9,7 +10,7 @@ use digime_rules::is_loopback;
 use thiserror::Error;
 use url::Url;
 
-use crate::platform::KeyCache;
+use crate::platform::{Connections, Exchanges, KeyCache, Transport};
 use crate::unix_time;
 
 /// Where digi.me's platform is.
@@ -28,22 +29,34 @@ const DIGI_ME: &str = "https://api.digi.me/v1.5";
 pub struct Client(Arc<Inner>);
 
 struct Inner {
+    /// Writes requests.
     http: reqwest::Client,
+    /// Sends them.
+    transport: Arc<dyn Transport>,
+    connections: Connections,
     base_url: Url,
     settings: Settings,
     keys: KeyCache,
+    exchanges: Exchanges,
+    /// By how many milliseconds the platform's clock is ahead of this machine's, as its last answer told.
+    platform_ahead: AtomicI64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Settings {
     connect_timeout: Duration,
     timeout: Duration,
+    call_timeout: Duration,
     stall_timeout: Duration,
     retries: usize,
     retry_delays: (Duration, Duration),
     longest_retry_after: Duration,
-    clock: fn() -> SystemTime,
+    clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+    transport: Option<Arc<dyn Transport>>,
 }
+
+/// The difference of two clocks that is put down to the travel time of an answer, and to the resolution of its date.
+const SAME_TIME_MILLIS: i64 = 3_000;
 
 /// Why a client can't be set up.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -89,13 +102,30 @@ impl Client {
         &self.0.http
     }
 
+    pub(crate) fn transport(&self) -> Arc<dyn Transport> {
+        self.0.transport.clone()
+    }
+
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.0.connections
+    }
+
     pub(crate) fn keys(&self) -> &KeyCache {
         &self.0.keys
     }
 
-    /// How long a small request may take from first to last byte.
+    pub(crate) fn exchanges(&self) -> &Exchanges {
+        &self.0.exchanges
+    }
+
+    /// How long one attempt at a small request may take.
     pub(crate) fn timeout(&self) -> Duration {
         self.0.settings.timeout
+    }
+
+    /// How long a call may take with all its attempts.
+    pub(crate) fn call_timeout(&self) -> Duration {
+        self.0.settings.call_timeout
     }
 
     /// How long an upload may stand still.
@@ -117,9 +147,35 @@ impl Client {
             .with_jitter()
     }
 
-    /// Now, in Unix milliseconds.
+    /// The longest pause between attempts.
+    pub(crate) fn longest_delay(&self) -> Duration {
+        self.0.settings.retry_delays.1
+    }
+
+    /// Now by this machine's clock, in Unix milliseconds.
     pub(crate) fn now(&self) -> u64 {
         unix_time::millis((self.0.settings.clock)())
+    }
+
+    /// Now by the platform's clock, in Unix milliseconds. It decides what has expired, since the platform sets the
+    /// times and this machine's clock may be wrong.
+    pub(crate) fn platform_now(&self) -> u64 {
+        self.now()
+            .saturating_add_signed(self.0.platform_ahead.load(Relaxed))
+    }
+
+    /// Learns the platform's time from the date of an answer, in Unix milliseconds. Gives by how many milliseconds this
+    /// machine's clock is ahead.
+    pub(crate) fn learn_platform_time(&self, date: u64) -> i64 {
+        let difference =
+            i64::try_from(i128::from(date) - i128::from(self.now())).unwrap_or_default();
+        let platform_ahead = if difference.abs() <= SAME_TIME_MILLIS {
+            0
+        } else {
+            difference
+        };
+        self.0.platform_ahead.store(platform_ahead, Relaxed);
+        platform_ahead.saturating_neg()
     }
 
     /// The URL of an endpoint, from the segments below the base URL's path.
@@ -147,7 +203,7 @@ impl fmt::Debug for Client {
 }
 
 /// Sets up a [`Client`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "a builder does nothing until `build()` is called"]
 pub struct ClientBuilder {
     base_url: String,
@@ -159,13 +215,15 @@ impl ClientBuilder {
         Self {
             base_url: DIGI_ME.to_owned(),
             settings: Settings {
-                connect_timeout: Duration::from_secs(10),
-                timeout: Duration::from_secs(30),
+                connect_timeout: Duration::from_secs(5),
+                timeout: Duration::from_secs(10),
+                call_timeout: Duration::from_secs(30),
                 stall_timeout: Duration::from_mins(1),
                 retries: 4,
                 retry_delays: (Duration::from_millis(250), Duration::from_secs(8)),
                 longest_retry_after: Duration::from_mins(1),
-                clock: SystemTime::now,
+                clock: Arc::new(SystemTime::now),
+                transport: None,
             },
         }
     }
@@ -176,19 +234,32 @@ impl ClientBuilder {
         self
     }
 
-    /// How long connecting may take. Default: 10 seconds.
+    /// How long connecting may take. Default: 5 seconds.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;
         self
     }
 
-    /// How long one attempt at a request, other than an upload, may take in all. Default: 30 seconds.
+    /// How long one attempt at a request may take, other than an upload. Default: 10 seconds.
+    ///
+    /// A request that spends a code or a refresh token has only one attempt, so the whole
+    /// [`call_timeout`](Self::call_timeout) is its limit.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout;
         self
     }
 
-    /// How long an upload may go without a byte sent, and then wait for its answer. Default: 60 seconds.
+    /// How long a call may take in all, with its retries and pauses. A push counts its upload apart, which ends by
+    /// [`stall_timeout`](Self::stall_timeout); each request before the upload has this limit. Default: 30 seconds.
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.call_timeout = timeout;
+        self
+    }
+
+    /// How long an upload may go without the platform taking a byte, and then wait for its answer. Default: 60 seconds.
+    ///
+    /// On Linux, data that waits in the sockets of this process counts as not taken yet. Elsewhere only what this process
+    /// hands to a socket is seen.
     pub fn stall_timeout(mut self, timeout: Duration) -> Self {
         self.settings.stall_timeout = timeout;
         self
@@ -216,8 +287,15 @@ impl ClientBuilder {
 
     /// What time it is, for requests that say so and for what expires. Default: [`SystemTime::now`]; tests give
     /// another.
-    pub fn clock(mut self, clock: fn() -> SystemTime) -> Self {
-        self.settings.clock = clock;
+    pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.settings.clock = Arc::new(clock);
+        self
+    }
+
+    /// Sends requests in another way than over the network.
+    #[cfg(test)]
+    pub(crate) fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
+        self.settings.transport = Some(transport);
         self
     }
 
@@ -227,7 +305,9 @@ impl ClientBuilder {
     /// [`InvalidClient`] says which setting can't be.
     pub fn build(self) -> Result<Client, InvalidClient> {
         let base_url = check_base_url(&self.base_url)?;
+        let connections = Connections::default();
         let mut http = reqwest::Client::builder()
+            .connector_layer(connections.clone())
             .user_agent(concat!("digime-rust/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(self.settings.connect_timeout)
             // A redirected request would carry its token to a place that nobody checked.
@@ -242,12 +322,28 @@ impl ClientBuilder {
         let http = http
             .build()
             .map_err(|error| InvalidClient::Tls(innermost(&error)))?;
+        let transport = match &self.settings.transport {
+            Some(transport) => transport.clone(),
+            None => Arc::new(http.clone()),
+        };
         Ok(Client(Arc::new(Inner {
             http,
+            transport,
+            connections,
             base_url,
             settings: self.settings,
             keys: KeyCache::default(),
+            exchanges: Exchanges::default(),
+            platform_ahead: AtomicI64::new(0),
         })))
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("base_url", &self.base_url)
+            .finish_non_exhaustive()
     }
 }
 

@@ -17,7 +17,7 @@ use crate::suspended::SuspendedError;
 /// Anything that can go wrong between an annotated contract and a delivered file.
 ///
 /// Its text is one line that says what was wrong and what to do, and has no secret in it.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
     /// An application id or contract id is no id.
@@ -49,9 +49,22 @@ pub enum Error {
         "the user's consent has ended ({code}): begin a new flow, so that the user consents again"
     )]
     ConsentEnded {
-        /// The platform's code for the reason; or that no tokens are kept, where a store had them and somebody else has
-        /// learned it before.
+        /// The platform's code for the reason, or a note that the store has no tokens for the user.
         code: String,
+    },
+    /// The refresh token was sent and its answer was lost, or another process has sent it and has not saved what it got.
+    /// Nothing was sent for this call, since a refresh token can be used once.
+    #[error(
+        "the refresh token was sent before and may be spent, so it is not sent again by itself: call `flow.refresh().await?` to find out, or begin a new flow, so that the user consents again"
+    )]
+    RefreshInDoubt,
+    /// The last attempt failed in a way that has no effect, but an earlier attempt of the same call may have had one.
+    #[error("{source}; an earlier attempt may have taken effect ({earlier})")]
+    EarlierAttempt {
+        /// Why the outcome of the earlier attempt is not known.
+        earlier: Box<RequestError>,
+        /// Why the last attempt failed.
+        source: Box<Error>,
     },
     /// A flow that was suspended can't be resumed.
     #[error(transparent)]
@@ -68,11 +81,23 @@ impl Error {
     /// Whether the platform may have acted on the request although no answer says so.
     ///
     /// After a code exchange this means that the code may be spent: trying again may find it so, and then the user has
-    /// to consent again. After a push it means that the data may have been delivered. Where it is false, nothing
-    /// happened and trying again is safe.
+    /// to consent again. After a push it means that the data may have been delivered. Where it is false, no attempt of
+    /// the call had an effect, and trying again is safe.
     #[must_use]
     pub fn may_have_taken_effect(&self) -> bool {
-        matches!(self, Self::Request(error) if error.may_have_taken_effect())
+        match self {
+            Self::Request(error) => error.may_have_taken_effect(),
+            Self::EarlierAttempt { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// The refusal of the platform, where this is one.
+    pub(crate) fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Request(RequestError::Refused { refusal, .. }) => Some(refusal),
+            _ => None,
+        }
     }
 }
 
@@ -126,10 +151,20 @@ impl fmt::Display for Operation {
 }
 
 /// Why a request came to nothing.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// The request never left this machine.
+    /// The request can't be written, so it was not sent.
+    #[error(
+        "can't {operation}: the request can't be written ({cause}), nothing was sent; check the base URL and the contract's ids"
+    )]
+    Unsendable {
+        /// What was asked for.
+        operation: Operation,
+        /// Why it can't be written.
+        cause: String,
+    },
+    /// No connection to the platform was made, so the request was not sent.
     #[error(
         "can't {operation}: the platform was not reached ({cause}), nothing was sent; check the network and the base URL, then try again"
     )]
@@ -189,9 +224,9 @@ fn stake_of_refusal(operation: Operation, refusal: &Refusal) -> String {
 }
 
 impl RequestError {
-    fn may_have_taken_effect(&self) -> bool {
+    pub(crate) fn may_have_taken_effect(&self) -> bool {
         match self {
-            Self::NotSent { .. } => false,
+            Self::NotSent { .. } | Self::Unsendable { .. } => false,
             Self::AnswerLost { .. } | Self::Malformed { .. } | Self::Untrusted { .. } => true,
             Self::Refused { refusal, .. } => refusal.is_undecided(),
         }
@@ -205,7 +240,7 @@ impl RequestError {
             Self::Refused { operation, refusal } => {
                 refusal.may_pass() && (operation.is_repeatable() || !refusal.is_undecided())
             }
-            Self::Malformed { .. } | Self::Untrusted { .. } => false,
+            Self::Malformed { .. } | Self::Untrusted { .. } | Self::Unsendable { .. } => false,
         }
     }
 
@@ -231,6 +266,9 @@ pub struct Refusal {
     pub reference: Option<String>,
     /// When the platform wants to be asked again.
     pub retry_after: Option<Duration>,
+    /// By how many seconds this machine's clock is ahead of the platform's, which its answer told; negative where it is
+    /// behind. Nothing where the clocks agree to within a minute.
+    pub clock_ahead: Option<i64>,
 }
 
 impl Refusal {
@@ -240,12 +278,42 @@ impl Refusal {
         self.status >= 500 && !matches!(self.status, 501 | 503)
     }
 
+    /// Whether it speaks of the grant itself, so that the refresh token is good for nobody. Other codes may come of a
+    /// wrong clock, key or redirect URI on this machine, while another machine can still use the token.
+    pub(crate) fn ends_the_grant(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            "InvalidGrant" | "InvalidToken" | "InvalidTokenType"
+        )
+    }
+
+    /// Whether it says that the session is over.
+    pub(crate) fn ends_the_session(&self) -> bool {
+        self.code == "InvalidSession"
+    }
+
     /// Whether the same request may be answered otherwise later.
     fn may_pass(&self) -> bool {
         matches!(self.status, 408 | 429) || (self.status >= 500 && self.status != 501)
     }
 
-    fn remedy(&self, operation: Operation) -> &'static str {
+    fn remedy(&self, operation: Operation) -> String {
+        match self.clock_ahead {
+            Some(seconds) if self.may_be_the_clock() => format!(
+                "set this machine's clock, which is {} seconds {} the platform's",
+                seconds.unsigned_abs(),
+                if seconds > 0 { "ahead of" } else { "behind" }
+            ),
+            _ => self.usual_remedy(operation).to_owned(),
+        }
+    }
+
+    fn may_be_the_clock(&self) -> bool {
+        matches!(self.code.as_str(), "InvalidJWT" | "InvalidSession")
+            || (self.code.is_empty() && matches!(self.status, 401 | 403))
+    }
+
+    fn usual_remedy(&self, operation: Operation) -> &'static str {
         match self.code.as_str() {
             "SDKInvalid" | "SDKVersionInvalid" => {
                 "update digime: digi.me has switched this version off"
@@ -255,10 +323,14 @@ impl Refusal {
                 "check the application id and that the contract is one of its own"
             }
             "InvalidRedirectUri" => {
-                "use a redirect URI that the contract whitelists, letter by letter"
+                "use a redirect URI that the contract whitelists, character for character"
             }
+            "InvalidRequest" => "check the contract and the base URL",
             "InvalidJWT" => {
                 "check that the private key is the contract's and that this machine's clock is right"
+            }
+            "InvalidSession" => {
+                "establish another session, and check that this machine's clock is right"
             }
             "InvalidGrant" | "InvalidToken" | "InvalidTokenType" => {
                 "begin a new flow, so that the user consents again"

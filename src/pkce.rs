@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{random, secret};
 
 /// A code verifier (section 4.1).
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CodeVerifier(#[serde(serialize_with = "secret::expose")] SecretString);
 
 impl CodeVerifier {

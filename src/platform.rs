@@ -2,23 +2,35 @@
 //!
 //! It knows nothing of flows. Each request is signed anew for each attempt, so that no nonce is sent twice.
 
+mod attempts;
+mod connections;
+mod exchanges;
 pub(crate) mod http;
 pub(crate) mod jws;
 pub(crate) mod keys;
 mod oauth;
 pub(crate) mod platform_token;
 mod push;
+pub(crate) mod redaction;
 mod request_token;
 mod sealing;
 mod session;
+mod transport;
 
 use std::sync::Arc;
 
+pub(crate) use attempts::Doubt;
+pub(crate) use connections::Connections;
+pub(crate) use exchanges::Exchanges;
+pub(crate) use http::lost;
 pub(crate) use keys::KeyCache;
 pub use oauth::AccessToken;
-pub(crate) use oauth::Tokens;
+pub(crate) use oauth::{RefreshToken, Tokens};
 pub use platform_token::PlatformTokenError;
 pub(crate) use push::Upload;
+pub(crate) use transport::Transport;
+#[cfg(test)]
+pub(crate) use transport::TransportError;
 
 use crate::client::Client;
 use crate::contract::{Contract, Credentials};

@@ -33,10 +33,16 @@ pub struct Postbox {
 }
 
 /// A postbox as serde data, checked again when it is read.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PostboxRecord {
     id: String,
     public_key: String,
+}
+
+impl PostboxRecord {
+    pub fn id(&self) -> &str {
+        &self.id
+    }
 }
 
 /// The RSA public key of a postbox.

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::flow::reasons::{SessionCanBeCopied, SessionIsAFlow};
 use crate::flow::{Authorized, CreatePostbox, Flow, PostboxReady, wrong_calls};
 use crate::postbox::{Delivery, PostboxItem};
+use crate::scope::Scope;
 use crate::{secret, unix_time};
 
 /// A session with the platform, of the contract `C` alone. It makes one postbox: `create_postbox` consumes it.
@@ -37,6 +38,9 @@ pub struct SessionData {
     pub exchange_token: SecretString,
     /// Unix time in milliseconds.
     pub expiry: u64,
+    /// What it is limited to, as the session that replaces it must be. The platform does not repeat it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
 }
 
 impl<C> Session<C> {

@@ -37,17 +37,18 @@
 //! async fn finish<C: OngoingContract + 'static>(
 //!     contract: &C,
 //!     client: &Client,
-//!     store: &MemoryStore,
+//!     tokens: &SharedTokens<MemoryStore>,
 //!     query: &str,
 //! ) -> Result<(), Error> {
 //!     let callback = Callback::from_query(query)?;
-//!     let (awaiting, customer): (_, String) = store.claim(&callback, contract, client).await?;
-//!     let authorized = awaiting.exchange_code(callback).await?;
-//!     SharedTokens::new(store.clone()).keep(&customer, authorized).await?;
+//!     let user = |customer: &String| customer.clone();
+//!     let (_authorized, _customer) = tokens.receive_callback(callback, contract, client, user).await?;
 //!     Ok(())
 //! }
 //! ```
 
+mod bounded;
+mod callbacks;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod memory;
@@ -55,15 +56,20 @@ mod memory;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+mod refresher;
 mod shared_tokens;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod taken;
+mod unsaved;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -77,6 +83,10 @@ pub use shared_tokens::SharedTokens;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 
+use bounded::Bounded;
+use callbacks::Mark;
+use taken::Taken;
+
 use crate::callback::{Callback, CallbackError};
 use crate::client::Client;
 use crate::contract::{Contract, Kind};
@@ -86,7 +96,7 @@ use crate::platform::Platform;
 use crate::suspended::{Ids, Reaches, Suspended, SuspendedError, Written};
 
 /// Why a store did not do what it was asked for.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// No flow waits for this callback.
@@ -94,19 +104,38 @@ pub enum StoreError {
         "no flow waits for this callback: it was claimed before, its session has ended, or it is of another contract; begin a new flow"
     )]
     NothingParked,
+    /// The callback's code is being exchanged, or was when a process died.
+    #[error(
+        "another request exchanges this callback's code, or died while it did: try again in a moment, and begin a new flow if it stays so"
+    )]
+    InProgress,
     /// A bounded store has no room.
     #[error(
         "the store is full ({0} flows wait): raise its bound, or try again when some have ended"
     )]
     Full(usize),
-    /// Somebody else has refreshed the user's tokens for too long.
-    #[error("another machine has held the right to refresh the tokens for too long: try again")]
+    /// Another machine refreshes the user's tokens, or the store does not answer, for longer than a call may take.
+    #[error(
+        "the user's tokens are being refreshed by another machine, or the store does not answer: nothing was sent; try again"
+    )]
     Busy,
+    /// The store did not answer.
+    #[error(
+        "the store did not answer within {0:?}: check that its database can be reached, then try again"
+    )]
+    TimedOut(Duration),
     /// The store's database failed.
     #[error(
         "the store failed ({0}): check that it is there and has digime's tables, then try again"
     )]
-    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Failed(#[source] Arc<dyn std::error::Error + Send + Sync>),
+}
+
+impl StoreError {
+    /// The failure of a store's database, with its own words.
+    pub fn failed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Failed(Arc::from(cause.into()))
+    }
 }
 
 /// A flow that waits, as a store sees it.
@@ -131,15 +160,18 @@ pub type Claimed<C, V, D> = (Flow<C, AwaitingCallback<V>>, D);
 
 /// Keeps flows that wait for their callback, and gives each out once.
 ///
-/// A store of your own has two methods, [`put`](FlowStore::put) and [`take`](FlowStore::take); the feature `conformance`
-/// has the tests that it must pass. Applications call [`park`](FlowStore::park) and [`claim`](FlowStore::claim).
-pub trait FlowStore: Send + Sync {
+/// A store of your own has three methods, [`put`](FlowStore::put), [`peek`](FlowStore::peek) and
+/// [`take`](FlowStore::take); the feature `conformance` has the tests that it must pass. Applications call [`park`](FlowStore::park) and [`claim`](FlowStore::claim).
+pub trait FlowStore: Clone + Send + Sync + 'static {
     /// Keeps a record under a key, until it expires, in place of an earlier one. A record that was taken can be put back
     /// under its key, and is then given out once more.
     ///
     /// Where the answer was lost, the caller may put the record again.
     fn put(&self, key: &str, parked: Parked)
     -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Reads the record and leaves it where it is. Nothing where [`take`](FlowStore::take) would find nothing.
+    fn peek(&self, key: &str) -> impl Future<Output = Result<Option<String>, StoreError>> + Send;
 
     /// Gives the record out, in one step, and to nobody else: of many that ask at a time, one gets it. Nothing where there
     /// is none, it was taken, or it has expired.
@@ -162,7 +194,7 @@ pub trait FlowStore: Send + Sync {
         D: Serialize + Send + Sync,
     {
         async move {
-            match park(self, &flow).await {
+            match park(&Bounded::new(self.clone()), &flow).await {
                 Ok(()) => Ok(()),
                 Err(error) => Err(Rejected::new(flow, error)),
             }
@@ -173,7 +205,10 @@ pub trait FlowStore: Send + Sync {
     /// too late, or of another contract finds nothing.
     ///
     /// The callback itself is judged by the flow. Where the flow is to wait on, as after a callback in which the user
-    /// declined, park it again.
+    /// declined, park it again. For an ongoing contract, [`SharedTokens::receive_callback`] does this and all that follows,
+    /// and loses nothing when it is dropped or fails.
+    ///
+    /// A claim that is dropped before it ends leaves the flow parked.
     ///
     /// # Errors
     /// [`StoreError::NothingParked`] when no flow waits; [`Error::Callback`] when the callback has no `state`;
@@ -193,11 +228,20 @@ pub trait FlowStore: Send + Sync {
         async move {
             let state = callback.state().ok_or(CallbackError::Missing("state"))?;
             let key = key(&Ids::of(&platform.credentials), state);
-            let parked = self.take(&key).await?.ok_or(StoreError::NothingParked)?;
-            match resumed(&parked, platform) {
-                Ok(claimed) => Ok(claimed),
+            let mut taken = Taken::take(&Bounded::new(self.clone()), key)
+                .await?
+                .ok_or(StoreError::NothingParked)?;
+            match resumed(taken.record(), platform) {
+                Ok(claimed) => {
+                    taken.hand_over();
+                    Ok(claimed)
+                }
                 Err(error) => {
-                    self.put(&key, parked).await?;
+                    if let Some(mark) = Mark::read(taken.record()) {
+                        mark.give_back(taken).await;
+                        return Err(StoreError::NothingParked.into());
+                    }
+                    taken.put_back().await;
                     Err(error)
                 }
             }
@@ -206,15 +250,15 @@ pub trait FlowStore: Send + Sync {
 }
 
 fn resumed<C: Reaches<AwaitingCallback<V>>, V: Announce, D: DeserializeOwned>(
-    parked: &Parked,
+    record: &str,
     platform: Platform,
 ) -> Result<Claimed<C, V, D>, Error> {
-    let (flow, data) = Suspended::of(Written::from_json(&parked.record)?).into_parts();
+    let (flow, data) = Suspended::of(Written::from_json(record)?).into_parts();
     Ok((flow.go_on(platform)?, data))
 }
 
 async fn park<C, V: Announce, D: Serialize>(
-    store: &(impl FlowStore + ?Sized),
+    store: &impl FlowStore,
     flow: &Suspended<C, AwaitingCallback<V>, D>,
 ) -> Result<(), Error> {
     let written = flow.written();
@@ -229,9 +273,14 @@ async fn park<C, V: Announce, D: Serialize>(
     Ok(store.put(&key, parked).await?)
 }
 
-/// The key of what is kept for a contract under a name: of another contract, the same name is another key.
+/// What is escaped in a key: what separates its parts, and what a database may not take.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(b'/').add(b' ');
+
+/// The key of what is kept for a contract under a name. No two contracts and names have the same.
 fn key(contract: &Ids, name: &str) -> String {
-    format!("{contract} {name}")
+    let [application, contract, name] = [contract.application_id(), contract.contract_id(), name]
+        .map(|part| utf8_percent_encode(part, ESCAPED));
+    format!("{application}/{contract} {name}")
 }
 
 /// Keeps the tokens of users who have consented, and grants the right to refresh them to one machine at a time.
@@ -298,5 +347,41 @@ impl fmt::Debug for Kept {
         f.debug_struct("Kept")
             .field("version", &self.version)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{ApplicationId, ContractId};
+
+    fn ids(application: &str, contract: &str) -> Ids {
+        Ids::new(
+            &ApplicationId::new(application).expect("an id"),
+            &ContractId::new(contract).expect("an id"),
+        )
+    }
+
+    #[test]
+    fn no_two_contracts_and_names_share_a_key() {
+        let keys = [
+            key(&ids("a/b", "c"), "d"),
+            key(&ids("a", "b/c"), "d"),
+            key(&ids("a", "b"), "c d"),
+            key(&ids("a", "b c"), "d"),
+            key(&ids("a", "b%20c"), "d"),
+            key(&ids("a", "b"), "c%20d"),
+        ];
+        let distinct: std::collections::HashSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len(), "{keys:?}");
+    }
+
+    #[test]
+    fn a_key_has_no_character_that_a_database_refuses() {
+        assert_eq!(key(&ids("a", "b"), "c\0d\n"), "a/b c%00d%0A");
+        assert_eq!(
+            key(&ids("app-1", "contract_1"), "x-Y_z.~"),
+            "app-1/contract_1 x-Y_z.~"
+        );
     }
 }

@@ -2,17 +2,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use tracing::Instrument;
 
 use super::destination::{Destination, DestinationRecord};
+use super::refresh::{Demand, PlatformRefresher, Refresher};
 use super::renewable::Renewable;
 use super::trace::Trace;
 use super::{Flow, PushMany};
-use crate::error::{Error, Internal};
-use crate::platform::{AccessToken, Platform, Tokens};
+use crate::error::{Error, Operation};
+use crate::platform::{AccessToken, Doubt, Platform, RefreshToken, Tokens, lost};
 use crate::postbox::{Delivery, DeliveryStatus, PostboxItem};
+use crate::store::StoreError;
 use crate::suspended::{Durable, Record, Suspended, SuspendedError};
 
 /// How long before it expires a token is refreshed, in milliseconds: a push that the platform looks at after that is
@@ -26,54 +26,42 @@ pub struct Authorized {
     refresher: Arc<dyn Refresher>,
 }
 
-/// Gets tokens in place of stale ones. It is the seam at which a store of tokens comes in.
-pub trait Refresher: Send + Sync {
-    fn refresh<'a>(
-        &'a self,
-        platform: &'a Platform,
-        stale: Tokens,
-    ) -> BoxFuture<'a, Result<Tokens, Error>>;
-}
-
-/// Asks the platform, for a flow that nobody else has.
-struct Alone;
-
-impl Refresher for Alone {
-    fn refresh<'a>(
-        &'a self,
-        platform: &'a Platform,
-        stale: Tokens,
-    ) -> BoxFuture<'a, Result<Tokens, Error>> {
-        Box::pin(async move { platform.refresh(&stale.refresh_token).await })
-    }
-}
-
 impl Authorized {
     pub(super) fn new(destination: Destination, tokens: Tokens) -> Self {
         Self {
             destination,
-            tokens: Arc::new(Renewable::new(tokens)),
-            refresher: Arc::new(Alone),
+            tokens: Renewable::new(tokens),
+            refresher: Arc::new(PlatformRefresher),
         }
     }
 
     async fn push(&self, item: &PostboxItem, platform: &Platform) -> Result<Delivery, Error> {
-        let token = self.current_token(platform).await?;
-        let delivery = self.destination.push(platform, item, Some(&token)).await?;
+        let doubt = Doubt::default();
+        let delivery = self.push_with_doubt(item, platform, &doubt).await;
+        doubt.settle(delivery)
+    }
+
+    async fn push_with_doubt(
+        &self,
+        item: &PostboxItem,
+        platform: &Platform,
+        doubt: &Doubt,
+    ) -> Result<Delivery, Error> {
+        let soon = platform.client.platform_now().saturating_add(EXPIRES_SOON);
+        let expires_soon = move |tokens: &Tokens| tokens.have_expired(soon);
+        let token = self.refreshed(platform, Demand::Push, expires_soon).await?;
+        let push = async |token: &AccessToken| {
+            self.destination
+                .push(platform, item, Some(token), doubt)
+                .await
+        };
+        let delivery = push(&token).await?;
         if delivery.status() == DeliveryStatus::Delivered {
             return Ok(delivery);
         }
         // With an access token in the request, pending means that the token had expired.
         item.check_readable(&item.sent_name()?)?;
-        let token = self.replace(&token, platform).await?;
-        self.destination.push(platform, item, Some(&token)).await
-    }
-
-    /// An access token that is good for a while, refreshed where it is not.
-    async fn current_token(&self, platform: &Platform) -> Result<AccessToken, Error> {
-        let soon = platform.client.now().saturating_add(EXPIRES_SOON);
-        let has_expired = move |tokens: &Tokens| tokens.have_expired(soon);
-        self.refreshed(platform, has_expired).await
+        push(&self.replace(&token, platform, Demand::Push).await?).await
     }
 
     /// A token in place of a stale one: the one that somebody else has got meanwhile, or a new one.
@@ -81,33 +69,37 @@ impl Authorized {
         &self,
         stale: &AccessToken,
         platform: &Platform,
+        demand: Demand,
     ) -> Result<AccessToken, Error> {
-        let stale = stale.clone();
-        let is_stale = move |tokens: &Tokens| tokens.access_token() == stale;
-        self.refreshed(platform, is_stale).await
+        self.refreshed(platform, demand, |tokens| tokens.access_token() == *stale)
+            .await
     }
 
-    /// The token, refreshed first where it is stale. A refresh goes on where whoever waits for it is dropped: the platform
-    /// takes a refresh token once, and what it gives for it must not be lost.
+    /// The token, refreshed first if it is stale. A refresh goes on when this future is dropped, or when its time is
+    /// over: the platform takes a refresh token once, and what it gives for it must not be lost.
     async fn refreshed(
         &self,
         platform: &Platform,
-        is_stale: impl Fn(&Tokens) -> bool + Send + Sync + 'static,
+        demand: Demand,
+        is_stale: impl FnOnce(&Tokens) -> bool,
     ) -> Result<AccessToken, Error> {
-        let current = self.tokens.get();
-        if !is_stale(&current) {
-            return Ok(current.access_token());
-        }
-        let (tokens, refresher) = (self.tokens.clone(), self.refresher.clone());
-        let platform = platform.clone();
-        let refreshing = async move {
-            let refresh = |stale| refresher.refresh(&platform, stale);
-            tokens.fresh(is_stale, refresh).await
+        let refresh = |_| {
+            self.refresher
+                .refresh(platform.clone(), self.tokens.clone(), demand)
         };
-        let tokens = tokio::spawn(refreshing.in_current_span())
+        let refreshed = self.tokens.fresh(is_stale, refresh);
+        let tokens = tokio::time::timeout(platform.client.call_timeout(), refreshed)
             .await
-            .map_err(|_| Internal("refreshing the tokens"))??;
+            .unwrap_or_else(|_| Err(self.overdue()))?;
         Ok(tokens.access_token())
+    }
+
+    /// Why a refresh has not ended in time.
+    fn overdue(&self) -> Error {
+        match self.tokens.get().refresh {
+            RefreshToken::Unsent => StoreError::Busy.into(),
+            _ => lost(Operation::RefreshToken, "timed out"),
+        }
     }
 }
 
@@ -168,13 +160,20 @@ impl<C> Flow<C, Authorized> {
 
     /// Refreshes the access token now (RFC 6749, section 6). A push does it by itself when it must.
     ///
+    /// A push never sends a refresh token whose earlier answer was lost: it fails with [`Error::RefreshInDoubt`]. This
+    /// call sends it all the same, since the application asks for it by name: it either brings new tokens, or shows that
+    /// the token was spent.
+    ///
     /// # Errors
     /// [`Error::ConsentEnded`] when the user has to consent again, [`Error::Request`] when the platform was not reached
-    /// or refused.
+    /// or refused, [`Error::Store`] when the tokens are shared and the store failed.
     pub async fn refresh(&self) -> Result<AccessToken, Error> {
         let trace = Trace::new(&self.platform, Authorized::NAME, "refresh");
         let stale = self.access_token();
-        trace.of(self.state.replace(&stale, &self.platform)).await
+        let refreshing = self
+            .state
+            .replace(&stale, &self.platform, Demand::Application);
+        trace.of(refreshing).await
     }
 
     /// The postbox's id.
@@ -186,11 +185,19 @@ impl<C> Flow<C, Authorized> {
     /// The flow as serde data: its postbox, session and tokens, to go on with in another process.
     ///
     /// A refresh token is good for one refresh. So of this flow and those that are resumed one alone may refresh, or the
-    /// others find their token spent; [`SharedTokens`](crate::SharedTokens) keeps tokens for many.
+    /// others find their token spent; [`SharedTokens`](crate::SharedTokens) keeps tokens for many. While a refresh is
+    /// running, what is suspended is marked: a flow that is resumed from it does not send the token again by itself. Save
+    /// the flow again when [`refreshed_token`](Self::refreshed_token) gives the new token.
     pub fn suspend(&self) -> Suspended<C, Authorized> {
+        let mut tokens = self.state.tokens.get();
+        if self.state.tokens.is_being_renewed() && tokens.refresh == RefreshToken::Unsent {
+            tokens.refresh = RefreshToken::Sent {
+                by: "the flow that was suspended".into(),
+            };
+        }
         let record = AuthorizedRecord {
             destination: self.state.destination.record(),
-            tokens: self.state.tokens.get(),
+            tokens,
         };
         Suspended::new(&self.platform.credentials, record)
     }
@@ -200,13 +207,28 @@ impl<C> Flow<C, Authorized> {
         self.state.refresher = refresher;
         self
     }
+
+    /// Waits for a refresh that is running, so that the flow is suspended with what it brings. False where it takes longer
+    /// than a call may.
+    pub(crate) async fn settled(&self) -> bool {
+        let timeout = self.platform.client.call_timeout();
+        tokio::time::timeout(timeout, self.state.tokens.settled())
+            .await
+            .is_ok()
+    }
 }
 
 /// What is kept of the state while it is suspended.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AuthorizedRecord {
     destination: DestinationRecord,
     pub tokens: Tokens,
+}
+
+impl AuthorizedRecord {
+    pub fn postbox_id(&self) -> &str {
+        self.destination.postbox_id()
+    }
 }
 
 #[diagnostic::do_not_recommend]

@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -11,9 +11,9 @@ use super::trace::Trace;
 use super::verifier::{Announce, NoVerifier, Verifier};
 use super::{Authorized, Flow, PostboxReady, Rejected};
 use crate::callback::{Callback, CallbackError};
-use crate::error::{Error, Internal};
+use crate::error::{Error, Internal, Operation};
 use crate::link::{self, Ask, Consent, SDK_VERSION};
-use crate::platform::Platform;
+use crate::platform::{Platform, lost};
 use crate::postbox::Postbox;
 use crate::session::SessionData;
 use crate::suspended::{Durable, Record, Suspended, SuspendedError};
@@ -196,6 +196,10 @@ impl<C> Flow<C, AwaitingCallback<Verifier>> {
     ///
     /// A code is good for one exchange. It is sent again by itself only where the platform can't have acted on it.
     ///
+    /// The exchange goes on when this future is dropped, or when its time is over. A flow that is resumed in this process
+    /// from a copy and called with the same callback gets what the exchange brings. In a web application
+    /// [`SharedTokens::receive_callback`](crate::SharedTokens::receive_callback) keeps it for all machines.
+    ///
     /// # Errors
     /// [`Error::Callback`] says what is wrong with the callback; nothing was sent. [`Error::Request`] says what the
     /// platform said; [`Error::may_have_taken_effect`] is true where the code may be spent, because the answer was lost.
@@ -211,13 +215,16 @@ impl<C> Flow<C, AwaitingCallback<Verifier>> {
         }
     }
 
+    /// Exchanges the code, within the time that a call has.
     async fn redeem(&self, callback: &Callback) -> Result<Authorized, Error> {
-        let postbox = self.state.accept(callback)?;
-        let code = callback
-            .code
-            .as_ref()
-            .filter(|code| !code.expose_secret().is_empty());
-        let code = code.ok_or(CallbackError::Missing("code"))?;
+        let timeout = self.platform.client.call_timeout();
+        tokio::time::timeout(timeout, self.redeem_in_any_time(callback))
+            .await
+            .unwrap_or_else(|_| Err(lost(Operation::ExchangeCode, "timed out")))
+    }
+
+    async fn redeem_in_any_time(&self, callback: &Callback) -> Result<Authorized, Error> {
+        let (postbox, code) = self.state.accept_code(callback)?;
         let tokens = self
             .platform
             .exchange_code(code, self.state.verifier.code_verifier())
@@ -226,6 +233,36 @@ impl<C> Flow<C, AwaitingCallback<Verifier>> {
             Destination::new(postbox, self.state.session.clone()),
             tokens,
         ))
+    }
+
+    /// Exchanges the code as [`Self::exchange_code`] does, and waits for the platform for as long as an answer may come.
+    pub(crate) async fn redeem_in_full(
+        self,
+        callback: &Callback,
+    ) -> Result<Flow<C, Authorized>, Error> {
+        let trace = Trace::new(&self.platform, Verifier::STATE, "receive_callback");
+        let authorized = trace.of(self.redeem_in_any_time(callback)).await?;
+        Ok(self.into_state(authorized))
+    }
+
+    /// Whether the callback is a good answer to this flow.
+    pub(crate) fn check(&self, callback: &Callback) -> Result<(), CallbackError> {
+        self.state.accept_code(callback).map(drop)
+    }
+}
+
+impl AwaitingCallback<Verifier> {
+    /// The postbox and the code that a callback brings, where the callback is a good answer to this flow.
+    fn accept_code<'a>(
+        &self,
+        callback: &'a Callback,
+    ) -> Result<(Postbox, &'a SecretString), CallbackError> {
+        let postbox = self.accept(callback)?;
+        let code = callback
+            .code
+            .as_ref()
+            .filter(|code| !code.expose_secret().is_empty());
+        Ok((postbox, code.ok_or(CallbackError::Missing("code"))?))
     }
 }
 

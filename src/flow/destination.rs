@@ -1,9 +1,12 @@
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
 use super::renewable::Renewable;
 use crate::callback::CallbackError;
-use crate::error::Error;
-use crate::platform::{AccessToken, Platform, Upload};
+use crate::error::{Error, Refusal};
+use crate::platform::{AccessToken, Doubt, Platform, Upload};
 use crate::postbox::{Delivery, Postbox, PostboxItem, PostboxRecord};
 use crate::session::SessionData;
 
@@ -11,14 +14,20 @@ use crate::session::SessionData;
 #[derive(Debug)]
 pub struct Destination {
     postbox: Postbox,
-    session: Renewable<SessionData>,
+    session: Arc<Renewable<SessionData>>,
 }
 
 /// A destination as serde data.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DestinationRecord {
     postbox: PostboxRecord,
     session: SessionData,
+}
+
+impl DestinationRecord {
+    pub fn postbox_id(&self) -> &str {
+        self.postbox.id()
+    }
 }
 
 impl Destination {
@@ -45,27 +54,50 @@ impl Destination {
         &self.postbox.id
     }
 
-    /// Pushes, under a session that has not ended: a postbox outlives the session that made it.
+    /// Pushes, under a session that has not ended: a postbox outlives the session that made it. Where the platform says
+    /// that the session is over, another is established and the item is pushed again, once.
     pub async fn push(
         &self,
         platform: &Platform,
         item: &PostboxItem,
         access_token: Option<&AccessToken>,
+        doubt: &Doubt,
     ) -> Result<Delivery, Error> {
+        let now = platform.client.platform_now();
         let session = self
-            .session
-            .fresh(
-                |session| session.has_expired(platform.client.now()),
-                |_| platform.establish_session(None),
-            )
+            .session(platform, |session| session.has_expired(now))
             .await?;
-        platform
-            .push(&Upload {
+        let push = async |session: &SessionData| {
+            let upload = Upload {
                 item,
                 postbox: &self.postbox,
                 session_key: &session.key,
                 access_token,
-            })
-            .await
+            };
+            platform.push(&upload, doubt).await
+        };
+        match push(&session).await {
+            Err(error)
+                if item.is_readable() && error.refusal().is_some_and(Refusal::ends_the_session) =>
+            {
+                let is_over =
+                    |known: &SessionData| known.key.expose_secret() == session.key.expose_secret();
+                push(&self.session(platform, is_over).await?).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The session, replaced by one of the same scope if it is stale.
+    async fn session(
+        &self,
+        platform: &Platform,
+        is_stale: impl FnOnce(&SessionData) -> bool,
+    ) -> Result<SessionData, Error> {
+        let platform = platform.clone();
+        let establish = |stale: SessionData| async move {
+            platform.establish_session(stale.scope.as_ref()).await
+        };
+        self.session.fresh(is_stale, establish).await
     }
 }

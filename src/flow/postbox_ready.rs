@@ -5,7 +5,7 @@ use super::trace::Trace;
 use super::{Flow, PushMany};
 use crate::contract::Once;
 use crate::error::Error;
-use crate::platform::Platform;
+use crate::platform::{Doubt, Platform};
 use crate::postbox::{Delivery, PostboxItem};
 use crate::suspended::{Durable, Record, Suspended, SuspendedError};
 
@@ -30,7 +30,11 @@ impl<C> Flow<C, PostboxReady> {
     /// [`Error::may_have_taken_effect`] says whether it may have been delivered all the same.
     pub async fn push(&self, item: PostboxItem) -> Result<Delivery, Error> {
         let trace = Trace::new(&self.platform, PostboxReady::NAME, "push");
-        let pushing = self.state.0.push(&self.platform, &item, None);
+        let pushing = async {
+            let doubt = Doubt::default();
+            let delivery = self.state.0.push(&self.platform, &item, None, &doubt);
+            doubt.settle(delivery.await)
+        };
         trace.of(pushing).await
     }
 

@@ -1,129 +1,165 @@
-//! One request and its attempts: what is sent again, what an answer means.
+//! One request over HTTP: how it is sent, and what its answer means.
 
 use std::error::Error as StdError;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
-use backon::Retryable;
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tracing::{Instrument, Span, field};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument, Span};
 
 use super::Platform;
+use super::attempts::{Deadline, Doubt, Retries};
+use super::redaction::Redaction;
+use super::transport::{Cause, TransportError};
 use crate::error::{Error, Operation, Refusal, RequestError};
+use crate::unix_time;
 
 /// The longest answer that is read. Real ones are some kilobytes; a platform that sends more is broken or hostile.
 const LONGEST_ANSWER: usize = 1 << 20;
 
-/// The longest text of the platform's that is taken into an error.
-const LONGEST_TEXT: usize = 300;
+/// How long the answer to a request that can be sent only once is waited for. Its caller waits for as long as the
+/// application allows. The request goes on by itself after that, since its answer holds tokens that nobody else gets.
+pub(super) const PATIENCE: Duration = Duration::from_mins(5);
+
+/// A small request.
+pub(super) struct Call<'a> {
+    pub operation: Operation,
+    pub deadline: Deadline,
+    /// What the request sends and no error may show.
+    pub secrets: &'a [&'a str],
+}
+
+/// What came back.
+pub(super) struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Result<Bytes, Error>,
+}
 
 impl Platform {
     /// Sends a request until its answer is final, and reads the answer. `request` is called for each attempt.
     pub(super) async fn call<T: DeserializeOwned>(
         &self,
-        operation: Operation,
+        call: &Call<'_>,
         request: impl Fn() -> Result<RequestBuilder, Error> + Sync,
     ) -> Result<T, Error> {
-        let request = &request;
-        self.retry(
+        let Call {
             operation,
-            || true,
-            || async move {
-                let request = request()?.timeout(self.client.timeout());
-                let response = request
-                    .send()
-                    .await
-                    .map_err(|error| failed(operation, &error))?;
-                read(operation, response).await
-            },
-        )
+            deadline,
+            ..
+        } = *call;
+        let doubt = Doubt::default();
+        let retries = Retries {
+            operation,
+            deadline,
+            backoff: self.client.backoff(),
+            doubt: &doubt,
+        };
+        let request = &request;
+        let result = self
+            .retry(
+                &retries,
+                || true,
+                || async move {
+                    let limit = if operation.is_repeatable() {
+                        deadline.limit(self.client.timeout())
+                    } else {
+                        PATIENCE
+                    };
+                    let answer = self.send(operation, request()?, limit).await?;
+                    self.understand(operation, answer, call.secrets)
+                },
+            )
+            .await;
+        doubt.settle(result)
+    }
+
+    /// Sends a request once and reads its whole answer.
+    async fn send(
+        &self,
+        operation: Operation,
+        request: RequestBuilder,
+        limit: Duration,
+    ) -> Result<Answer, Error> {
+        let request = request
+            .build()
+            .map_err(|error| unsendable(operation, &error))?;
+        let sending = self.client.transport().send(request);
+        in_a_task(operation, async move {
+            let exchange = async {
+                let response = sending.await.map_err(|error| failed(operation, &error))?;
+                Ok(Answer::read(operation, response).await)
+            };
+            tokio::time::timeout(limit, exchange)
+                .await
+                .unwrap_or_else(|_| Err(lost(operation, "timed out")))
+        })
         .await
     }
 
-    /// Tries again, with pauses, while it is possible and what went wrong may pass.
-    pub(super) async fn retry<T, A>(
+    /// What an answer says: JSON with a 2xx, a refusal otherwise.
+    pub(super) fn understand<T: DeserializeOwned>(
         &self,
         operation: Operation,
-        is_possible: impl Fn() -> bool,
-        attempt: impl Fn() -> A,
-    ) -> Result<T, Error>
-    where
-        A: Future<Output = Result<T, Error>>,
-    {
-        let longest = self.client.longest_retry_after();
-        let attempts = AtomicU32::new(0);
-        let observed = || {
-            let number = attempts.fetch_add(1, Relaxed) + 1;
-            self.observed(operation, number, attempt())
-        };
-        observed
-            .retry(self.client.backoff())
-            .when(
-                |error| matches!(error, Error::Request(error) if error.may_pass() && is_possible()),
-            )
-            .adjust(|error, pause| match (error, pause) {
-                (Error::Request(error), Some(pause)) => match error.retry_after() {
-                    Some(asked) if asked > longest => None,
-                    asked => Some(pause.max(asked.unwrap_or_default())),
-                },
-                _ => None,
-            })
-            .notify(|error, pause| tracing::warn!(%error, ?pause, "trying again"))
-            .await
-    }
-
-    /// Makes one attempt, in a span that says which it is and what came of it.
-    async fn observed<T>(
-        &self,
-        operation: Operation,
-        attempt: u32,
-        work: impl Future<Output = Result<T, Error>>,
+        answer: Answer,
+        secrets: &[&str],
     ) -> Result<T, Error> {
-        let span = tracing::debug_span!(
-            "request",
-            %operation,
-            contract = %self.credentials.contract_id,
-            attempt,
-            bytes = field::Empty,
-            status = field::Empty,
-        );
-        let begun = Instant::now();
-        let result = work.instrument(span.clone()).await;
-        let duration = begun.elapsed();
-        match &result {
-            Ok(_) => tracing::debug!(parent: &span, ?duration, "answered"),
-            Err(error) => tracing::debug!(parent: &span, ?duration, %error, "failed"),
+        let Answer {
+            status,
+            headers,
+            body,
+        } = answer;
+        Span::current().record("status", status.as_u16());
+        let redaction = Redaction(secrets);
+        let date = date(&headers);
+        let ahead = date.map(|date| self.client.learn_platform_time(unix_time::millis(date)));
+        warn_of_sdk_status(&headers, redaction);
+        if status.is_success() {
+            return Ok(serde_json::from_slice(&body?).map_err(|error| {
+                RequestError::Malformed {
+                    operation,
+                    // serde's own text may quote what it read.
+                    reason: format!("not the JSON that was expected, at byte {}", error.column()),
+                }
+            })?);
         }
-        result
+        // The status says enough where the body is lost.
+        let mut refusal = refusal(status, &body.unwrap_or_default(), redaction);
+        refusal.clock_ahead = ahead
+            .map(|millis| millis / 1000)
+            .filter(|ahead| ahead.abs() >= 60);
+        let now = date.unwrap_or_else(SystemTime::now);
+        refusal.retry_after = retry_after(&headers, now, self.client.longest_delay());
+        Err(RequestError::Refused { operation, refusal }.into())
     }
 }
 
-/// Reads an answer: JSON with a 2xx, a refusal otherwise.
-pub(super) async fn read<T: DeserializeOwned>(
-    operation: Operation,
-    response: Response,
-) -> Result<T, Error> {
-    let status = response.status();
-    Span::current().record("status", status.as_u16());
-    let retry_after = retry_after(response.headers());
-    warn_of_sdk_status(response.headers());
-    let body = body(operation, response).await;
-    if status.is_success() {
-        return Ok(
-            serde_json::from_slice(&body?).map_err(|error| RequestError::Malformed {
-                operation,
-                // serde's own text may quote what it read.
-                reason: format!("not the JSON that was expected, at byte {}", error.column()),
-            })?,
-        );
+impl Answer {
+    pub async fn read(operation: Operation, mut response: Response) -> Self {
+        Self {
+            status: response.status(),
+            headers: std::mem::take(response.headers_mut()),
+            body: body(operation, response).await,
+        }
     }
-    // The status says enough where the body is lost.
-    let refusal = refusal(status, &body.unwrap_or_default(), retry_after);
-    Err(RequestError::Refused { operation, refusal }.into())
+}
+
+/// Does the work of an attempt in a task, which ends when this future is dropped. So its time-outs measure the network
+/// and not how often the application polls the call.
+pub(super) fn in_a_task<T: Send + 'static>(
+    operation: Operation,
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> impl Future<Output = Result<T, Error>> + Send {
+    // Started here and not in the future, which would have to have room for it.
+    let task = AbortOnDropHandle::new(tokio::spawn(work.in_current_span()));
+    async move {
+        task.await
+            .unwrap_or_else(|_| Err(lost(operation, "the request's task ended early")))
+    }
 }
 
 async fn body(operation: Operation, mut response: Response) -> Result<Bytes, Error> {
@@ -131,7 +167,7 @@ async fn body(operation: Operation, mut response: Response) -> Result<Bytes, Err
     while let Some(chunk) = response
         .chunk()
         .await
-        .map_err(|error| answer_lost(operation, &error))?
+        .map_err(|error| lost(operation, &innermost(&error)))?
     {
         if body.len() + chunk.len() > LONGEST_ANSWER {
             return Err(RequestError::Malformed {
@@ -146,47 +182,60 @@ async fn body(operation: Operation, mut response: Response) -> Result<Bytes, Err
 }
 
 /// What a request that got no answer says of itself.
-pub(super) fn failed(operation: Operation, error: &reqwest::Error) -> Error {
-    if let Some(Error::Item(item)) = find_source(error) {
-        return item.clone().into();
-    }
-    if error.is_connect() || error.is_builder() {
-        return RequestError::NotSent {
+pub(super) fn failed(operation: Operation, error: &TransportError) -> Error {
+    match error {
+        TransportError::Unsendable(cause) => unsendable(operation, &**cause),
+        TransportError::NotConnected(cause) => RequestError::NotSent {
             operation,
-            cause: cause(error),
+            cause: innermost(&**cause),
         }
-        .into();
+        .into(),
+        TransportError::Lost(cause) => match item_error(cause) {
+            Some(error) => error.clone(),
+            None => lost(operation, &innermost(&**cause)),
+        },
     }
-    answer_lost(operation, error)
 }
 
-fn answer_lost(operation: Operation, error: &reqwest::Error) -> Error {
+pub(super) fn unsendable(operation: Operation, cause: &(dyn StdError + 'static)) -> Error {
+    RequestError::Unsendable {
+        operation,
+        cause: innermost(cause),
+    }
+    .into()
+}
+
+pub(crate) fn lost(operation: Operation, cause: &str) -> Error {
     RequestError::AnswerLost {
         operation,
-        cause: cause(error),
+        cause: cause.into(),
     }
     .into()
 }
 
 /// The innermost reason, which is the one that helps: the outer ones repeat "error sending request".
-fn cause(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
+fn innermost(error: &(dyn StdError + 'static)) -> String {
+    if error
+        .downcast_ref::<reqwest::Error>()
+        .is_some_and(reqwest::Error::is_timeout)
+    {
         return "timed out".into();
     }
-    let innermost = sources(error).last();
-    innermost.map_or_else(
-        || "no reason given".into(),
-        |source| one_line(&source.to_string()),
-    )
+    let innermost = sources(error).last().unwrap_or(error);
+    Redaction::default().line(&innermost.to_string())
 }
 
-fn sources(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+fn sources<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(error.source(), |&source| source.source())
 }
 
-/// The error of this library's own that stopped a request, where one did: an item that could not be read.
-fn find_source(error: &reqwest::Error) -> Option<&Error> {
-    sources(error).find_map(|source| source.downcast_ref())
+/// The error of an item that could not be read, where that is what stopped a request.
+fn item_error(error: &Cause) -> Option<&Error> {
+    sources(&**error)
+        .filter_map(|source| source.downcast_ref())
+        .find(|error| matches!(error, Error::Item(_) | Error::Internal(_)))
 }
 
 #[derive(Default, Deserialize)]
@@ -203,48 +252,48 @@ struct RefusalError {
     reference: Option<String>,
 }
 
-pub(crate) fn refusal(status: StatusCode, body: &[u8], retry_after: Option<Duration>) -> Refusal {
+pub(crate) fn refusal(status: StatusCode, body: &[u8], redaction: Redaction<'_>) -> Refusal {
     let RefusalBody { error } = serde_json::from_slice(body).unwrap_or_default();
     Refusal {
         status: status.as_u16(),
-        code: one_line(&error.code),
-        message: one_line(&error.message),
-        reference: error.reference.as_deref().map(one_line),
-        retry_after,
+        code: redaction.line(&error.code),
+        message: redaction.line(&error.message),
+        reference: error.reference.map(|text| redaction.line(&text)),
+        retry_after: None,
+        clock_ahead: None,
     }
 }
 
-/// A text from outside as it may stand in an error: one line, not endless, and without anything that may be a token
-/// that the platform echoes.
-fn one_line(text: &str) -> String {
-    let word = |word: &str| match word.len() {
-        0..=64 => word.to_owned(),
-        _ => "[redacted]".to_owned(),
-    };
-    let line = text
-        .split(|c: char| c.is_whitespace() || c.is_control())
-        .map(word)
-        .collect::<Vec<_>>()
-        .join(" ");
-    line.trim().chars().take(LONGEST_TEXT).collect()
+/// When the platform answered, by its own clock (RFC 9110, section 6.6.1).
+fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }
 
-/// `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3).
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+/// `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3). A value that can't be read still asks for a pause,
+/// which is then `unreadable` long.
+fn retry_after(headers: &HeaderMap, now: SystemTime, unreadable: Duration) -> Option<Duration> {
+    let text = headers
+        .get(RETRY_AFTER)?
+        .to_str()
+        .unwrap_or_default()
+        .trim();
+    if let Ok(date) = httpdate::parse_http_date(text) {
+        return Some(date.duration_since(now).unwrap_or_default());
     }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+    Some(match text.parse::<f64>() {
+        Ok(seconds) if seconds >= 0.0 => {
+            Duration::try_from_secs_f64(seconds.ceil()).unwrap_or(Duration::MAX)
+        }
+        _ => unreadable,
+    })
 }
 
-fn warn_of_sdk_status(headers: &HeaderMap) {
+fn warn_of_sdk_status(headers: &HeaderMap, redaction: Redaction<'_>) {
     let text = |name| {
         headers
             .get(name)
             .and_then(|value| value.to_str().ok())
-            .map(one_line)
+            .map(|text| redaction.line(text))
     };
     if let Some(status) = text("x-digi-sdk-status") {
         let message = text("x-digi-sdk-status-message").unwrap_or_default();
@@ -261,38 +310,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_from_outside_becomes_one_line_without_tokens() {
-        let token = "ey.".repeat(40);
-        assert_eq!(
-            one_line(&format!("bad\n token {token}\u{7}!")),
-            "bad  token [redacted] !"
-        );
-        assert_eq!(one_line(&"a ".repeat(1000)).chars().count(), LONGEST_TEXT);
-    }
-
-    #[test]
     fn a_pause_is_read_in_seconds_and_as_a_date() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:30 GMT").expect("a date");
         let asked = |text: &str| {
             let headers =
                 HeaderMap::from_iter([(RETRY_AFTER, text.parse().expect("a header value"))]);
-            retry_after(&headers)
+            retry_after(&headers, now, Duration::from_secs(8)).expect("a pause")
         };
-        assert_eq!(asked("7"), Some(Duration::from_secs(7)));
-        assert_eq!(asked("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
-        assert_eq!(asked("soon"), None);
+        assert_eq!(asked("7"), Duration::from_secs(7));
+        assert_eq!(asked("1.5"), Duration::from_secs(2));
+        assert_eq!(
+            asked("Sun, 06 Nov 1994 08:49:37 GMT"),
+            Duration::from_secs(7)
+        );
+        assert_eq!(
+            asked("Sun, 06 Nov 1994 08:00:00 GMT"),
+            Duration::ZERO,
+            "a date that has passed asks for no pause"
+        );
+        assert_eq!(asked("99999999999999999999999999"), Duration::MAX);
+        for unreadable in ["soon", "-1", "NaN", ""] {
+            assert_eq!(asked(unreadable), Duration::from_secs(8), "{unreadable}");
+        }
     }
 
     #[test]
     fn a_refusal_is_read_from_any_body() {
+        let nothing = Redaction::default();
         let body = br#"{"error":{"code":"InvalidContractId","message":"no such contract","reference":"r1"}}"#;
-        let told = refusal(StatusCode::NOT_FOUND, body, None);
         assert_eq!(
-            told.to_string(),
+            refusal(StatusCode::NOT_FOUND, body, nothing).to_string(),
             "404 InvalidContractId: no such contract, reference r1"
         );
         for body in ["", "<html>", "{}", r#"{"error":1}"#] {
             assert_eq!(
-                refusal(StatusCode::BAD_GATEWAY, body.as_bytes(), None).to_string(),
+                refusal(StatusCode::BAD_GATEWAY, body.as_bytes(), nothing).to_string(),
                 "502"
             );
         }

@@ -10,19 +10,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Platform;
-use crate::error::{Error, Operation, RequestError};
+use super::attempts::Deadline;
+use super::http::Call;
+use crate::error::{Error, Operation};
 use crate::pkce::CodeVerifier;
 use crate::{secret, unix_time};
-
-/// The codes by which the platform says that a refresh token is no good any more.
-const CONSENT_ENDED: [&str; 6] = [
-    "InvalidJWT",
-    "InvalidRequest",
-    "InvalidRedirectUri",
-    "InvalidGrant",
-    "InvalidToken",
-    "InvalidTokenType",
-];
 
 /// What lets the application push for a user, until it expires (RFC 6749, section 1.4).
 ///
@@ -68,6 +60,47 @@ pub struct Tokens {
     pub refresh_token: SecretString,
     /// Unix time in seconds.
     expires_on: u64,
+    /// What is known of the refresh token.
+    #[serde(default, skip_serializing_if = "RefreshToken::is_unsent")]
+    pub refresh: RefreshToken,
+}
+
+/// The answer to a token request. It is not read as [`Tokens`], since a platform must not say what only we know.
+#[derive(Deserialize)]
+struct TokenAnswer {
+    access_token: SecretString,
+    refresh_token: SecretString,
+    expires_on: u64,
+}
+
+impl From<TokenAnswer> for Tokens {
+    fn from(answer: TokenAnswer) -> Self {
+        Self {
+            access_token: answer.access_token,
+            refresh_token: answer.refresh_token,
+            expires_on: answer.expires_on,
+            refresh: RefreshToken::Unsent,
+        }
+    }
+}
+
+/// What is known of a refresh token, which the platform takes once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefreshToken {
+    /// It was not sent, or the platform did not use it.
+    #[default]
+    Unsent,
+    /// It may have been sent, and what became of it is known to nobody but its sender.
+    Sent { by: String },
+    /// The platform refused it with this code: the grant has ended.
+    Ended { code: String },
+}
+
+impl RefreshToken {
+    fn is_unsent(&self) -> bool {
+        *self == Self::Unsent
+    }
 }
 
 impl Tokens {
@@ -120,35 +153,42 @@ impl Platform {
             response_type: "code",
             state,
         };
-        self.oauth(Operation::Authorize, "authorize", &claims).await
+        self.oauth(Operation::Authorize, "authorize", &claims, &[state])
+            .await
     }
 
-    /// Exchanges the callback's code, with the verifier, for tokens.
-    pub async fn exchange_code(
+    /// Exchanges the callback's code, with the verifier, for tokens. Whoever drops this future loses the code.
+    pub(super) async fn send_code(
         &self,
         code: &SecretString,
         verifier: &CodeVerifier,
     ) -> Result<Tokens, Error> {
+        let (code, code_verifier) = (code.expose_secret(), verifier.expose());
         let claims = GrantClaims::AuthorizationCode {
-            code: code.expose_secret(),
-            code_verifier: verifier.expose(),
+            code,
+            code_verifier,
         };
-        self.oauth(Operation::ExchangeCode, "token", &claims).await
+        let secrets = [code, code_verifier];
+        self.oauth::<TokenAnswer>(Operation::ExchangeCode, "token", &claims, &secrets)
+            .await
+            .map(Tokens::from)
     }
 
-    /// Exchanges a refresh token for new tokens.
+    /// Exchanges a refresh token for new tokens. Whoever drops this future loses the token.
     pub async fn refresh(&self, refresh_token: &SecretString) -> Result<Tokens, Error> {
-        let claims = GrantClaims::RefreshToken {
-            refresh_token: refresh_token.expose_secret(),
-        };
-        match self.oauth(Operation::RefreshToken, "token", &claims).await {
-            Err(Error::Request(RequestError::Refused { refusal, .. }))
-                if CONSENT_ENDED.contains(&&*refusal.code) =>
-            {
-                Err(Error::ConsentEnded { code: refusal.code })
-            }
-            other => other,
-        }
+        let refresh_token = refresh_token.expose_secret();
+        let claims = GrantClaims::RefreshToken { refresh_token };
+        let refreshed = self
+            .oauth::<TokenAnswer>(Operation::RefreshToken, "token", &claims, &[refresh_token])
+            .await;
+        refreshed
+            .map(Tokens::from)
+            .map_err(|error| match error.refusal() {
+                Some(refusal) if refusal.ends_the_grant() => Error::ConsentEnded {
+                    code: refusal.code.clone(),
+                },
+                _ => error,
+            })
     }
 
     async fn oauth<T: DeserializeOwned>(
@@ -156,6 +196,7 @@ impl Platform {
         operation: Operation,
         endpoint: &str,
         claims: &(impl Serialize + Sync),
+        secrets: &[&str],
     ) -> Result<T, Error> {
         #[derive(Deserialize)]
         struct Answer {
@@ -163,14 +204,21 @@ impl Platform {
         }
 
         let url = self.client.endpoint(&["oauth", endpoint]);
+        let deadline = Deadline::after(self.client.call_timeout());
+        let call = Call {
+            operation,
+            deadline,
+            secrets,
+        };
         let answer: Answer = self
-            .call(operation, || {
+            .call(&call, || {
                 let token = self.request_token(claims)?;
                 let request = self.client.http().post(url.clone()).bearer_auth(&*token);
                 // Everything is in the token; the length of nothing is still owed (RFC 9110, section 8.6).
                 Ok(request.header(CONTENT_LENGTH, 0))
             })
             .await?;
-        self.verify(operation, answer.token.expose_secret()).await
+        self.verify(operation, deadline, answer.token.expose_secret())
+            .await
     }
 }

@@ -6,6 +6,8 @@ use thiserror::Error;
 use url::Url;
 
 use super::Platform;
+use super::attempts::Deadline;
+use super::http::{Call, PATIENCE};
 use super::jws::{ALGORITHM, BadToken, Received};
 use super::keys::{KeyCache, KeySet, Named};
 use crate::error::{Error, Operation, RequestError};
@@ -67,13 +69,22 @@ impl Platform {
     pub(super) async fn verify<T: DeserializeOwned>(
         &self,
         operation: Operation,
+        deadline: Deadline,
         token: &str,
     ) -> Result<T, Error> {
+        let call = Call {
+            operation: Operation::FetchKeys,
+            // Tokens that only this answer holds are worth waiting for.
+            deadline: if operation.is_repeatable() {
+                deadline
+            } else {
+                Deadline::after(PATIENCE)
+            },
+            secrets: &[],
+        };
         let fetch = async |jku: Url| {
-            self.call(Operation::FetchKeys, || {
-                Ok(self.client.http().get(jku.clone()))
-            })
-            .await
+            self.call(&call, || Ok(self.client.http().get(jku.clone())))
+                .await
         };
         match verify(token, self.client.base_url(), self.client.keys(), fetch).await {
             Ok(claims) => Ok(claims),
@@ -83,10 +94,28 @@ impl Platform {
             // The platform has acted, and what it said can't be believed: as good as lost.
             Err(Failure::Fetch(error)) => Err(RequestError::AnswerLost {
                 operation,
-                cause: error.to_string(),
+                cause: format!(
+                    "the keys that verify it can't be fetched: {}",
+                    reason(&error)
+                ),
             }
             .into()),
         }
+    }
+}
+
+/// Why a request failed, without what its error says of the request's effect.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::Request(
+            RequestError::NotSent { cause, .. }
+            | RequestError::Unsendable { cause, .. }
+            | RequestError::AnswerLost { cause, .. },
+        ) => cause.clone(),
+        Error::Request(RequestError::Refused { refusal, .. }) => refusal.to_string(),
+        Error::Request(RequestError::Malformed { reason, .. }) => reason.clone(),
+        Error::EarlierAttempt { source, .. } => reason(source),
+        other => other.to_string(),
     }
 }
 

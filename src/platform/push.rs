@@ -3,16 +3,20 @@
 use std::time::Duration;
 
 use reqwest::multipart::{Form, Part};
-use reqwest::{Body, Response};
+use reqwest::{Body, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::Span;
 
+use super::Platform;
+use super::attempts::{Deadline, Doubt, Retries};
+use super::connections::Connections;
+use super::http::{Answer, failed, in_a_task, lost, unsendable};
 use super::oauth::AccessToken;
 use super::sealing::Sealing;
-use super::{Platform, http};
-use crate::error::{Error, Operation, RequestError};
+use crate::error::{Error, Operation};
 use crate::postbox::{Delivery, DeliveryAnswer, Envelope, Postbox, PostboxItem};
 
 /// What is pushed, where to, and by what right.
@@ -36,10 +40,18 @@ struct PushClaims<'a> {
 }
 
 impl Platform {
-    /// Pushes an item. Every attempt opens it again and has a key, an IV and a nonce of its own.
-    pub async fn push(&self, upload: &Upload<'_>) -> Result<Delivery, Error> {
+    /// Pushes an item. Every attempt opens it again and has a key, an IV and a nonce of its own. Attempts of unknown
+    /// effect are noted in `doubt`.
+    pub async fn push(&self, upload: &Upload<'_>, doubt: &Doubt) -> Result<Delivery, Error> {
+        let retries = Retries {
+            operation: Operation::Push,
+            // The time for an upload depends on its size: it ends when it stands still.
+            deadline: Deadline::NEVER,
+            backoff: self.client.backoff(),
+            doubt,
+        };
         let is_possible = || upload.item.is_readable();
-        self.retry(Operation::Push, is_possible, || self.push_once(upload))
+        self.retry(&retries, is_possible, || self.push_once(upload))
             .await
     }
 
@@ -47,13 +59,14 @@ impl Platform {
         let name = upload.item.sent_name()?;
         let opened = upload.item.open(&name).await?;
         let envelope = Envelope::new();
-        let token = self.request_token(&PushClaims {
+        let claims = PushClaims {
             access_token: upload.access_token.map(AccessToken::secret),
             session_key: upload.session_key.expose_secret(),
             iv: envelope.iv(),
             symmetrical_key: envelope.symmetrical_key(&upload.postbox.key)?,
             metadata: envelope.metadata(&upload.item.descriptor(&name))?,
-        })?;
+        };
+        let token = self.request_token(&claims)?;
         let length = opened.length.map(Envelope::sealed_length);
         Span::current().record("bytes", length);
         let (moved, movement) = watch::channel(());
@@ -79,47 +92,100 @@ impl Platform {
             .post(url)
             .bearer_auth(&*token)
             .multipart(Form::new().part("file", part));
-        let response =
-            unless_stalled(self.client.stall_timeout(), movement, request.send()).await?;
-        let read = http::read::<DeliveryAnswer>(Operation::Push, response);
-        tokio::time::timeout(self.client.timeout(), read)
-            .await
-            .map_err(|_| lost("timed out"))?
+        let answer = self.upload(request, movement).await?;
+        self.understand::<DeliveryAnswer>(Operation::Push, answer, &claims.secrets())
             .map(Delivery::from)
+    }
+
+    /// Sends an upload and reads its answer.
+    async fn upload(
+        &self,
+        request: RequestBuilder,
+        movement: watch::Receiver<()>,
+    ) -> Result<Answer, Error> {
+        let operation = Operation::Push;
+        let request = request
+            .build()
+            .map_err(|error| unsendable(operation, &error))?;
+        let sending = self.client.transport().send(request);
+        let moving = Moving {
+            patience: self.client.stall_timeout(),
+            movement,
+            connections: self.client.connections().clone(),
+        };
+        let timeout = self.client.timeout();
+        in_a_task(operation, async move {
+            let response = moving
+                .until(sending)
+                .await?
+                .map_err(|error| failed(operation, &error))?;
+            tokio::time::timeout(timeout, Answer::read(operation, response))
+                .await
+                .map_err(|_| lost(operation, "timed out"))
+        })
+        .await
     }
 }
 
-/// Waits for an answer as long as the upload moves.
-async fn unless_stalled(
+impl PushClaims<'_> {
+    fn secrets(&self) -> [&str; 4] {
+        [
+            self.access_token.unwrap_or_default(),
+            self.session_key,
+            &self.symmetrical_key,
+            &self.metadata,
+        ]
+    }
+}
+
+/// An upload that is watched.
+struct Moving {
+    /// How long it may stand still.
     patience: Duration,
-    mut movement: watch::Receiver<()>,
-    request: impl Future<Output = reqwest::Result<Response>>,
-) -> Result<Response, Error> {
-    let mut request = std::pin::pin!(request);
-    let mut sent_whole = false;
-    loop {
-        let moved = async {
-            if sent_whole {
-                std::future::pending().await
-            } else {
-                movement.changed().await
-            }
-        };
-        tokio::select! {
-            answer = &mut request => return answer.map_err(|error| http::failed(Operation::Push, &error)),
-            moved = moved => sent_whole = moved.is_err(),
-            () = tokio::time::sleep(patience) => {
-                let cause = if sent_whole { "timed out waiting for the answer" } else { "the upload stood still" };
-                return Err(lost(cause));
+    /// Says that a part was handed to the connection, and ends with the last one.
+    movement: watch::Receiver<()>,
+    connections: Connections,
+}
+
+impl Moving {
+    /// Waits for an answer while the upload moves: while parts of it are handed to the connection, or while the other side
+    /// takes what was handed over.
+    async fn until<T>(mut self, answer: impl Future<Output = T>) -> Result<T, Error> {
+        let mut answer = std::pin::pin!(answer);
+        let mut is_handed_over = false;
+        let mut moved_at = Instant::now();
+        let mut known_unsent = None;
+        loop {
+            let handed_over = async {
+                if is_handed_over {
+                    std::future::pending().await
+                } else {
+                    self.movement.changed().await
+                }
+            };
+            // An answer that is there counts, however late it is looked at.
+            tokio::select! {
+                biased;
+                answer = &mut answer => return Ok(answer),
+                handed_over = handed_over => {
+                    is_handed_over = handed_over.is_err();
+                    moved_at = Instant::now();
+                }
+                () = tokio::time::sleep(self.patience / 4) => {
+                    let unsent = self.connections.unsent().await;
+                    let is_first_look = known_unsent.is_none();
+                    if known_unsent.replace(unsent) != Some(unsent) && !is_first_look {
+                        moved_at = Instant::now();
+                    } else if moved_at.elapsed() >= self.patience {
+                        let cause = if is_handed_over && unsent.unwrap_or_default() == 0 {
+                            "timed out waiting for the answer"
+                        } else {
+                            "the upload stood still"
+                        };
+                        return Err(lost(Operation::Push, cause));
+                    }
+                }
             }
         }
     }
-}
-
-fn lost(cause: &str) -> Error {
-    RequestError::AnswerLost {
-        operation: Operation::Push,
-        cause: cause.into(),
-    }
-    .into()
 }

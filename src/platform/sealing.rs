@@ -1,6 +1,7 @@
 //! An item on its way: read, sealed and sent, each by a task of its own, so that none waits for another.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, stream};
@@ -36,8 +37,9 @@ struct Source {
 struct HandedOver {
     item: PostboxItem,
     progress: Progress,
-    /// Says that a chunk was asked for, that is, that the one before was sent.
+    /// Says that a chunk was asked for, that is, that the one before was handed to the connection.
     moved: watch::Sender<()>,
+    has_panicked: bool,
 }
 
 /// A part of the body.
@@ -66,6 +68,7 @@ impl Sealing {
                 item: item.clone(),
                 progress,
                 moved,
+                has_panicked: false,
             },
             source: Source {
                 item,
@@ -83,7 +86,7 @@ impl Sealing {
             let mut running = match state {
                 State::Waiting(sealing) => sealing.start(),
                 State::Running(running) => running,
-                State::Done(handed_over) => {
+                State::Done(mut handed_over) => {
                     handed_over.report();
                     return Ok(None);
                 }
@@ -129,9 +132,18 @@ struct Running {
 }
 
 impl HandedOver {
-    fn report(&self) {
+    /// Reports the progress. A panic of the application's code ends its reports and not the upload, which would look
+    /// like a lost answer and be tried again.
+    fn report(&mut self) {
         self.moved.send_replace(());
-        self.item.report(self.progress);
+        if self.has_panicked {
+            return;
+        }
+        let report = || self.item.report(self.progress);
+        self.has_panicked = catch_unwind(AssertUnwindSafe(report)).is_err();
+        if self.has_panicked {
+            tracing::error!("`on_progress` panicked: it is not called again for this upload");
+        }
     }
 
     /// What to say where a task ended before the item did, which only a reader that panics makes it do.

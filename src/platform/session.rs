@@ -4,6 +4,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Platform;
+use super::attempts::Deadline;
+use super::http::Call;
 use crate::error::{Error, Operation};
 use crate::link::SDK_VERSION;
 use crate::scope::Scope;
@@ -36,14 +38,22 @@ impl Platform {
             accept: json!({"compression": "gzip"}),
         };
         let body = serde_json::to_vec(&request).unwrap_or_default();
-        self.call(Operation::EstablishSession, || {
-            Ok(self
-                .client
-                .http()
-                .post(url.clone())
-                .header("content-type", "application/json")
-                .body(body.clone()))
-        })
-        .await
+        let call = Call {
+            operation: Operation::EstablishSession,
+            deadline: Deadline::after(self.client.call_timeout()),
+            secrets: &[],
+        };
+        let mut session: SessionData = self
+            .call(&call, || {
+                Ok(self
+                    .client
+                    .http()
+                    .post(url.clone())
+                    .header("content-type", "application/json")
+                    .body(body.clone()))
+            })
+            .await?;
+        session.scope = scope.cloned();
+        Ok(session)
     }
 }

@@ -64,6 +64,10 @@ async fn gives_out_what_was_put(store: &impl FlowStore) {
     let long = "x' ü {}\n".repeat(4000);
     put(store, &one, parked("one", LONG)).await;
     put(store, &other, parked(&long, LONG)).await;
+    for _ in 0..2 {
+        let seen = store.peek(&other).await.expect("the store works");
+        assert_eq!(seen.as_ref(), Some(&long), "a look leaves a record there");
+    }
     let taken = take(store, &other).await.expect("what was put is there");
     assert_eq!(taken.record, long, "a record comes back as it was");
     assert!(
@@ -75,6 +79,11 @@ async fn gives_out_what_was_put(store: &impl FlowStore) {
         take(store, &other).await,
         None,
         "a record is given out once"
+    );
+    assert_eq!(
+        store.peek(&other).await.expect("the store works"),
+        None,
+        "nobody sees a record that was given out"
     );
     put(store, &other, taken).await;
     assert!(

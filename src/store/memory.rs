@@ -106,6 +106,12 @@ impl FlowStore for MemoryStore {
         Ok(())
     }
 
+    async fn peek(&self, key: &str) -> Result<Option<String>, StoreError> {
+        let mut inner = self.lock();
+        inner.drop_expired(Instant::now());
+        Ok(inner.parked.get(key).map(|(_, record)| record.clone()))
+    }
+
     async fn take(&self, key: &str) -> Result<Option<Parked>, StoreError> {
         let now = Instant::now();
         let mut inner = self.lock();

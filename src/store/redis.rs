@@ -118,7 +118,7 @@ fn may_pass(error: &RedisError) -> bool {
 }
 
 fn failed(error: RedisError) -> StoreError {
-    StoreError::Failed(Box::new(error))
+    StoreError::failed(error)
 }
 
 /// In whole milliseconds, which Redis wants to be at least one and not so many that its clock ends.
@@ -206,6 +206,14 @@ impl FlowStore for RedisStore {
                 .arg(millis(parked.expires_in)),
         )
         .await
+    }
+
+    async fn peek(&self, key: &str) -> Result<Option<String>, StoreError> {
+        let key = self.flow_key(key);
+        let fields = ["record", "claim"];
+        let read = async || self.connection.clone().hmget(&key, &fields).await;
+        let (record, claim): (Option<String>, Option<String>) = repeated(read).await?;
+        Ok(record.filter(|_| claim.is_none()))
     }
 
     async fn take(&self, key: &str) -> Result<Option<Parked>, StoreError> {

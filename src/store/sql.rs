@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const DIAGNOSIS: Duration = Duration::from_secs(2);
 
 pub fn failed(error: Error) -> StoreError {
-    StoreError::Failed(Box::new(error))
+    StoreError::failed(error)
 }
 
 pub fn millis(duration: Duration) -> i64 {
@@ -150,6 +150,17 @@ macro_rules! sql_store {
                 })
                 .await?;
                 Ok(())
+            }
+
+            async fn peek(&self, key: &str) -> Result<Option<String>, StoreError> {
+                let sql = concat!(
+                    "SELECT record FROM digime_flows WHERE key = $1 AND claim IS NULL AND expires_at > ",
+                    $now
+                );
+                repeated(&self.pool, || {
+                    sqlx::query_scalar(sql).bind(key).fetch_optional(&self.pool)
+                })
+                .await
             }
 
             async fn take(&self, key: &str) -> Result<Option<Parked>, StoreError> {

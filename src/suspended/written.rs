@@ -7,7 +7,7 @@ use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
 use super::{Durable, SuspendedError};
-use crate::contract::Credentials;
+use crate::contract::{ApplicationId, ContractId, Credentials};
 use crate::excerpt::excerpt;
 
 /// The version of the format that is written, and the latest that is read. What was written once is read for ever: a
@@ -35,6 +35,18 @@ pub struct Written<S: Durable, D = ()> {
     pub attached: D,
 }
 
+impl<S: Durable<Record: Clone>, D: Clone> Clone for Written<S, D> {
+    fn clone(&self) -> Self {
+        Self {
+            format: Version,
+            state: StateName(PhantomData),
+            contract: self.contract.clone(),
+            payload: self.payload.clone(),
+            attached: self.attached.clone(),
+        }
+    }
+}
+
 /// Reads a part. serde's own errors may quote what they read, which is secret, and all of it, so they go no further.
 fn unquoted<'de, T: Deserialize<'de>, E: Deserializer<'de>>(part: E) -> Result<T, E::Error> {
     T::deserialize(part).map_err(|_| E::Error::custom(SuspendedError::Damaged))
@@ -48,11 +60,23 @@ pub struct Ids {
 }
 
 impl Ids {
-    pub fn of(credentials: &Credentials) -> Self {
+    pub fn new(application_id: &ApplicationId, contract_id: &ContractId) -> Self {
         Self {
-            application_id: credentials.application_id.as_str().to_owned(),
-            contract_id: credentials.contract_id.as_str().to_owned(),
+            application_id: application_id.as_str().to_owned(),
+            contract_id: contract_id.as_str().to_owned(),
         }
+    }
+
+    pub fn of(credentials: &Credentials) -> Self {
+        Self::new(&credentials.application_id, &credentials.contract_id)
+    }
+
+    pub fn application_id(&self) -> &str {
+        &self.application_id
+    }
+
+    pub fn contract_id(&self) -> &str {
+        &self.contract_id
     }
 
     pub fn check(&self, wanted: &Self) -> Result<(), SuspendedError> {

@@ -59,11 +59,13 @@ macro_rules! raw_sql {
             }
 
             async fn get_and_delete(&self, key: &str) -> Option<String> {
+                // All rows are fetched, since only then the statement has ended and is committed.
                 sqlx::query_scalar("DELETE FROM raw WHERE key = $1 RETURNING record")
                     .bind(key)
-                    .fetch_optional(self)
+                    .fetch_all(self)
                     .await
                     .expect("the database works")
+                    .pop()
             }
         }
     };

@@ -45,6 +45,18 @@ fn both_flows_in_their_shortest_form_deliver() {
 }
 
 #[test]
+fn the_loopback_is_reached_without_the_systems_proxy() {
+    let mut once = example("once");
+    for variable in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+        once.env(variable, "http://127.0.0.1:1");
+    }
+    for variable in ["no_proxy", "NO_PROXY"] {
+        once.env_remove(variable);
+    }
+    assert!(stdout(&output(&mut once)).starts_with("Pending: "));
+}
+
+#[test]
 fn push_shows_each_state_and_what_was_received() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("say \"hi\".txt");

@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use digime::store::{FlowStore, Kept, Parked, StoreError, TokenStore};
@@ -44,8 +46,8 @@ enum Work {
 
 #[derive(Clone, Copy, PartialEq, Deserialize)]
 enum Death {
-    /// With the right to refresh, before the platform is asked.
-    BeforeAsking,
+    /// Before it has marked the refresh token as sent.
+    BeforeMarking,
     /// With new tokens, before they are saved.
     BeforeSaving,
 }
@@ -80,8 +82,12 @@ async fn work<S: FlowStore + TokenStore>(store: S, place: Place, work: Work) {
             at,
             lease_millis,
         } => {
-            let tokens =
-                SharedTokens::new(Mortal { store, at }).lease(Duration::from_millis(lease_millis));
+            let tokens = SharedTokens::new(Mortal {
+                store,
+                at,
+                replaced: Arc::default(),
+            })
+            .lease(Duration::from_millis(lease_millis));
             push(&tokens, &place, &user, 1).await;
         }
     }
@@ -142,6 +148,7 @@ async fn push<S: TokenStore>(tokens: &SharedTokens<S>, place: &Place, user: &str
 struct Mortal<S> {
     store: S,
     at: Death,
+    replaced: Arc<AtomicU32>,
 }
 
 impl<S> Mortal<S> {
@@ -169,9 +176,7 @@ impl<S: TokenStore> TokenStore for Mortal<S> {
         holder: &str,
         duration: Duration,
     ) -> Result<bool, StoreError> {
-        let granted = self.store.lease(user, version, holder, duration).await?;
-        self.die(Death::BeforeAsking);
-        Ok(granted)
+        self.store.lease(user, version, holder, duration).await
     }
 
     async fn release(&self, user: &str, holder: &str) -> Result<(), StoreError> {
@@ -179,7 +184,11 @@ impl<S: TokenStore> TokenStore for Mortal<S> {
     }
 
     async fn replace(&self, user: &str, version: &str, kept: &Kept) -> Result<bool, StoreError> {
-        self.die(Death::BeforeSaving);
+        // The first record is the mark, the second the new tokens.
+        match self.replaced.fetch_add(1, Relaxed) {
+            0 => self.die(Death::BeforeMarking),
+            _ => self.die(Death::BeforeSaving),
+        }
         self.store.replace(user, version, kept).await
     }
 

@@ -14,8 +14,8 @@ const LEASE: Duration = Duration::from_millis(1500);
 
 on_each_store! {
     many_machines_refresh_once_and_all_go_on
-    a_machine_that_dies_before_it_asks_blocks_nobody_for_longer_than_its_lease
-    a_machine_that_dies_before_it_saves_costs_the_consent_and_says_so
+    a_machine_that_dies_before_it_marks_the_token_blocks_nobody
+    a_machine_that_dies_before_it_saves_leaves_the_token_in_doubt_until_the_user_consents_again
 }
 
 fn receipt() -> PostboxItem {
@@ -55,22 +55,23 @@ async fn many_machines_refresh_once_and_all_go_on(url: &str) {
     assert_eq!(sandbox.refreshes(), 1);
 }
 
-async fn a_machine_that_dies_before_it_asks_blocks_nobody_for_longer_than_its_lease(url: &str) {
+async fn a_machine_that_dies_before_it_marks_the_token_blocks_nobody(url: &str) {
     let (sandbox, place) = sandbox().await;
     let user = user();
     with_store!(url, store => {
         let tokens = SharedTokens::new(store).lease(LEASE);
         let flow = kept(&tokens, &sandbox, &place, &user).await;
-        die(&place, url, &user, "BeforeAsking").await;
+        die(&place, url, &user, "BeforeMarking").await;
 
-        // Whoever waits for longer than two leases is told that the store is busy.
         let delivery = flow.push(receipt()).await.expect("a delivery");
         assert_eq!(delivery.status(), digime::DeliveryStatus::Delivered);
         assert_eq!(sandbox.refreshes(), 1);
     });
 }
 
-async fn a_machine_that_dies_before_it_saves_costs_the_consent_and_says_so(url: &str) {
+async fn a_machine_that_dies_before_it_saves_leaves_the_token_in_doubt_until_the_user_consents_again(
+    url: &str,
+) {
     let (sandbox, place) = sandbox().await;
     let user = user();
     with_store!(url, store => {
@@ -79,12 +80,17 @@ async fn a_machine_that_dies_before_it_saves_costs_the_consent_and_says_so(url: 
         die(&place, url, &user, "BeforeSaving").await;
         assert_eq!(sandbox.refreshes(), 1);
 
-        let both = [flow.push(receipt()), flow.push(receipt())];
-        for pushed in join_all(both).await {
-            let error = pushed.expect_err("the refresh token is spent");
-            assert!(matches!(error, Error::ConsentEnded { .. }), "{error}");
+        let requests = sandbox.requests(Endpoint::Token);
+        for pushed in join_all([flow.push(receipt()), flow.push(receipt())]).await {
+            let error = pushed.expect_err("the refresh token may be spent");
+            assert!(matches!(error, Error::RefreshInDoubt), "{error}");
         }
-        let found = tokens.find(&user, &place.receipts(), &place.client()).await;
-        assert!(found.expect("the store works").is_none(), "the tokens are gone");
+        assert_eq!(sandbox.requests(Endpoint::Token), requests, "it is not sent again");
+        let error = flow.refresh().await.expect_err("it is spent");
+        assert!(matches!(error, Error::ConsentEnded { .. }), "{error}");
+
+        let anew = authorized(&sandbox, &place).await;
+        let flow = tokens.keep(&user, anew).await.expect("they are kept");
+        let _ = flow.push(receipt()).await.expect("a delivery");
     });
 }

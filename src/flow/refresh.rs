@@ -1,0 +1,98 @@
+//! How a flow gets new tokens: by whom, and what is known of the refresh token meanwhile.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::renewable::Renewable;
+use crate::error::Error;
+use crate::platform::{Platform, RefreshToken, Tokens};
+use crate::random;
+
+/// Gets tokens in place of stale ones. It is the seam at which a store of tokens comes in.
+pub trait Refresher: Send + Sync {
+    /// Tokens in place of `held`'s. The future is run in a task of its own, so that nobody drops it.
+    fn refresh(
+        &self,
+        platform: Platform,
+        held: Arc<Renewable<Tokens>>,
+        demand: Demand,
+    ) -> BoxFuture<'static, Result<Tokens, Error>>;
+}
+
+/// Why new tokens are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// A push needs them. A refresh token that may be spent is not sent for it.
+    Push,
+    /// The application asked for a refresh by name. It decides to send a refresh token that may be spent.
+    Application,
+}
+
+/// What became of a refresh token that was sent.
+pub enum Sent {
+    /// It was exchanged.
+    Exchanged(Tokens),
+    /// The platform did not use it.
+    Unused(Error),
+    /// The platform says that it is good for nobody.
+    Ended { code: String },
+    /// No answer says whether the platform used it.
+    InDoubt(Error),
+}
+
+/// Sends a refresh token. The flow that holds it knows until the outcome is known, so that a flow which is suspended
+/// meanwhile does not pass off the token as a good one.
+pub async fn send(
+    platform: &Platform,
+    held: &Renewable<Tokens>,
+    tokens: &Tokens,
+    sender: &str,
+) -> Sent {
+    let note = |state: RefreshToken| held.change(|held| held.refresh = state);
+    note(RefreshToken::Sent {
+        by: sender.to_owned(),
+    });
+    match platform.refresh(&tokens.refresh_token).await {
+        Ok(tokens) => Sent::Exchanged(tokens),
+        Err(Error::ConsentEnded { code }) => {
+            note(RefreshToken::Ended { code: code.clone() });
+            Sent::Ended { code }
+        }
+        Err(error) if error.may_have_taken_effect() => Sent::InDoubt(error),
+        Err(error) => {
+            note(RefreshToken::Unsent);
+            Sent::Unused(error)
+        }
+    }
+}
+
+/// Asks the platform, for a flow whose tokens nobody else has.
+pub struct PlatformRefresher;
+
+impl Refresher for PlatformRefresher {
+    fn refresh(
+        &self,
+        platform: Platform,
+        held: Arc<Renewable<Tokens>>,
+        demand: Demand,
+    ) -> BoxFuture<'static, Result<Tokens, Error>> {
+        async move {
+            let tokens = held.get();
+            match tokens.refresh {
+                RefreshToken::Ended { code } => return Err(Error::ConsentEnded { code }),
+                RefreshToken::Sent { .. } if demand == Demand::Push => {
+                    return Err(Error::RefreshInDoubt);
+                }
+                _ => {}
+            }
+            match send(&platform, &held, &tokens, &random::url_safe_256()).await {
+                Sent::Exchanged(tokens) => Ok(tokens),
+                Sent::Unused(error) | Sent::InDoubt(error) => Err(error),
+                Sent::Ended { code } => Err(Error::ConsentEnded { code }),
+            }
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,143 @@
+//! How often a request is sent, and what is known of its effect when it fails.
+
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use tokio::time::Instant;
+use tracing::{Instrument, field};
+
+use super::Platform;
+use crate::error::{Error, Operation, RequestError};
+
+/// When a call ends, whatever it still could try.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(Option<Instant>);
+
+impl Deadline {
+    pub const NEVER: Self = Self(None);
+
+    pub fn after(timeout: Duration) -> Self {
+        Self(Instant::now().checked_add(timeout))
+    }
+
+    /// How much time is left; nothing where there is no end.
+    pub fn remaining(self) -> Option<Duration> {
+        Some(self.0?.saturating_duration_since(Instant::now()))
+    }
+
+    /// `timeout`, or what is left.
+    pub fn limit(self, timeout: Duration) -> Duration {
+        self.remaining().map_or(timeout, |left| left.min(timeout))
+    }
+
+    fn leaves(self, pause: Duration) -> bool {
+        self.remaining().is_none_or(|left| pause < left)
+    }
+}
+
+/// Why it is not known whether an earlier attempt of a call took effect.
+///
+/// The last attempt may fail without any effect, as by a refusal. Then the error of the call still has to say what an
+/// earlier one may have done.
+#[derive(Debug, Default)]
+pub struct Doubt(Mutex<Option<RequestError>>);
+
+impl Doubt {
+    pub fn note(&self, error: &Error) {
+        if let Error::Request(error) = error
+            && error.may_have_taken_effect()
+        {
+            self.lock().get_or_insert_with(|| error.clone());
+        }
+    }
+
+    /// The outcome of the call, with what is known of all its attempts.
+    pub fn settle<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        result.map_err(|error| match self.lock().clone() {
+            Some(earlier) if !error.may_have_taken_effect() => Error::EarlierAttempt {
+                earlier: Box::new(earlier),
+                source: Box::new(error),
+            },
+            _ => error,
+        })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<RequestError>> {
+        // Nothing panics while it is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// By which rules a request is sent again.
+#[derive(Clone, Copy, Debug)]
+pub struct Retries<'a> {
+    pub operation: Operation,
+    /// Nothing is tried after it.
+    pub deadline: Deadline,
+    pub backoff: ExponentialBuilder,
+    /// Where attempts of unknown effect are noted.
+    pub doubt: &'a Doubt,
+}
+
+impl Platform {
+    /// Tries again, with pauses, while it is possible and the failure may be transient.
+    pub(super) async fn retry<T, A>(
+        &self,
+        retries: &Retries<'_>,
+        is_possible: impl Fn() -> bool,
+        attempt: impl Fn() -> A,
+    ) -> Result<T, Error>
+    where
+        A: Future<Output = Result<T, Error>>,
+    {
+        let longest = self.client.longest_retry_after();
+        let attempts = AtomicU32::new(0);
+        let observed = || {
+            let number = attempts.fetch_add(1, Relaxed) + 1;
+            self.observed(retries.operation, number, attempt())
+        };
+        observed
+            .retry(retries.backoff)
+            .when(|error| {
+                retries.doubt.note(error);
+                matches!(error, Error::Request(error) if error.may_pass()) && is_possible()
+            })
+            .adjust(|error, pause| {
+                let asked = match error {
+                    Error::Request(error) => error.retry_after().unwrap_or_default(),
+                    _ => Duration::ZERO,
+                };
+                let pause = pause?.max(asked);
+                (asked <= longest && retries.deadline.leaves(pause)).then_some(pause)
+            })
+            .notify(|error, pause| tracing::warn!(%error, ?pause, "trying again"))
+            .await
+    }
+
+    /// Makes one attempt, in a span that says which it is and what came of it.
+    async fn observed<T>(
+        &self,
+        operation: Operation,
+        attempt: u32,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let span = tracing::debug_span!(
+            "request",
+            %operation,
+            contract = %self.credentials.contract_id,
+            attempt,
+            bytes = field::Empty,
+            status = field::Empty,
+        );
+        let begun = Instant::now();
+        let result = work.instrument(span.clone()).await;
+        let duration = begun.elapsed();
+        match &result {
+            Ok(_) => tracing::debug!(parent: &span, ?duration, "answered"),
+            Err(error) => tracing::debug!(parent: &span, ?duration, %error, "failed"),
+        }
+        result
+    }
+}

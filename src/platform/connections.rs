@@ -1,0 +1,114 @@
+//! The connections of a client, as far as they are needed to see whether an upload moves.
+//!
+//! The kernel takes megabytes of an upload at once and sends them on as the line allows. So that this process handed a
+//! part to a socket says little on a slow line: what counts is that the other side takes it. On Linux the kernel tells how
+//! much of a connection's data the other side has not acknowledged.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, TryFutureExt};
+use hyper_util::client::legacy::connect::{Connection, HttpInfo};
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// The local addresses of the connections that a client has made.
+#[derive(Clone, Debug, Default)]
+pub struct Connections(Arc<Mutex<HashSet<SocketAddr>>>);
+
+impl Connections {
+    fn add(&self, connection: &impl Connection) {
+        let mut extensions = http::Extensions::new();
+        connection.connected().get_extras(&mut extensions);
+        if let Some(info) = extensions.get::<HttpInfo>() {
+            self.lock().insert(info.local_addr());
+        }
+    }
+
+    /// How many bytes of all connections the other side has not taken yet; nothing where the system does not tell.
+    pub async fn unsent(&self) -> Option<u64> {
+        let connections = self.clone();
+        tokio::task::spawn_blocking(move || connections.count_unsent())
+            .await
+            .ok()?
+    }
+
+    #[cfg(target_os = "linux")]
+    fn count_unsent(&self) -> Option<u64> {
+        // Locked first, so that no connection is made between the list and what is compared with it.
+        let mut ours = self.lock();
+        let sockets = procfs::net::tcp().ok()?.into_iter();
+        let sockets: Vec<_> = sockets
+            .chain(procfs::net::tcp6().unwrap_or_default())
+            .collect();
+        let open = sockets.iter().map(|socket| unmapped(socket.local_address));
+        let open: HashSet<SocketAddr> = open.filter(|address| ours.contains(address)).collect();
+        let unsent = sockets
+            .iter()
+            .filter(|socket| open.contains(&unmapped(socket.local_address)))
+            .map(|socket| u64::from(socket.tx_queue))
+            .sum();
+        *ours = open;
+        Some(unsent)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn count_unsent(&self) -> Option<u64> {
+        None
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<SocketAddr>> {
+        // Nothing panics while it is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An IPv4 address that the kernel lists as an IPv6 one, as the IPv4 address.
+#[cfg(target_os = "linux")]
+fn unmapped(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+impl<S> Layer<S> for Connections {
+    type Service = Connecting<S>;
+
+    fn layer(&self, connector: S) -> Connecting<S> {
+        Connecting {
+            connector,
+            connections: self.clone(),
+        }
+    }
+}
+
+/// A connector whose connections are noted.
+#[derive(Clone, Debug)]
+pub struct Connecting<S> {
+    connector: S,
+    connections: Connections,
+}
+
+impl<S, R> Service<R> for Connecting<S>
+where
+    S: Service<R>,
+    S::Response: Connection,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.connector.poll_ready(context)
+    }
+
+    fn call(&mut self, target: R) -> Self::Future {
+        let connections = self.connections.clone();
+        self.connector
+            .call(target)
+            .inspect_ok(move |connection| connections.add(connection))
+            .boxed()
+    }
+}

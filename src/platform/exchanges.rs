@@ -1,0 +1,149 @@
+//! Codes that are being exchanged, or were, by the flows of one client.
+//!
+//! A code is good for one exchange (RFC 6749, section 4.1.2). So an exchange goes on when its caller is dropped, and what
+//! it brings is kept for whoever comes with the same code and verifier next.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::http::lost;
+use super::{Platform, Tokens};
+use crate::callback::CallbackError;
+use crate::error::{Error, Operation};
+use crate::pkce::CodeVerifier;
+
+/// How long an exchange is remembered: longer than a session, under which a callback comes, usually lasts.
+const REMEMBERED: Duration = Duration::from_hours(1);
+
+/// How many exchanges are remembered at most.
+const MOST_EXCHANGES: usize = 10_000;
+
+#[derive(Debug, Default)]
+pub struct Exchanges(Mutex<HashMap<Key, Exchange>>);
+
+/// Names a code with its verifier and client id. It is a hash, so that no secret is kept in it.
+type Key = [u8; 32];
+
+#[derive(Debug)]
+struct Exchange {
+    begun: Instant,
+    attempt: Attempt,
+}
+
+#[derive(Clone, Debug)]
+enum Attempt {
+    /// It runs, or has ended and nobody has taken its outcome.
+    Begun(Shared<BoxFuture<'static, Result<Tokens, Error>>>),
+    /// Its tokens were taken.
+    Taken,
+}
+
+impl Platform {
+    /// Exchanges the callback's code, with the verifier, for tokens: once, however many ask for it. One of them gets the
+    /// tokens.
+    ///
+    /// The exchange goes on when this future is dropped.
+    pub async fn exchange_code(
+        &self,
+        code: &SecretString,
+        verifier: &CodeVerifier,
+    ) -> Result<Tokens, Error> {
+        let key = self.key_of(code, verifier);
+        let attempt = match self.begin_exchange(key, code, verifier) {
+            Attempt::Begun(attempt) => attempt,
+            Attempt::Taken => return Err(CallbackError::AlreadyExchanged.into()),
+        };
+        self.client.exchanges().take(&key, attempt.await)
+    }
+
+    fn begin_exchange(&self, key: Key, code: &SecretString, verifier: &CodeVerifier) -> Attempt {
+        let mut exchanges = self.client.exchanges().lock();
+        forget_old(&mut exchanges);
+        let begin = || Exchange {
+            begun: Instant::now(),
+            attempt: Attempt::Begun(self.clone().spawn_exchange(key, code, verifier)),
+        };
+        exchanges.entry(key).or_insert_with(begin).attempt.clone()
+    }
+
+    fn spawn_exchange(
+        self,
+        key: Key,
+        code: &SecretString,
+        verifier: &CodeVerifier,
+    ) -> Shared<BoxFuture<'static, Result<Tokens, Error>>> {
+        let (code, verifier) = (code.clone(), verifier.clone());
+        let exchange = async move {
+            let outcome = self.send_code(&code, &verifier).await;
+            if let Err(error) = &outcome
+                && !error.may_have_taken_effect()
+            {
+                self.client.exchanges().lock().remove(&key);
+            }
+            outcome
+        };
+        tokio::spawn(exchange.in_current_span())
+            .map(|ended| {
+                ended.unwrap_or_else(|_| Err(lost(Operation::ExchangeCode, "its task ended early")))
+            })
+            .boxed()
+            .shared()
+    }
+
+    fn key_of(&self, code: &SecretString, verifier: &CodeVerifier) -> Key {
+        let mut hash = digest::Context::new(&digest::SHA256);
+        let client_id = self.credentials.client_id();
+        for part in [code.expose_secret(), verifier.expose(), &client_id] {
+            // The length says where a part ends.
+            hash.update(&(part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        let mut key = Key::default();
+        key.copy_from_slice(hash.finish().as_ref());
+        key
+    }
+}
+
+impl Exchanges {
+    /// Gives the tokens to one of those that waited for them. The flows of two would refresh the same token.
+    fn take(&self, key: &Key, outcome: Result<Tokens, Error>) -> Result<Tokens, Error> {
+        if outcome.is_err() {
+            // Whoever has learned that the code may be spent decides whether it is sent again.
+            self.lock().remove(key);
+        }
+        let tokens = outcome?;
+        if let Some(exchange) = self.lock().get_mut(key)
+            && matches!(
+                std::mem::replace(&mut exchange.attempt, Attempt::Taken),
+                Attempt::Taken
+            )
+        {
+            return Err(CallbackError::AlreadyExchanged.into());
+        }
+        Ok(tokens)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Exchange>> {
+        // Nothing panics while it is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Forgets what nobody comes back for. Where too many are left, the oldest go.
+fn forget_old(exchanges: &mut HashMap<Key, Exchange>) {
+    exchanges.retain(|_, exchange| exchange.begun.elapsed() < REMEMBERED);
+    if exchanges.len() >= MOST_EXCHANGES {
+        let oldest = exchanges.iter().min_by_key(|(_, exchange)| exchange.begun);
+        if let Some(key) = oldest.map(|(key, _)| *key) {
+            exchanges.remove(&key);
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! How a request gets to the platform and its answer back.
+
+use std::error::Error as StdError;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use reqwest::{Request, Response};
+
+/// Sends requests. It is the seam at which tests put a platform in place of the network.
+pub trait Transport: Send + Sync {
+    fn send(&self, request: Request) -> BoxFuture<'static, Result<Response, TransportError>>;
+}
+
+/// Why a request has no answer.
+#[derive(Debug)]
+pub enum TransportError {
+    /// The request is not one that can be sent.
+    Unsendable(Cause),
+    /// There is no connection to the platform, so nothing was sent.
+    NotConnected(Cause),
+    /// The request, or a part of it, was sent.
+    Lost(Cause),
+}
+
+pub type Cause = Box<dyn StdError + Send + Sync>;
+
+impl Transport for reqwest::Client {
+    fn send(&self, request: Request) -> BoxFuture<'static, Result<Response, TransportError>> {
+        let sending = self.execute(request);
+        async move {
+            sending.await.map_err(|error| {
+                if error.is_builder() {
+                    TransportError::Unsendable(error.into())
+                } else if error.is_connect() {
+                    TransportError::NotConnected(error.into())
+                } else {
+                    TransportError::Lost(error.into())
+                }
+            })
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,330 @@
+//! One refresh for many machines.
+//!
+//! A refresh token is good for one refresh, so one machine may send it. Which one is decided by the store: before a
+//! machine sends the token, it replaces the user's record by one that says that the token is *sent*, and by whom. The
+//! replacement succeeds for one machine alone, since a record has a version that never comes back. From then on nobody
+//! else sends this token, whatever becomes of the sender. ARCHITECTURE.md has the whole protocol, and `refresh-model`
+//! checks it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::unsaved::{Place, Save};
+use super::{Kept, SharedTokens, StoreError, TokenStore};
+use crate::error::Error;
+use crate::flow::{self, Authorized, Demand, Refresher, Renewable, Sent};
+use crate::platform::{Platform, RefreshToken, Tokens};
+use crate::random;
+use crate::suspended::Written;
+
+/// How long a sender has to show that it lives, after it has marked the record.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The pauses between two looks at a record that another machine is refreshing.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+
+/// Refreshes the tokens of one user through the store.
+pub struct StoreRefresher<S> {
+    pub tokens: SharedTokens<S>,
+    pub user: String,
+}
+
+impl<S: TokenStore> Refresher for StoreRefresher<S> {
+    fn refresh(
+        &self,
+        platform: Platform,
+        held: Arc<Renewable<Tokens>>,
+        demand: Demand,
+    ) -> BoxFuture<'static, Result<Tokens, Error>> {
+        let refresh = Refresh {
+            tokens: self.tokens.clone(),
+            user: self.user.clone(),
+            stale: held.get(),
+            platform,
+            held,
+            demand,
+        };
+        refresh.run().boxed()
+    }
+}
+
+/// One refresh.
+struct Refresh<S> {
+    tokens: SharedTokens<S>,
+    user: String,
+    platform: Platform,
+    /// The tokens of the flow that asks.
+    held: Arc<Renewable<Tokens>>,
+    stale: Tokens,
+    demand: Demand,
+}
+
+/// A record that this machine has marked as sent.
+struct Marked {
+    version: String,
+    /// What the record was before.
+    before: Written<Authorized>,
+    sender: String,
+}
+
+impl Marked {
+    /// Whether somebody else may have sent the token too.
+    fn was_in_doubt(&self) -> bool {
+        matches!(
+            self.before.payload.tokens.refresh,
+            RefreshToken::Sent { .. }
+        )
+    }
+}
+
+impl<S: TokenStore> Refresh<S> {
+    async fn run(self) -> Result<Tokens, Error> {
+        // Long enough for a sender that dies and for the one after it.
+        let give_up = Instant::now().checked_add(self.tokens.lease.saturating_mul(2));
+        let mut sender = WatchedSender::default();
+        let (mut pause, longest) = PAUSES;
+        loop {
+            if let Some(unsaved) = self.tokens.unsaved.get(&self.user) {
+                // What the store has is older than this process's. Tokens that are not saved yet can't be marked.
+                let unsaved = Written::<Authorized>::from_json(&unsaved.record)?;
+                if self.is_news(&unsaved.payload.tokens) {
+                    return Ok(unsaved.payload.tokens);
+                }
+            } else if let Some(tokens) = self.turn(&mut sender).await? {
+                return Ok(tokens);
+            }
+            if give_up.is_some_and(|give_up| Instant::now() >= give_up) {
+                return Err(StoreError::Busy.into());
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(longest);
+        }
+    }
+
+    /// Looks at the record, and sends the refresh token if this machine may. Nothing where it has to look again.
+    async fn turn(&self, sender: &mut WatchedSender) -> Result<Option<Tokens>, Error> {
+        let (version, record) = self.load().await?;
+        let stored = &record.payload.tokens;
+        if self.is_news(stored) {
+            return Ok(Some(stored.clone()));
+        }
+        match &stored.refresh {
+            RefreshToken::Ended { code } => {
+                return Err(Error::ConsentEnded { code: code.clone() });
+            }
+            RefreshToken::Sent { .. } if !self.is_silent(sender, &version).await? => {
+                return Ok(None);
+            }
+            RefreshToken::Sent { .. } if self.demand == Demand::Push => {
+                return Err(Error::RefreshInDoubt);
+            }
+            RefreshToken::Unsent | RefreshToken::Sent { .. } => {}
+        }
+        match self.mark(&version, record).await? {
+            Some(marked) => self.send(marked).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Whether these are other tokens than the flow's.
+    fn is_news(&self, tokens: &Tokens) -> bool {
+        tokens.access_token() != self.stale.access_token()
+    }
+
+    async fn load(&self) -> Result<(String, Written<Authorized>), Error> {
+        let Kept { version, record } =
+            self.tokens
+                .store
+                .load(&self.user)
+                .await?
+                .ok_or_else(|| Error::ConsentEnded {
+                    code: "the store has no tokens for the user".into(),
+                })?;
+        Ok((version, Written::from_json(&record)?))
+    }
+
+    /// Whether whoever has marked a record shows no sign of life any more: its lease has ended.
+    async fn is_silent(
+        &self,
+        sender: &mut WatchedSender,
+        version: &str,
+    ) -> Result<bool, StoreError> {
+        if sender.watched_for(version) < GRACE.min(self.tokens.lease) {
+            return Ok(false);
+        }
+        let probe = random::url_safe_256();
+        let store = &self.tokens.store;
+        store
+            .lease(&self.user, version, &probe, Duration::ZERO)
+            .await
+    }
+
+    /// Marks the record of a version as sent; nothing where somebody else was quicker.
+    async fn mark(
+        &self,
+        version: &str,
+        before: Written<Authorized>,
+    ) -> Result<Option<Marked>, Error> {
+        let sender = random::url_safe_256();
+        let sent = RefreshToken::Sent { by: sender.clone() };
+        let record = kept(&with(&before, |tokens| tokens.refresh = sent))?;
+        let retries = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(10))
+            .with_max_times(3);
+        let marking = || async {
+            let store = &self.tokens.store;
+            let replaced = store.replace(&self.user, version, &record).await;
+            if matches!(replaced, Ok(true)) {
+                return Ok(true);
+            }
+            // A try may have marked the record although the store said otherwise.
+            let found = store.load(&self.user).await?;
+            match found {
+                Some(found) if found.version == record.version => Ok(true),
+                _ => replaced,
+            }
+        };
+        let marked = Marked {
+            version: record.version.clone(),
+            before,
+            sender,
+        };
+        let is_marked: Result<bool, StoreError> = marking.retry(retries).await;
+        match is_marked {
+            Ok(is_marked) => Ok(is_marked.then_some(marked)),
+            Err(error) => {
+                // It may be marked, now or later, and nothing was sent.
+                let versions = [version.to_owned(), marked.version.clone()];
+                self.unmark(&marked, versions.into()).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Takes the mark away again, for as long as it takes. The record is what it was before, in the place of the first of
+    /// `versions` that is there.
+    async fn unmark(&self, marked: &Marked, versions: Vec<String>) -> Result<(), Error> {
+        let save = Save {
+            store: self.tokens.store.clone(),
+            user: self.user.clone(),
+            record: kept(&marked.before)?,
+            place: Place::Versions(versions),
+        };
+        save.persistently(None).await;
+        Ok(())
+    }
+
+    /// Sends the refresh token that this machine has marked. Nothing where the record has changed meanwhile, so that it has
+    /// to be looked at again.
+    async fn send(&self, marked: Marked) -> Result<Option<Tokens>, Error> {
+        let tokens = &marked.before.payload.tokens;
+        self.show_life(&marked);
+        match flow::send(&self.platform, &self.held, tokens, &marked.sender).await {
+            Sent::Exchanged(new) => {
+                self.save(&marked, &new).await?;
+                Ok(Some(new))
+            }
+            Sent::Unused(error) => {
+                self.unmark(&marked, vec![marked.version.clone()]).await?;
+                Err(error)
+            }
+            Sent::InDoubt(error) => {
+                self.end_lease(&marked).await;
+                Err(error)
+            }
+            Sent::Ended { code } => {
+                let is_unchanged = if marked.was_in_doubt() {
+                    // Whoever sent it first may have got tokens for it, and save them yet.
+                    self.end_lease(&marked).await;
+                    self.load().await?.0 == marked.version
+                } else {
+                    self.remove(&marked).await
+                };
+                if is_unchanged {
+                    Err(Error::ConsentEnded { code })
+                } else {
+                    Ok(None)
+                }
+            }
+        }
+    }
+
+    /// Takes a lease on the marked record, by which others see that its sender lives. The token does not wait for it.
+    fn show_life(&self, marked: &Marked) {
+        let SharedTokens { store, lease, .. } = self.tokens.clone();
+        let (user, version) = (self.user.clone(), marked.version.clone());
+        let holder = marked.sender.clone();
+        tokio::spawn(async move {
+            if let Err(error) = store.lease(&user, &version, &holder, lease).await {
+                tracing::warn!(%error, "others can't see that a user's tokens are being refreshed");
+            }
+        });
+    }
+
+    async fn end_lease(&self, marked: &Marked) {
+        // The lease ends by itself where this fails.
+        let _ = self.tokens.store.release(&self.user, &marked.sender).await;
+    }
+
+    async fn save(&self, marked: &Marked, new: &Tokens) -> Result<(), Error> {
+        let save = Save {
+            store: self.tokens.store.clone(),
+            user: self.user.clone(),
+            record: kept(&with(&marked.before, |tokens| *tokens = new.clone()))?,
+            place: Place::Spent {
+                version: marked.version.clone(),
+                refresh_token: marked.before.payload.tokens.refresh_token.clone(),
+            },
+        };
+        self.tokens.unsaved.save(save).await;
+        Ok(())
+    }
+
+    /// Removes tokens that are good for nobody: this machine alone has sent them, and the platform refused. False where
+    /// others have come to their place.
+    async fn remove(&self, marked: &Marked) -> bool {
+        let removing = || self.tokens.store.remove(&self.user, Some(&marked.version));
+        removing
+            .retry(ExponentialBuilder::default())
+            .await
+            .unwrap_or_else(|error| {
+                tracing::error!(%error, "a user's consent has ended and the tokens could not be removed");
+                true
+            })
+    }
+}
+
+/// The sender that a record names, and since when it has been seen.
+#[derive(Default)]
+struct WatchedSender(Option<(String, Instant)>);
+
+impl WatchedSender {
+    fn watched_for(&mut self, version: &str) -> Duration {
+        match &self.0 {
+            Some((known, since)) if known == version => since.elapsed(),
+            _ => {
+                self.0 = Some((version.to_owned(), Instant::now()));
+                Duration::ZERO
+            }
+        }
+    }
+}
+
+/// A record to keep, under a version that no other has.
+pub fn kept(written: &Written<Authorized>) -> Result<Kept, Error> {
+    Ok(Kept {
+        version: random::url_safe_256(),
+        record: written.to_json()?,
+    })
+}
+
+fn with(written: &Written<Authorized>, change: impl FnOnce(&mut Tokens)) -> Written<Authorized> {
+    let mut written = written.clone();
+    change(&mut written.payload.tokens);
+    written
+}

@@ -1,0 +1,599 @@
+//! Stores that fail, hang or answer late, and machines that pause: no consent is lost by them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use digime::store::{Kept, MemoryStore, Parked};
+use digime::{
+    Authorized, Callback, Error, Flow, FlowStore, PostboxItem, SharedTokens, StoreError,
+    SuspendedError, TokenStore,
+};
+use digime_sandbox::{Endpoint, Fault, Sandbox};
+use tokio::sync::watch;
+
+use crate::set_up::{Receipts, authorized, awaiting_ongoing, client, consent, receipts, sandbox};
+
+/// A call of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Call {
+    Put,
+    Peek,
+    Take,
+    Load,
+    Save,
+    Lease,
+    Release,
+    Replace,
+    Remove,
+}
+
+impl Call {
+    const ALL: [Self; 9] = [
+        Self::Put,
+        Self::Peek,
+        Self::Take,
+        Self::Load,
+        Self::Save,
+        Self::Lease,
+        Self::Release,
+        Self::Replace,
+        Self::Remove,
+    ];
+}
+
+/// What befalls a call.
+#[derive(Clone, Copy, Debug)]
+enum Befalls {
+    /// It fails, and nothing was done.
+    Fails,
+    /// It is done, and its answer is lost.
+    LosesItsAnswer,
+    /// It is done, its answer is lost, and every call after it fails.
+    CutsOff,
+    /// It is done when the store is mended.
+    Hangs,
+}
+
+/// A store in memory as one machine reaches it.
+#[derive(Clone)]
+struct Reached {
+    store: MemoryStore,
+    faults: Arc<Mutex<HashMap<Call, Befalls>>>,
+    mended: watch::Sender<u32>,
+}
+
+impl Reached {
+    fn new(store: &MemoryStore) -> Self {
+        Self {
+            store: store.clone(),
+            faults: Arc::default(),
+            mended: watch::Sender::new(0),
+        }
+    }
+
+    /// Lets a call fail from now on.
+    fn break_call(&self, call: Call, befalls: Befalls) {
+        self.faults.lock().expect("no panic").insert(call, befalls);
+    }
+
+    /// Lets every call be as it should.
+    fn mend(&self) {
+        self.faults.lock().expect("no panic").clear();
+        self.mended.send_modify(|times| *times += 1);
+    }
+
+    async fn reach<T>(
+        &self,
+        call: Call,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let mut mended = self.mended.subscribe();
+        let befalls = self.faults.lock().expect("no panic").get(&call).copied();
+        match befalls {
+            None => work.await,
+            Some(Befalls::Fails) => Err(StoreError::failed("the store is away")),
+            Some(Befalls::LosesItsAnswer) => {
+                work.await?;
+                Err(StoreError::failed("the answer was lost"))
+            }
+            Some(Befalls::CutsOff) => {
+                work.await?;
+                for call in Call::ALL {
+                    self.break_call(call, Befalls::Fails);
+                }
+                Err(StoreError::failed("the answer was lost"))
+            }
+            Some(Befalls::Hangs) => {
+                let _ = mended.changed().await;
+                work.await
+            }
+        }
+    }
+}
+
+impl FlowStore for Reached {
+    async fn put(&self, key: &str, parked: Parked) -> Result<(), StoreError> {
+        self.reach(Call::Put, self.store.put(key, parked)).await
+    }
+
+    async fn peek(&self, key: &str) -> Result<Option<String>, StoreError> {
+        self.reach(Call::Peek, self.store.peek(key)).await
+    }
+
+    async fn take(&self, key: &str) -> Result<Option<Parked>, StoreError> {
+        self.reach(Call::Take, self.store.take(key)).await
+    }
+}
+
+impl TokenStore for Reached {
+    async fn load(&self, user: &str) -> Result<Option<Kept>, StoreError> {
+        self.reach(Call::Load, self.store.load(user)).await
+    }
+
+    async fn save(&self, user: &str, kept: &Kept) -> Result<(), StoreError> {
+        self.reach(Call::Save, self.store.save(user, kept)).await
+    }
+
+    async fn lease(
+        &self,
+        user: &str,
+        version: &str,
+        holder: &str,
+        duration: Duration,
+    ) -> Result<bool, StoreError> {
+        let lease = self.store.lease(user, version, holder, duration);
+        self.reach(Call::Lease, lease).await
+    }
+
+    async fn release(&self, user: &str, holder: &str) -> Result<(), StoreError> {
+        self.reach(Call::Release, self.store.release(user, holder))
+            .await
+    }
+
+    async fn replace(&self, user: &str, version: &str, kept: &Kept) -> Result<bool, StoreError> {
+        self.reach(Call::Replace, self.store.replace(user, version, kept))
+            .await
+    }
+
+    async fn remove(&self, user: &str, version: Option<&str>) -> Result<bool, StoreError> {
+        self.reach(Call::Remove, self.store.remove(user, version))
+            .await
+    }
+}
+
+/// A machine that reaches the store that all share.
+struct Machine {
+    store: Reached,
+    tokens: SharedTokens<Reached>,
+}
+
+impl Machine {
+    fn new(shared: &MemoryStore) -> Self {
+        let store = Reached::new(shared);
+        let tokens = SharedTokens::new(store.clone()).lease(Duration::from_millis(100));
+        Self { store, tokens }
+    }
+
+    /// The customer's flow, as this machine finds it.
+    async fn flow(&self, sandbox: &Sandbox) -> Flow<Receipts, Authorized> {
+        let (receipts, client) = (receipts(sandbox), client(sandbox));
+        let found = self.tokens.find("customer-42", &receipts, &client).await;
+        found.expect("the store works").expect("the flow")
+    }
+}
+
+/// Two machines, and a customer who has consented and whose access token has expired.
+async fn two_machines(sandbox: &Sandbox) -> (Machine, Machine) {
+    let shared = MemoryStore::new();
+    let (one, other) = (Machine::new(&shared), Machine::new(&shared));
+    let flow = authorized(sandbox).await;
+    let _ = one.tokens.keep("customer-42", flow).await.expect("kept");
+    sandbox.expire_access_tokens();
+    (one, other)
+}
+
+fn item() -> PostboxItem {
+    PostboxItem::bytes("a.txt", "hello")
+}
+
+/// Waits until something holds.
+async fn until(holds: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(2), waiting)
+        .await
+        .expect("it comes about");
+}
+
+/// Lets `work` run until the platform is asked for a token, and drops it.
+async fn drop_when_sent(sandbox: &Sandbox, work: impl Future) {
+    let before = sandbox.requests(Endpoint::Token);
+    tokio::select! {
+        _ = work => panic!("it was to be dropped"),
+        () = until(async || sandbox.requests(Endpoint::Token) > before) => {}
+    }
+}
+
+#[tokio::test]
+async fn tokens_that_are_kept_again_after_an_error_overwrite_no_newer_ones() {
+    let sandbox = sandbox().await;
+    let shared = MemoryStore::new();
+    let (one, other) = (Machine::new(&shared), Machine::new(&shared));
+    one.store.break_call(Call::Save, Befalls::LosesItsAnswer);
+    let flow = authorized(&sandbox).await;
+    let rejected = one.tokens.keep("customer-42", flow).await;
+    let flow = rejected.expect_err("the answer was lost").into_flow();
+    sandbox.expire_access_tokens();
+    let others = other.flow(&sandbox).await;
+    let _ = others.push(item()).await.expect("a delivery");
+    one.store.mend();
+    let _ = one.tokens.keep("customer-42", flow).await.expect("kept");
+    let found = other.flow(&sandbox).await;
+    assert_eq!(found.access_token(), others.access_token());
+}
+
+#[tokio::test]
+async fn new_tokens_are_saved_when_the_store_comes_back() {
+    let sandbox = sandbox().await;
+    let (one, other) = two_machines(&sandbox).await;
+    let flow = one.flow(&sandbox).await;
+    // The mark is the first replacement; the store fails from then on.
+    sandbox.inject(Endpoint::Token, Fault::Delay(Duration::from_millis(500)));
+    let before = sandbox.requests(Endpoint::Token);
+    let broken = async {
+        until(async || sandbox.requests(Endpoint::Token) > before).await;
+        for call in [Call::Load, Call::Replace, Call::Save] {
+            one.store.break_call(call, Befalls::Fails);
+        }
+    };
+    let (pushed, ()) = tokio::join!(flow.push(item()), broken);
+    let _ = pushed.expect("the flow has its new token although the store has not");
+    assert_eq!(one.tokens.unsaved(), 1);
+    let error = other.flow(&sandbox).await.push(item()).await;
+    let error = error.expect_err("only the first machine has the tokens");
+    assert!(matches!(error, Error::RefreshInDoubt), "{error}");
+
+    one.store.mend();
+    one.tokens.flush().await;
+    assert_eq!(one.tokens.unsaved(), 0);
+    let _ = other
+        .flow(&sandbox)
+        .await
+        .push(item())
+        .await
+        .expect("a delivery");
+    assert_eq!(sandbox.refreshes(), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_loses_its_answers_changes_nothing() {
+    let sandbox = sandbox().await;
+    let (one, other) = two_machines(&sandbox).await;
+    let flow = one.flow(&sandbox).await;
+    for call in [Call::Replace, Call::Lease, Call::Release] {
+        one.store.break_call(call, Befalls::LosesItsAnswer);
+    }
+    let _ = flow.push(item()).await.expect("a delivery");
+    until(async || one.tokens.unsaved() == 0).await;
+    let _ = other
+        .flow(&sandbox)
+        .await
+        .push(item())
+        .await
+        .expect("a delivery");
+    assert_eq!(sandbox.refreshes(), 1);
+}
+
+#[tokio::test]
+async fn a_mark_that_is_left_behind_by_a_failing_store_is_taken_away() {
+    let sandbox = sandbox().await;
+    let (one, other) = two_machines(&sandbox).await;
+    let flow = one.flow(&sandbox).await;
+    one.store.break_call(Call::Replace, Befalls::CutsOff);
+    let before = sandbox.requests(Endpoint::Token);
+    let error = flow.push(item()).await.expect_err("the store is away");
+    assert!(matches!(error, Error::Store(_)), "{error}");
+    assert_eq!(
+        sandbox.requests(Endpoint::Token),
+        before,
+        "nothing was sent"
+    );
+    assert!(!is_unsent(&other).await, "the mark is there");
+    one.store.mend();
+    one.tokens.flush().await;
+    until(async || is_unsent(&other).await).await;
+    let _ = other
+        .flow(&sandbox)
+        .await
+        .push(item())
+        .await
+        .expect("a delivery");
+    assert_eq!(sandbox.refreshes(), 1);
+}
+
+/// Whether the record says that the refresh token was not sent.
+async fn is_unsent(machine: &Machine) -> bool {
+    let key = "sandbox-application/sandbox-ongoing customer-42";
+    let kept = machine.store.store.load(key).await.expect("it works");
+    !kept.expect("a record").record.contains("\"sent\"")
+}
+
+#[tokio::test]
+async fn a_machine_that_pauses_past_its_lease_saves_what_it_got() {
+    let sandbox = sandbox().await;
+    let (one, other) = two_machines(&sandbox).await;
+    let (flow, others) = (one.flow(&sandbox).await, other.flow(&sandbox).await);
+    let before = sandbox.requests(Endpoint::Token);
+    sandbox.inject(Endpoint::Token, Fault::Delay(Duration::from_millis(500)));
+    let pauses = async {
+        until(async || sandbox.requests(Endpoint::Token) > before).await;
+        one.store.break_call(Call::Replace, Befalls::Hangs);
+        until(async || sandbox.refreshes() == 1).await;
+        let error = others.push(item()).await.expect_err("the sender pauses");
+        assert!(matches!(error, Error::RefreshInDoubt), "{error}");
+        let error = others.refresh().await.expect_err("the token is spent");
+        assert!(matches!(error, Error::ConsentEnded { .. }), "{error}");
+        one.store.mend();
+    };
+    let (pushed, ()) = tokio::join!(flow.push(item()), pauses);
+    let _ = pushed.expect("a delivery");
+    one.tokens.flush().await;
+    let _ = others
+        .push(item())
+        .await
+        .expect("the sender has saved its tokens");
+    assert_eq!(sandbox.refreshes(), 1);
+}
+
+#[tokio::test]
+async fn a_token_whose_sender_died_is_sent_again_only_by_name() {
+    let sandbox = sandbox().await;
+    let (one, other) = two_machines(&sandbox).await;
+    let flow = one.flow(&sandbox).await;
+    // The platform never sees the request, and the sender never learns of it.
+    sandbox.inject(Endpoint::Token, Fault::DisconnectAfter(0));
+    let error = flow.push(item()).await.expect_err("no answer");
+    assert!(error.may_have_taken_effect(), "{error}");
+    drop((flow, one));
+
+    let flow = other.flow(&sandbox).await;
+    let before = sandbox.requests(Endpoint::Token);
+    let error = flow.push(item()).await.expect_err("it may be spent");
+    assert!(matches!(error, Error::RefreshInDoubt), "{error}");
+    assert_eq!(sandbox.requests(Endpoint::Token), before);
+    flow.refresh().await.expect("it was not");
+    let _ = other
+        .flow(&sandbox)
+        .await
+        .push(item())
+        .await
+        .expect("a delivery");
+}
+
+#[tokio::test]
+async fn what_the_platform_did_not_use_is_tried_by_the_next_machine() {
+    let sandbox = sandbox().await;
+    let (one, other) = two_machines(&sandbox).await;
+    let flow = one.flow(&sandbox).await;
+    sandbox.inject(Endpoint::Token, Fault::RetryAfter(503, 3600));
+    let error = flow.push(item()).await.expect_err("a refusal");
+    assert!(!error.may_have_taken_effect(), "{error}");
+    let _ = other
+        .flow(&sandbox)
+        .await
+        .push(item())
+        .await
+        .expect("a delivery");
+}
+
+#[tokio::test]
+async fn consent_that_is_given_anew_is_not_overwritten_by_a_late_refresh() {
+    let sandbox = sandbox().await;
+    let (one, other) = two_machines(&sandbox).await;
+    let flow = one.flow(&sandbox).await;
+    sandbox.inject(Endpoint::Token, Fault::Delay(Duration::from_secs(1)));
+    drop_when_sent(&sandbox, flow.push(item())).await;
+    let anew = authorized(&sandbox).await;
+    let token = anew.access_token();
+    let _ = other.tokens.keep("customer-42", anew).await.expect("kept");
+    let old = flow.access_token();
+    flow.refreshed_token(&old).await;
+    one.tokens.flush().await;
+    assert_eq!(other.flow(&sandbox).await.access_token(), token);
+}
+
+#[tokio::test]
+async fn consent_that_is_given_anew_is_not_removed_with_the_old_one() {
+    let sandbox = sandbox().await;
+    let (one, other) = two_machines(&sandbox).await;
+    let flow = one.flow(&sandbox).await;
+    one.store.break_call(Call::Remove, Befalls::Hangs);
+    sandbox.inject(Endpoint::Token, Fault::Refuse(401, "InvalidGrant"));
+    drop_when_sent(&sandbox, flow.push(item())).await;
+    let anew = authorized(&sandbox).await;
+    let token = anew.access_token();
+    let _ = other.tokens.keep("customer-42", anew).await.expect("kept");
+    one.store.mend();
+    let ended = flow.push(item()).await;
+    assert!(ended.is_err() || flow.access_token() == token, "{ended:?}");
+    assert_eq!(other.flow(&sandbox).await.access_token(), token);
+}
+
+#[tokio::test]
+async fn a_sender_that_has_no_answer_blocks_no_other_machine_until_its_lease_ends() {
+    let sandbox = sandbox().await;
+    let (one, other) = two_machines(&sandbox).await;
+    let long = one.tokens.clone().lease(Duration::from_hours(1));
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    let found = long.find("customer-42", &receipts, &client).await;
+    let flow = found.expect("the store works").expect("the flow");
+    sandbox.inject(Endpoint::Token, Fault::LoseAnswer);
+    let error = flow.push(item()).await.expect_err("no answer");
+    assert!(error.may_have_taken_effect(), "{error}");
+    let error = other.flow(&sandbox).await.push(item()).await;
+    let error = error.expect_err("the token may be spent");
+    assert!(matches!(error, Error::RefreshInDoubt), "{error}");
+}
+
+#[tokio::test]
+async fn a_customer_who_is_forgotten_stays_so_after_a_late_refresh() {
+    let sandbox = sandbox().await;
+    let (one, other) = two_machines(&sandbox).await;
+    let flow = one.flow(&sandbox).await;
+    sandbox.inject(Endpoint::Token, Fault::Delay(Duration::from_secs(1)));
+    drop_when_sent(&sandbox, flow.push(item())).await;
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    let forgotten = other.tokens.forget("customer-42", &receipts).await;
+    forgotten.expect("the store works");
+    let old = flow.access_token();
+    flow.refreshed_token(&old).await;
+    one.tokens.flush().await;
+    let found = other.tokens.find("customer-42", &receipts, &client).await;
+    assert!(found.expect("the store works").is_none());
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_holds_no_call_and_costs_nothing() {
+    let sandbox = sandbox().await;
+    let (one, other) = two_machines(&sandbox).await;
+    let tokens = one.tokens.clone().store_timeout(Duration::from_millis(300));
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    let find = || tokens.find("customer-42", &receipts, &client);
+    let flow = find().await.expect("the store works").expect("the flow");
+    let before = sandbox.requests(Endpoint::Token);
+    for call in [Call::Load, Call::Replace] {
+        one.store.break_call(call, Befalls::Hangs);
+        let error = flow.push(item()).await.expect_err("the store hangs");
+        assert!(
+            matches!(error, Error::Store(StoreError::TimedOut(_))),
+            "{error}"
+        );
+    }
+    let error = find().await.expect_err("the store hangs");
+    assert!(
+        matches!(error, Error::Store(StoreError::TimedOut(_))),
+        "{error}"
+    );
+    assert_eq!(
+        sandbox.requests(Endpoint::Token),
+        before,
+        "nothing was sent"
+    );
+
+    one.store.mend();
+    until(async || is_unsent(&other).await).await;
+    let _ = flow.push(item()).await.expect("a delivery");
+    assert_eq!(sandbox.refreshes(), 1);
+}
+
+#[tokio::test]
+async fn a_lease_of_any_length_refreshes() {
+    let sandbox = sandbox().await;
+    for lease in [Duration::ZERO, Duration::from_secs(u64::MAX), Duration::MAX] {
+        let store = MemoryStore::new();
+        let tokens = SharedTokens::new(store).lease(lease);
+        let flow = authorized(&sandbox).await;
+        let flow = tokens.keep("customer-42", flow).await.expect("kept");
+        sandbox.expire_access_tokens();
+        let _ = flow.push(item()).await.expect("a delivery");
+    }
+}
+
+/// A flow that waits in a store, and its callback.
+async fn parked(sandbox: &Sandbox, store: &Reached) -> Callback {
+    let awaiting = awaiting_ongoing(sandbox).await;
+    let callback = consent(sandbox, awaiting.url()).await;
+    let suspended = awaiting.suspend().with("customer-42".to_owned());
+    store.park(suspended).await.expect("it is parked");
+    callback
+}
+
+#[tokio::test]
+async fn a_claim_that_is_dropped_leaves_its_flow_parked() {
+    let sandbox = sandbox().await;
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    let store = Reached::new(&MemoryStore::new());
+    let callback = parked(&sandbox, &store).await;
+    store.break_call(Call::Take, Befalls::Hangs);
+    let claim = async || {
+        let claimed = store.claim::<_, _, String>(&callback, &receipts, &client);
+        claimed.await
+    };
+    let dropped = tokio::time::timeout(Duration::from_millis(50), claim()).await;
+    assert!(dropped.is_err(), "the store hangs");
+    store.mend();
+    until(async || claim().await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn a_flow_that_could_not_be_put_back_is_put_back_later_and_the_first_error_is_told() {
+    let sandbox = sandbox().await;
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    let store = Reached::new(&MemoryStore::new());
+    let callback = parked(&sandbox, &store).await;
+    store.break_call(Call::Put, Befalls::Fails);
+    let mends = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        store.mend();
+    };
+    // What is attached is a text, and no number.
+    let (claimed, ()) = tokio::join!(
+        store.claim::<_, _, u64>(&callback, &receipts, &client),
+        mends
+    );
+    let error = claimed.expect_err("of another type");
+    assert!(
+        matches!(error, Error::Suspended(SuspendedError::Damaged)),
+        "{error}"
+    );
+    until(async || {
+        let claimed = store.claim::<_, _, String>(&callback, &receipts, &client);
+        claimed.await.is_ok()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_callback_whose_tokens_the_store_does_not_take_yet_is_answered() {
+    let sandbox = sandbox().await;
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    let store = Reached::new(&MemoryStore::new());
+    let tokens = SharedTokens::new(store.clone());
+    let callback = parked(&sandbox, &store).await;
+    store.break_call(Call::Save, Befalls::Fails);
+    let user = |customer: &String| customer.clone();
+    let (flow, _) = tokens
+        .receive_callback(callback, &receipts, &client, user)
+        .await
+        .expect("the flow");
+    assert_eq!(tokens.unsaved(), 1);
+    let _ = flow.push(item()).await.expect("a delivery");
+    store.mend();
+    tokens.flush().await;
+    let found = tokens.find("customer-42", &receipts, &client).await;
+    assert!(found.expect("the store works").is_some());
+}
+
+#[tokio::test]
+async fn a_callback_is_tried_again_whichever_call_of_the_store_fails_before_the_code_is_sent() {
+    let sandbox = sandbox().await;
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    let user = |customer: &String| customer.clone();
+    for call in [Call::Peek, Call::Take, Call::Put] {
+        let store = Reached::new(&MemoryStore::new());
+        let tokens = SharedTokens::new(store.clone());
+        let callback = parked(&sandbox, &store).await;
+        let before = sandbox.requests(Endpoint::Token);
+        store.break_call(call, Befalls::Fails);
+        let load = || tokens.receive_callback(callback.clone(), &receipts, &client, user);
+        let error = load().await.expect_err("the store is away");
+        assert!(matches!(error, Error::Store(_)), "{error}");
+        assert_eq!(sandbox.requests(Endpoint::Token), before);
+        store.mend();
+        until(async || load().await.is_ok()).await;
+    }
+}

@@ -1,0 +1,76 @@
+//! Each row of `docs/faults.md` about the refusal of a refresh.
+
+use digime::store::MemoryStore;
+use digime::{Error, SharedTokens};
+use digime_sandbox::{Endpoint, Fault};
+
+use crate::set_up::{authorized, client, receipts, sandbox};
+
+/// What the page says of a code.
+struct Row {
+    code: &'static str,
+    fails_with: &'static str,
+    tokens: &'static str,
+    told: &'static str,
+}
+
+fn rows() -> Vec<Row> {
+    let page = include_str!("../../docs/faults.md");
+    let (_, table) = page.split_once("| code |").expect("the table");
+    let rows = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    rows.map(|line| {
+        let cells: Vec<_> = line
+            .split('|')
+            .map(|cell| cell.trim().trim_matches('`'))
+            .collect();
+        let [_, code, fails_with, tokens, told, _] = cells[..] else {
+            panic!("{line}")
+        };
+        Row {
+            code,
+            fails_with,
+            tokens,
+            told,
+        }
+    })
+    .collect()
+}
+
+#[tokio::test]
+async fn every_row_of_the_page_about_refusals_is_true() {
+    let sandbox = sandbox().await;
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    let rows = rows();
+    assert!(rows.len() > 10);
+    for row in rows {
+        let tokens = SharedTokens::new(MemoryStore::new());
+        let flow = authorized(&sandbox).await;
+        let flow = tokens.keep("customer-42", flow).await.expect("kept");
+        sandbox.inject(Endpoint::Token, Fault::Refuse(401, row.code));
+        let error = flow.refresh().await.expect_err("a refusal");
+        let fails_with = match &error {
+            Error::ConsentEnded { code } => {
+                assert_eq!(code, row.code);
+                "ConsentEnded"
+            }
+            Error::Request(_) => "Refused",
+            other => panic!("{other}"),
+        };
+        assert_eq!(fails_with, row.fails_with, "{}", row.code);
+        assert!(
+            error.to_string().contains(row.told),
+            "{}: {error}",
+            row.code
+        );
+        assert!(!error.may_have_taken_effect(), "{}", row.code);
+        let found = tokens.find("customer-42", &receipts, &client).await;
+        let kept = match found.expect("the store works") {
+            Some(_) => "are kept",
+            None => "are removed",
+        };
+        assert_eq!(kept, row.tokens, "{}", row.code);
+    }
+}

@@ -1,0 +1,101 @@
+//! Uploads over a line that is slow, or that stands still behind sockets that have taken everything.
+
+use std::time::{Duration, Instant};
+
+use digime::{Client, Error, PostboxItem, RequestError};
+use digime_sandbox::{Endpoint, Sandbox};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::set_up::{authorized, quick, receipts, sandbox};
+
+const SIZE: usize = 3_000_000;
+
+/// How long an upload may stand still.
+const STALL: Duration = Duration::from_secs(2);
+
+/// Much longer than the upload may stand still, and the same on a fast machine and a slow one.
+const DURATION: Duration = Duration::from_secs(8);
+
+/// How a line carries an upload.
+#[derive(Clone, Copy)]
+enum Line {
+    /// Some bytes at a time, so that the upload takes `DURATION`.
+    Slow,
+    /// Nothing after the first bytes.
+    Cut,
+}
+
+/// A line to the platform. Gives the base URL at its near end.
+async fn line(sandbox: &Sandbox, line: Line) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let platform = url::Url::parse(sandbox.base_url()).expect("a URL");
+    let platform = format!("127.0.0.1:{}", platform.port().expect("a port"));
+    tokio::spawn(async move {
+        while let Ok((near, _)) = listener.accept().await {
+            let far = TcpStream::connect(&platform).await.expect("the platform");
+            tokio::spawn(carry(near, far, line));
+        }
+    });
+    format!("http://{address}/v1.5")
+}
+
+async fn carry(near: TcpStream, far: TcpStream, line: Line) {
+    let (mut request, mut to_near) = near.into_split();
+    let (mut answer, mut to_far) = far.into_split();
+    tokio::spawn(async move { copy(&mut answer, &mut to_near).await });
+    let parts = 100;
+    let mut part = vec![0; SIZE / parts];
+    for number in 0.. {
+        let Ok(read @ 1..) = request.read(&mut part).await else {
+            return;
+        };
+        if to_far.write_all(&part[..read]).await.is_err() {
+            return;
+        }
+        match line {
+            Line::Slow => {
+                let pause = DURATION / u32::try_from(parts).expect("a number");
+                tokio::time::sleep(pause).await;
+            }
+            Line::Cut if number > 2 => std::future::pending().await,
+            Line::Cut => {}
+        }
+    }
+}
+
+fn client(sandbox: &Sandbox, base_url: String) -> Client {
+    let client = quick(sandbox).base_url(base_url).stall_timeout(STALL);
+    client.retries(0).build().expect("a client")
+}
+
+async fn push(sandbox: &Sandbox, kind: Line) -> Result<digime::Delivery, Error> {
+    let flow = authorized(sandbox).await.suspend();
+    let client = client(sandbox, line(sandbox, kind).await);
+    let flow = flow.resume(receipts(sandbox), &client).expect("the flow");
+    flow.push(PostboxItem::bytes("a.bin", vec![1; SIZE])).await
+}
+
+// Only Linux tells what the other side has taken.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_upload_that_never_stands_still_arrives_however_slow_the_line_is() {
+    let sandbox = sandbox().await;
+    let begun = Instant::now();
+    let _ = push(&sandbox, Line::Slow).await.expect("a delivery");
+    assert!(begun.elapsed() > 2 * STALL, "the line was slow");
+    assert_eq!(sandbox.requests(Endpoint::Push), 1);
+    assert_eq!(sandbox.inbox()[0].size, SIZE as u64);
+}
+
+#[tokio::test]
+async fn an_upload_that_stands_still_ends() {
+    let sandbox = sandbox().await;
+    let error = push(&sandbox, Line::Cut).await.expect_err("no way through");
+    assert!(
+        matches!(error, Error::Request(RequestError::AnswerLost { .. })),
+        "{error}"
+    );
+    assert!(error.to_string().contains("stood still"), "{error}");
+}
