@@ -76,6 +76,8 @@ pub mod roles;
 mod scope;
 mod secret;
 mod session;
+#[cfg(test)]
+mod simulation;
 pub mod store;
 mod suspended;
 mod unix_time;

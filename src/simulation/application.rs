@@ -1,0 +1,759 @@
+//! What an application does with the library, one journey each. They are what users of the library write, with faults
+//! handled as its documentation says.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::future::{join_all, poll_fn};
+use rand::RngExt;
+use rand::rngs::StdRng;
+use tokio::time::{sleep, timeout};
+
+use super::invariants::{CALL, Failure, KEEP, PUSH, STORE, store_calls};
+use super::known;
+use super::machine::{Machine, Receipts};
+use super::store::Records;
+use super::weather::pick;
+use crate::error::Error;
+use crate::flow::{Authorized, AwaitingCallback, Flow, Verifier};
+use crate::store::FlowStore;
+use crate::{Callback, DeliveryStatus, PostboxItem, Suspended};
+
+type Authorization = Flow<Receipts, Authorized>;
+
+/// What the application knows of its users, and the simulation of the application.
+#[derive(Default)]
+pub struct Users {
+    pub all: Vec<User>,
+    pub links: Vec<Link>,
+    /// How often the application has asked for a refresh by name, for each user: each may send a token again.
+    pub refreshes: Vec<usize>,
+    items: u64,
+}
+
+#[derive(Default)]
+#[allow(clippy::struct_excessive_bools, reason = "they are separate facts")]
+pub struct User {
+    pub is_forgotten: bool,
+    pub has_withdrawn: bool,
+    pub has_refreshed: bool,
+    /// The application has kept an older flow while the user connected again.
+    pub is_muddled: bool,
+    /// How many calls may keep tokens for the user.
+    pub connecting: usize,
+    /// Calls that were dropped may do that too, since they go on.
+    has_dropped_a_callback: bool,
+    /// How many exchanges there were when the user was forgotten, with none under way.
+    pub forgotten_for_good: Option<usize>,
+    /// The flows that each machine holds.
+    flows: BTreeMap<u64, Arc<Authorization>>,
+}
+
+/// A user who was sent to digi.me and has consented.
+#[derive(Clone)]
+pub struct Link {
+    pub user: usize,
+    pub query: String,
+    pub state: String,
+    pub code: String,
+    /// The application took the flow and is responsible for it.
+    pub is_taken: bool,
+    /// The application has lost what it had, or may have.
+    pub is_given_up: bool,
+    /// A flow was suspended while its refresh may have been running: what that brought came to nobody.
+    was_suspended: bool,
+    pub excuse: Option<&'static str>,
+    touched_by: Vec<u64>,
+}
+
+impl Users {
+    pub fn new(number: usize) -> Self {
+        Self {
+            all: (0..number).map(|_| User::default()).collect(),
+            refreshes: vec![0; number],
+            ..Self::default()
+        }
+    }
+
+    pub fn machine_is_gone(&mut self, machine: u64, records: &Records) {
+        for link in &mut self.links {
+            if link.touched_by.contains(&machine) && !records.wait_for(&link.state) {
+                link.excuse.get_or_insert("its machine died");
+            }
+        }
+        for user in &mut self.all {
+            user.flows.remove(&machine);
+        }
+    }
+}
+
+pub fn name(user: usize) -> String {
+    format!("user-{user}")
+}
+
+/// When a future is dropped.
+#[derive(Clone, Copy, Debug)]
+pub enum Drop {
+    Never,
+    AfterPolls(u32),
+    After(Duration),
+}
+
+impl Drop {
+    pub fn any(rng: &mut StdRng) -> Self {
+        match rng.random_range(0..4) {
+            0 => Self::AfterPolls(rng.random_range(1..12)),
+            1 => Self::After(Duration::from_millis(rng.random_range(0..200))),
+            2 => Self::After(Duration::from_millis(rng.random_range(0..30_000))),
+            _ => Self::Never,
+        }
+    }
+
+    /// Polls a future until it ends or is dropped.
+    async fn apply<T>(self, future: impl Future<Output = T>) -> Option<T> {
+        match self {
+            Self::Never => Some(future.await),
+            Self::After(time) => timeout(time, future).await.ok(),
+            Self::AfterPolls(most) => {
+                let mut future = pin!(future);
+                let mut polls = 0;
+                poll_fn(move |context| {
+                    if let Poll::Ready(output) = future.as_mut().poll(context) {
+                        return Poll::Ready(Some(output));
+                    }
+                    polls += 1;
+                    if polls >= most {
+                        Poll::Ready(None)
+                    } else {
+                        Poll::Pending
+                    }
+                })
+                .await
+            }
+        }
+    }
+}
+
+/// How items are pushed.
+#[derive(Clone, Debug)]
+pub struct Pushing {
+    pub user: usize,
+    pub shape: Shape,
+    pub drop: Drop,
+    /// A flow that the machine already has is used again.
+    pub reuses: bool,
+    pub size: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Shape {
+    One,
+    /// Many pushes at once, each a call of its own.
+    Burst(usize),
+    /// `push_many`, with a consumer that takes so long for each result.
+    Many(usize, Duration),
+    /// `push_many`, with another push in the body of the loop.
+    Nested(usize),
+    /// A push that is polled once and kept, while another is awaited.
+    BesideOneThatIsKept,
+}
+
+/// What the consumer of `push_many` does between two results.
+#[derive(Clone, Copy)]
+enum Between {
+    Pause(Duration),
+    Push,
+}
+
+impl Shape {
+    pub fn any(rng: &mut StdRng) -> Self {
+        let number = rng.random_range(2..9);
+        let pause = pick(rng, &[0, 10, 2_000, 90_000]);
+        match rng.random_range(0..8) {
+            0 | 1 => Self::Burst(number),
+            2 => Self::Many(number, Duration::from_millis(pause)),
+            3 => Self::Nested(number.min(4)),
+            4 => Self::BesideOneThatIsKept,
+            _ => Self::One,
+        }
+    }
+}
+
+impl Machine {
+    /// Asks for a postbox and parks the flow, as the first request of a web application does. The user consents.
+    pub async fn begin(self: Arc<Self>, user: usize) {
+        let Some((suspended, url)) = self.ask(user).await else {
+            return;
+        };
+        let mut suspended = suspended;
+        let store = self.store();
+        for _ in 0..3 {
+            match self.call("park", STORE, store.park(suspended)).await {
+                Ok(()) => return self.consent(user, &url),
+                Err(rejected) => suspended = rejected.into_flow(),
+            }
+        }
+    }
+
+    async fn ask(
+        &self,
+        user: usize,
+    ) -> Option<(
+        Suspended<Receipts, AwaitingCallback<Verifier>, String>,
+        url::Url,
+    )> {
+        let flow = crate::Contract::flow(&self.contract, &self.client);
+        let session = self.call("establish", CALL, flow.establish_session()).await;
+        let session = session.ok()?;
+        let expires = session.expires_at();
+        match self
+            .call("create", CALL, flow.create_postbox(session))
+            .await
+        {
+            Ok(awaiting) => {
+                let url = awaiting.url().clone();
+                Some((awaiting.suspend().with(name(user)), url))
+            }
+            Err(rejected) => {
+                let has_expired = expires <= self.world.time() + Duration::from_secs(20);
+                if matches!(rejected.error(), Error::SessionExpired) && !has_expired {
+                    self.world.violation(format!(
+                        "5: a fresh session is said to have expired on {:?}",
+                        self.host
+                    ));
+                }
+                None
+            }
+        }
+    }
+
+    fn consent(&self, user: usize, url: &url::Url) {
+        let mut pairs = url.query_pairs();
+        let code = pairs.find(|(name, _)| name == "preauthorizationCode");
+        let code = code.expect("a link has a code").1.into_owned();
+        let mut state = self.world.lock();
+        let (query, code) = state.platform.consent(&code, user);
+        let callback = Callback::from_query(&query).expect("a callback");
+        state.users.links.push(Link {
+            user,
+            query,
+            state: callback.state().unwrap_or_default().to_owned(),
+            code,
+            is_taken: false,
+            is_given_up: false,
+            was_suspended: false,
+            excuse: None,
+            touched_by: Vec::new(),
+        });
+    }
+
+    fn touch(&self, link: usize) -> Link {
+        let mut state = self.world.lock();
+        let link = &mut state.users.links[link];
+        link.touched_by.push(self.host.id);
+        link.clone()
+    }
+
+    /// Takes a callback as a web application does.
+    pub async fn receive(self: Arc<Self>, link: usize, drop: Drop) {
+        let number = link;
+        let link = self.touch(number);
+        let _connecting = self.connecting(link.user);
+        let what = format!("receive_callback of link {number}, {drop:?}");
+        let received = drop
+            .apply(self.call(what, CALL, self.receiving(&link.query)))
+            .await;
+        self.note_received(&link, received);
+    }
+
+    fn note_received(&self, link: &Link, received: Option<Result<(Authorization, String), Error>>) {
+        match received {
+            Some(Ok((flow, data))) => {
+                if data != name(link.user) || flow.postbox_id() != format!("postbox-{}", link.user)
+                {
+                    self.world
+                        .violation(format!("two users were mixed up: {data}"));
+                }
+                self.remember(link.user, flow);
+            }
+            Some(Err(error)) => self.world.check_exchange(&link.code, &error),
+            None => self.world.lock().users.all[link.user].has_dropped_a_callback = true,
+        }
+    }
+
+    fn receiving(
+        &self,
+        query: &str,
+    ) -> impl Future<Output = Result<(Authorization, String), Error>> + use<> {
+        let callback = Callback::from_query(query).expect("a callback");
+        self.tokens
+            .receive_callback(callback, &self.contract, &self.client, String::clone)
+    }
+
+    /// The user declines first: the flow waits on.
+    pub async fn decline(self: Arc<Self>, link: usize) {
+        let link = self.touch(link);
+        let query = format!("result=CANCEL&state={}", link.state);
+        let _ = self.call("decline", CALL, self.receiving(&query)).await;
+    }
+
+    /// Takes a callback on its own, uses the flow while the tokens are its own, then keeps them.
+    pub async fn connect_by_hand(self: Arc<Self>, link: usize, mut rng: StdRng) {
+        let number = link;
+        let link = self.touch(number);
+        let _connecting = self.connecting(link.user);
+        let callback = Callback::from_query(&link.query).expect("a callback");
+        let store = self.store();
+        let claiming = store.claim::<_, _, String>(&callback, &self.contract, &self.client);
+        let claiming = self.call(format!("claim link {number}"), store_calls(2), claiming);
+        let Some(Ok((awaiting, _))) = Drop::any(&mut rng).apply(claiming).await else {
+            return;
+        };
+        // From here on the flow is the application's to lose.
+        let responsible = Responsible::begin(&self, number);
+        let parked = serde_json::to_string(&awaiting.suspend()).expect("JSON");
+        let Some(flow) = self.exchange(&link, &parked, &mut rng).await else {
+            return;
+        };
+        if flow.postbox_id() != format!("postbox-{}", link.user) {
+            self.world.violation("two users were mixed up".to_owned());
+        }
+        let Some(mut flow) = self.use_alone(&link, flow, &mut rng).await else {
+            return;
+        };
+        for _ in 0..20 {
+            if self.is_overtaken(&link) {
+                return;
+            }
+            match self
+                .call("keep", KEEP, self.tokens.keep(&name(link.user), flow))
+                .await
+            {
+                Ok(kept) => {
+                    self.remember(link.user, kept);
+                    if self.is_overtaken(&link) {
+                        self.world.lock().users.all[link.user].is_muddled = true;
+                    }
+                    return responsible.end();
+                }
+                Err(rejected) => flow = rejected.into_flow(),
+            }
+            sleep(Duration::from_secs(10)).await;
+        }
+    }
+
+    /// Whether the user connects again meanwhile, so that older tokens must not take the place of newer ones.
+    fn is_overtaken(&self, link: &Link) -> bool {
+        let state = self.world.lock();
+        let own = state.platform.codes[&link.code].grant;
+        let grants = &state.platform.grants;
+        let newest = grants.iter().rposition(|grant| grant.user == link.user);
+        own != newest || state.users.all[link.user].connecting > 1
+    }
+
+    async fn exchange(&self, link: &Link, parked: &str, rng: &mut StdRng) -> Option<Authorization> {
+        for _ in 0..5 {
+            let suspended: Suspended<Receipts, AwaitingCallback<Verifier>> =
+                serde_json::from_str(parked).expect("a flow");
+            let flow = suspended
+                .resume(&self.contract, &self.client)
+                .expect("a flow");
+            let callback = Callback::from_query(&link.query).expect("a callback");
+            let drop = Drop::any(rng);
+            let what = format!("exchange_code, {drop:?}");
+            let exchanging = self.call(what, CALL, flow.exchange_code(callback));
+            match drop.apply(exchanging).await {
+                Some(Ok(flow)) => return Some(flow),
+                Some(Err(rejected)) => {
+                    let error = rejected.error();
+                    self.world.check_exchange(&link.code, error);
+                    let is_undone = known::FLOWS_ARE_PUT_BACK_BLINDLY
+                        && self.world.lock().records.is_undone(&link.state);
+                    if matches!(error, Error::Callback(_)) && !is_undone {
+                        self.world
+                            .violation(format!("3: an exchange was lost: {error}"));
+                        return None;
+                    }
+                    if error.may_have_taken_effect() {
+                        if rng.random_bool(0.5) {
+                            return None;
+                        }
+                        self.world.lock().platform.allow_code(&link.code);
+                    }
+                }
+                // It goes on, so the code must not be sent again.
+                None => {}
+            }
+            sleep(Duration::from_millis(rng.random_range(0..5_000))).await;
+        }
+        None
+    }
+
+    /// Uses a flow that nobody else has: pushes that are dropped leave refreshes behind, and the flow is suspended.
+    async fn use_alone(
+        &self,
+        link: &Link,
+        mut flow: Authorization,
+        rng: &mut StdRng,
+    ) -> Option<Authorization> {
+        for _ in 0..rng.random_range(0..4) {
+            sleep(Duration::from_secs(rng.random_range(0..60))).await;
+            let number = rng.random_range(1..4);
+            let drop = Drop::any(rng);
+            let pushes = (0..number).map(|_| self.push_one(&flow, link.user, 100));
+            if let Some(results) = drop.apply(join_all(pushes)).await {
+                self.check_doubt(link, &results);
+            }
+            if rng.random_bool(0.3) {
+                // Whatever a refresh that is running brings has no flow to come to.
+                self.give_up(link);
+                self.world.log(format!(
+                    "{:?} suspends the flow of {}",
+                    self.host,
+                    name(link.user)
+                ));
+                let text = serde_json::to_string(&flow.suspend()).expect("JSON");
+                std::mem::drop(flow);
+                let suspended: Suspended<Receipts, Authorized> =
+                    serde_json::from_str(&text).expect("a flow");
+                flow = suspended
+                    .resume(&self.contract, &self.client)
+                    .expect("a flow");
+            }
+        }
+        Some(flow)
+    }
+
+    fn give_up(&self, link: &Link) {
+        let mut state = self.world.lock();
+        let mut links = state.users.links.iter_mut();
+        if let Some(link) = links.find(|it| it.code == link.code) {
+            link.was_suspended = true;
+        }
+    }
+
+    /// Pushes for a user whose tokens are in the store.
+    pub async fn push(self: Arc<Self>, pushing: Pushing) {
+        let user = pushing.user;
+        let Some(flow) = self.flow_of(user, pushing.reuses).await else {
+            return;
+        };
+        let size = pushing.size;
+        let work = async {
+            match pushing.shape {
+                Shape::One => drop(self.push_one(&flow, user, size).await),
+                Shape::Burst(number) => {
+                    join_all((0..number).map(|_| self.push_one(&flow, user, size))).await;
+                }
+                Shape::Many(number, pause) => {
+                    self.push_many(&flow, user, number, Between::Pause(pause))
+                        .await;
+                }
+                Shape::Nested(number) => {
+                    self.push_many(&flow, user, number, Between::Push).await;
+                }
+                Shape::BesideOneThatIsKept => {
+                    let item = self.item();
+                    let mut kept = pin!(flow.push(PostboxItem::bytes(item.clone(), vec![7; size])));
+                    let polled = poll_fn(|context| Poll::Ready(kept.as_mut().poll(context))).await;
+                    drop(self.push_one(&flow, user, size).await);
+                    let result = match polled {
+                        Poll::Ready(result) => result,
+                        Poll::Pending => kept.await,
+                    };
+                    self.pushed(user, &item, &result);
+                }
+            }
+        };
+        pushing.drop.apply(Box::pin(work)).await;
+    }
+
+    async fn push_many(&self, flow: &Authorization, user: usize, number: usize, between: Between) {
+        let names: Vec<String> = (0..number).map(|_| self.item()).collect();
+        let items = names
+            .iter()
+            .map(|name| PostboxItem::bytes(name.clone(), vec![7; 300]));
+        let mut pushes = flow.push_many(items.collect::<Vec<_>>()).at_a_time(3);
+        while let Some(pushed) = pushes.next().await {
+            self.pushed(user, &names[pushed.index], &pushed.result);
+            match between {
+                Between::Pause(pause) => sleep(pause).await,
+                Between::Push => drop(self.push_one(flow, user, 100).await),
+            }
+        }
+    }
+
+    async fn push_one(
+        &self,
+        flow: &Authorization,
+        user: usize,
+        size: usize,
+    ) -> Result<crate::Delivery, Error> {
+        let item = self.item();
+        let pushing = flow.push(PostboxItem::bytes(item.clone(), vec![7; size]));
+        let result = self
+            .call(format!("push {item} for {}", name(user)), PUSH, pushing)
+            .await;
+        self.pushed(user, &item, &result);
+        result
+    }
+
+    fn pushed(&self, user: usize, item: &str, result: &Result<crate::Delivery, Error>) {
+        let is_delivered = result
+            .as_ref()
+            .is_ok_and(|delivery| delivery.status() == DeliveryStatus::Delivered);
+        self.world.check_push(item, result, is_delivered);
+        if let Err(error) = result {
+            self.world.check_text(&error.to_string());
+            self.check_ended(user, error);
+        }
+    }
+
+    /// That consent has ended is said only where something speaks for it.
+    fn check_ended(&self, user: usize, error: &Error) {
+        let state = self.world.lock();
+        let known = &state.users.all[user];
+        let may_have_ended = known.has_withdrawn
+            || known.is_forgotten
+            || known.has_refreshed
+            || known.is_muddled
+            || state
+                .platform
+                .grants
+                .iter()
+                .any(|grant| grant.user == user && grant.excuse.is_some())
+            || state
+                .users
+                .links
+                .iter()
+                .any(|link| link.user == user && link.is_given_up);
+        std::mem::drop(state);
+        if matches!(error, Error::ConsentEnded { .. }) && !may_have_ended {
+            self.world.violation(format!(
+                "3: {} is said to have ended consent: {error}",
+                name(user)
+            ));
+        }
+    }
+
+    /// A flow that nobody else has knows what became of its refresh token: it is in doubt only after a lost answer.
+    fn check_doubt(&self, link: &Link, results: &[Result<crate::Delivery, Error>]) {
+        let state = self.world.lock();
+        let links = &state.users.links;
+        let may_be_in_doubt = state.platform.has_lost_a_refresh(link.user)
+            || links
+                .iter()
+                .any(|it| it.code == link.code && it.was_suspended);
+        std::mem::drop(state);
+        let is_in_doubt = |result: &_| matches!(result, Err(Error::RefreshInDoubt));
+        if results.iter().any(is_in_doubt) && !may_be_in_doubt {
+            self.world.violation(format!(
+                "5: the refresh token of {} is said to be in doubt, and no answer was lost",
+                name(link.user)
+            ));
+        }
+    }
+
+    fn item(&self) -> String {
+        let mut state = self.world.lock();
+        state.users.items += 1;
+        format!("item-{}-end", state.users.items)
+    }
+
+    pub async fn flow_of(&self, user: usize, reuses: bool) -> Option<Arc<Authorization>> {
+        let known = self.world.lock().users.all[user]
+            .flows
+            .get(&self.host.id)
+            .cloned();
+        if let (true, Some(flow)) = (reuses, known) {
+            return Some(flow);
+        }
+        let name = name(user);
+        let finding = self.tokens.find(&name, &self.contract, &self.client);
+        let found = self.call(format!("find {name}"), STORE, finding).await;
+        Some(self.remember(user, found.ok()??))
+    }
+
+    fn remember(&self, user: usize, flow: Authorization) -> Arc<Authorization> {
+        let flow = Arc::new(flow);
+        let mut state = self.world.lock();
+        let flows = &mut state.users.all[user].flows;
+        flows.insert(self.host.id, flow.clone());
+        flow
+    }
+
+    /// The application asks for a refresh by name.
+    pub async fn refresh(self: Arc<Self>, user: usize, drop: Drop) {
+        let Some(flow) = self.flow_of(user, true).await else {
+            return;
+        };
+        {
+            let mut state = self.world.lock();
+            state.users.refreshes[user] += 1;
+            state.users.all[user].has_refreshed = true;
+        }
+        let refreshing = self.call(format!("refresh {}", name(user)), CALL, flow.refresh());
+        let _ = drop.apply(refreshing).await;
+    }
+
+    /// A machine is paused while it refreshes, for so long that another is asked for a refresh by name.
+    pub async fn be_overtaken(self: Arc<Self>, other: Arc<Self>, user: usize, mut rng: StdRng) {
+        let mut pause = rng.random_range(1..80);
+        if rng.random_bool(0.3) {
+            // A push that finds its token expired takes longer to come to its refresh.
+            self.world.lock().platform.expire_access_tokens(user);
+            pause += rng.random_range(0..80);
+            let pushing = Pushing {
+                user,
+                shape: Shape::One,
+                drop: Drop::Never,
+                reuses: true,
+                size: 100,
+            };
+            tokio::spawn(self.clone().push(pushing));
+        } else if self.flow_of(user, true).await.is_some() {
+            tokio::spawn(self.clone().refresh(user, Drop::Never));
+        } else {
+            return;
+        }
+        sleep(Duration::from_millis(pause)).await;
+        self.host.pause();
+        self.world.log(format!("{:?} pauses", self.host));
+        sleep(Duration::from_secs(rng.random_range(62..160))).await;
+        // The other machine may be paused, or die.
+        let refreshing = other.refresh(user, Drop::any(&mut rng));
+        let _ = timeout(CALL * 2, refreshing).await;
+        self.host.resume();
+        self.world.log(format!("{:?} resumes", self.host));
+    }
+
+    /// The user leaves the application.
+    pub async fn forget(self: Arc<Self>, user: usize) {
+        self.world.lock().users.all[user].is_forgotten = true;
+        let name = name(user);
+        for _ in 0..20 {
+            let forgetting = self.tokens.forget(&name, &self.contract);
+            if self
+                .call(format!("forget {name}"), STORE, forgetting)
+                .await
+                .is_ok()
+            {
+                let mut state = self.world.lock();
+                let grants = state.platform.grants.len();
+                let user = &mut state.users.all[user];
+                let is_alone = user.connecting == 0 && !user.has_dropped_a_callback;
+                user.forgotten_for_good = is_alone.then_some(grants);
+                return;
+            }
+        }
+    }
+
+    /// Notes that something may keep tokens for a user.
+    fn connecting(&self, user: usize) -> Connecting<'_> {
+        let mut state = self.world.lock();
+        state.users.all[user].connecting += 1;
+        state.users.all[user].forgotten_for_good = None;
+        Connecting {
+            machine: self,
+            user,
+        }
+    }
+
+    /// What a callback brings when all faults are over.
+    pub async fn receive_at_last(&self, link: usize) {
+        let number = link;
+        let link = self.touch(number);
+        let received = self
+            .call(
+                "receive_callback at last",
+                CALL,
+                self.receiving(&link.query),
+            )
+            .await;
+        let state = self.world.lock();
+        let link = &state.users.links[number];
+        let code = &state.platform.codes[&link.code];
+        let user = &state.users.all[link.user];
+        let grant = code.grant.map(|grant| &state.platform.grants[grant]);
+        let is_excused = link.is_taken
+            || user.is_muddled
+            || link.is_given_up
+            || link.excuse.is_some()
+            || (known::FLOWS_ARE_PUT_BACK_BLINDLY && state.records.is_undone(&link.state))
+            || user.is_forgotten
+            || user.has_withdrawn
+            || grant.is_some_and(|grant| grant.excuse.is_some())
+            || (grant.is_none() && state.platform.is_code_in_doubt(&link.code));
+        std::mem::drop(state);
+        if let (Err(error), false) = (received, is_excused) {
+            self.world.violation(format!(
+                "3: the callback of link {number} brings nothing: {}",
+                error.error()
+            ));
+        }
+    }
+
+    /// Whether a user's consent can be used when all faults are over.
+    pub async fn push_at_last(&self, user: usize) {
+        let Some(flow) = self.flow_of(user, false).await else {
+            return self.lost(user, "the store has nothing");
+        };
+        let item = self.item();
+        let push = async || {
+            flow.push(PostboxItem::bytes(item.clone(), vec![7; 100]))
+                .await
+        };
+        let mut result = push().await;
+        if matches!(result, Err(Error::RefreshInDoubt)) {
+            self.world.lock().users.refreshes[user] += 1;
+            if let Err(error) = flow.refresh().await {
+                return self.lost(user, &error.to_string());
+            }
+            result = push().await;
+        }
+        match result {
+            Ok(delivery) if delivery.status() == DeliveryStatus::Delivered => {}
+            other => self.lost(user, &format!("{other:?}")),
+        }
+    }
+
+    fn lost(&self, user: usize, why: &str) {
+        self.world
+            .violation(format!("3: the consent of {} is lost: {why}", name(user)));
+    }
+}
+
+struct Connecting<'a> {
+    machine: &'a Machine,
+    user: usize,
+}
+
+impl std::ops::Drop for Connecting<'_> {
+    fn drop(&mut self) {
+        let mut state = self.machine.world.lock();
+        state.users.all[self.user].connecting -= 1;
+    }
+}
+
+/// The application is responsible for a flow, and has lost it where it ends before the flow is kept.
+struct Responsible<'a> {
+    machine: &'a Machine,
+    link: usize,
+}
+
+impl<'a> Responsible<'a> {
+    fn begin(machine: &'a Machine, link: usize) -> Self {
+        machine.world.lock().users.links[link].is_taken = true;
+        machine.world.lock().users.links[link].is_given_up = true;
+        Self { machine, link }
+    }
+
+    fn end(self) {
+        let mut state = self.machine.world.lock();
+        let link = &mut state.users.links[self.link];
+        link.is_given_up = link.was_suspended;
+    }
+}

@@ -1,0 +1,329 @@
+//! The promises, as checks of what the calls say against what the platform and the store know.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{Debug, Display};
+use std::pin::Pin;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use super::World;
+use super::machine::{Host, Machine};
+use super::platform::SECRET;
+use super::weather::STORE_PATIENCE;
+use crate::error::{Error, RequestError};
+use crate::flow::Rejected;
+
+/// How long a call that only asks the platform may take: the default of `call_timeout`.
+pub const CALL: Duration = Duration::from_secs(30);
+
+/// How long a call that asks the store once may take.
+pub const STORE: Duration = Duration::from_secs(26);
+
+/// How long `keep` may take: it waits for a refresh that is running, and that waits for the platform and its keys.
+pub const KEEP: Duration = CALL.saturating_add(STORE);
+
+/// How long a push may take. Each of four uploads (a session and a token may be replaced in between) has five attempts,
+/// which may stand still for a minute and a quarter, with pauses of up to a minute.
+pub const PUSH: Duration = Duration::from_secs(4 * 5 * (75 + 10 + 60) + 4 * 30);
+
+/// What is rounded away.
+const LEEWAY: Duration = Duration::from_secs(1);
+
+/// What is known of the calls, and what was found wrong.
+#[derive(Default)]
+pub struct Book {
+    pub violations: Vec<String>,
+    pub log: Vec<String>,
+    calls: BTreeMap<u64, Call>,
+    begun: u64,
+    /// Items whose push failed and may not have had an effect.
+    not_delivered: BTreeSet<String>,
+    pub calls_ended: u64,
+}
+
+struct Call {
+    what: String,
+    machine: u64,
+    begun: Duration,
+    limit: Duration,
+}
+
+/// An error of a call, alone or with the flow that came back.
+pub trait Failure: Debug + Display {
+    fn error(&self) -> &Error;
+}
+
+impl Failure for Error {
+    fn error(&self) -> &Error {
+        self
+    }
+}
+
+impl<F> Failure for Rejected<F> {
+    fn error(&self) -> &Error {
+        self.error()
+    }
+}
+
+impl Machine {
+    /// Makes a call of the library, and checks how long it takes and what it says when it fails.
+    pub fn call<'a, T, E: Failure>(
+        &'a self,
+        what: impl Into<String>,
+        limit: Duration,
+        call: impl Future<Output = Result<T, E>> + 'a,
+    ) -> Pin<Box<impl Future<Output = Result<T, E>> + 'a>> {
+        let call = Box::pin(call);
+        let what = what.into();
+        Box::pin(async move {
+            let begun = self.world.elapsed();
+            let not_connected = self.host.not_connected.load(Relaxed);
+            let running = Running::begin(&self.world, &self.host, what, limit);
+            let result = call.await;
+            let outcome = match &result {
+                Ok(_) => "ok".to_owned(),
+                Err(failure) => {
+                    self.judge(failure, begun, not_connected);
+                    failure.to_string()
+                }
+            };
+            running.end(&outcome);
+            result
+        })
+    }
+
+    fn judge(&self, failure: &impl Failure, begun: Duration, not_connected: u64) {
+        let text = failure.to_string();
+        let debug = format!("{failure:?}");
+        self.world.check_text(&text);
+        self.world.check_text(&debug);
+        let error = failure.error();
+        if matches!(error, Error::Internal(_) | Error::Suspended(_)) {
+            self.world
+                .violation(format!("5: an impossible error: {debug}"));
+        }
+        self.check_reason(error, &text, begun, not_connected);
+    }
+
+    fn check_reason(&self, error: &Error, text: &str, begun: Duration, not_connected: u64) {
+        let wrong = |why: &str| {
+            self.world
+                .violation(format!("5: {:?}: {why}: {text}", self.host));
+        };
+        let reason = match error {
+            Error::EarlierAttempt { source, .. } => source,
+            other => other,
+        };
+        let is_not_sent = matches!(reason, Error::Request(RequestError::NotSent { .. }));
+        if is_not_sent != text.contains("was not reached") {
+            wrong("it says that the platform was not reached, or fails to");
+        }
+        // A renewal that others began may have met the fault before the call began.
+        let is_new = begun.is_zero() || self.host.not_connected.load(Relaxed) > not_connected;
+        if is_not_sent && !is_new && self.host.not_connected.load(Relaxed) == 0 {
+            wrong("no connection had failed");
+        }
+        let ahead = self.host.set_up.clock_ahead;
+        match reason {
+            Error::Request(RequestError::Malformed { .. } | RequestError::Unsendable { .. }) => {
+                wrong("the platform sent nothing of that kind");
+            }
+            Error::Request(RequestError::Refused { refusal, .. })
+                if refusal.code == "InvalidJWT" && ahead.unsigned_abs() > 300_000 =>
+            {
+                let direction = if ahead > 0 { "ahead of" } else { "behind" };
+                if !text.contains("clock") || !text.contains(direction) {
+                    wrong("it does not lead to the clock");
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A call that is in the book until it ends or is dropped.
+struct Running<'a> {
+    world: &'a World,
+    host: &'a Host,
+    id: u64,
+}
+
+impl<'a> Running<'a> {
+    fn begin(world: &'a World, host: &'a Host, what: String, limit: Duration) -> Self {
+        world.log(format!("{host:?} {what}"));
+        let begun = world.elapsed();
+        let mut state = world.lock();
+        let book = &mut state.book;
+        book.begun += 1;
+        let limit = limit + LEEWAY;
+        let id = book.begun;
+        if host.is_dead() {
+            return Self { world, host, id };
+        }
+        book.calls.insert(
+            id,
+            Call {
+                what,
+                machine: host.id,
+                begun,
+                limit,
+            },
+        );
+        Self { world, host, id }
+    }
+
+    fn end(&self, outcome: &str) {
+        let what = self.close();
+        self.world
+            .log(format!("{:?} {what} -> {outcome}", self.host));
+    }
+
+    fn close(&self) -> String {
+        let now = self.world.elapsed();
+        let paused = self.host.paused_for();
+        let mut state = self.world.lock();
+        let Some(call) = state.book.calls.remove(&self.id) else {
+            return String::new();
+        };
+        state.book.calls_ended += 1;
+        if !self.host.is_dead() {
+            state.book.check_limit(&call, now, paused);
+        }
+        call.what
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let what = self.close();
+        if !what.is_empty() {
+            self.world.log(format!("{:?} {what} dropped", self.host));
+        }
+    }
+}
+
+impl Book {
+    fn check_limit(&mut self, call: &Call, now: Duration, paused: Duration) {
+        let took = now.saturating_sub(call.begun);
+        // Only a call that waits for the store is held up by the machine's pauses; all of them are forgiven.
+        if took > call.limit + paused {
+            self.violations.push(format!(
+                "4: m{} {} takes {took:?}, its limit is {:?}",
+                call.machine, call.what, call.limit
+            ));
+        }
+    }
+
+    /// Calls of a machine that has died are nobody's any more.
+    pub fn forget_calls_of(&mut self, machine: u64) {
+        self.calls.retain(|_, call| call.machine != machine);
+    }
+
+    /// Checks the calls that are running.
+    pub fn check_running(&mut self, now: Duration, paused: impl Fn(u64) -> Duration) {
+        let overdue: Vec<u64> = self
+            .calls
+            .iter()
+            .filter(|(_, call)| now.saturating_sub(call.begun) > call.limit + paused(call.machine))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in overdue {
+            if let Some(call) = self.calls.remove(&id) {
+                self.violations.push(format!(
+                    "4: m{} {} has not ended since {:?}, its limit is {:?}",
+                    call.machine, call.what, call.begun, call.limit
+                ));
+            }
+        }
+    }
+
+    pub fn are_calls_running(&self) -> bool {
+        !self.calls.is_empty()
+    }
+}
+
+impl World {
+    /// Promise 6.
+    pub fn check_text(&self, text: &str) {
+        let state = self.lock();
+        let has_secret = text.contains(SECRET)
+            || text.contains("eyJhbGci")
+            || state
+                .platform
+                .verifiers
+                .iter()
+                .any(|verifier| text.contains(verifier));
+        drop(state);
+        if has_secret {
+            self.violation(format!("6: a secret is in a text: {text}"));
+        }
+    }
+
+    /// Promise 2, for a push that has ended.
+    pub fn check_push<T: Debug>(&self, item: &str, result: &Result<T, Error>, is_delivered: bool) {
+        let mut state = self.lock();
+        let times = state.platform.inbox.get(item).copied().unwrap_or_default();
+        let is_confirmed = state.platform.confirmed.contains(item);
+        let mut wrong = Vec::new();
+        match result {
+            Ok(_) if is_delivered && times == 0 => {
+                wrong.push(format!("2: {item} is said to be delivered and is not"));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                if is_confirmed {
+                    wrong.push(format!(
+                        "2: {item} was confirmed, and its push says: {error}"
+                    ));
+                }
+                if !error.may_have_taken_effect() {
+                    if times > 0 {
+                        wrong.push(format!(
+                            "2: {item} was delivered, and its push says that it was not: {error}"
+                        ));
+                    }
+                    state.book.not_delivered.insert(item.to_owned());
+                }
+            }
+        }
+        drop(state);
+        for wrong in wrong {
+            self.violation(wrong);
+        }
+    }
+
+    /// Promise 2, for an exchange that has failed.
+    pub fn check_exchange(&self, code: &str, error: &Error) {
+        let is_spent = self.lock().platform.is_spent_by_one_call(code);
+        if is_spent && matches!(error, Error::Request(_)) && !error.may_have_taken_effect() {
+            self.violation(format!(
+                "2: {code} is spent, and its exchange says: {error}"
+            ));
+        }
+    }
+
+    /// What must hold at any time.
+    pub fn check(&self, paused: impl Fn(u64) -> Duration) {
+        let now = self.elapsed();
+        for text in self.texts.take() {
+            self.check_text(&text);
+        }
+        let mut state = self.lock();
+        state.book.check_running(now, paused);
+        let found = std::mem::take(&mut state.platform.violations);
+        let late: Vec<String> = state
+            .book
+            .not_delivered
+            .iter()
+            .filter(|item| state.platform.inbox.contains_key(*item))
+            .map(|item| format!("2: {item} was delivered after its push said that it was not"))
+            .collect();
+        state.book.violations.extend(found);
+        state.book.violations.extend(late);
+    }
+}
+
+/// A limit for a call that asks the store more than once.
+pub fn store_calls(number: u32) -> Duration {
+    (STORE_PATIENCE + Duration::from_secs(5)) * number + Duration::from_secs(2)
+}

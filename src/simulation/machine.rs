@@ -1,0 +1,454 @@
+//! A machine of the application: its own client, clock and connections. It runs, is paused, or is dead.
+
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, pending, poll_fn};
+use futures_util::stream;
+use http_body_util::BodyExt;
+use reqwest::header::{AUTHORIZATION, DATE, RETRY_AFTER};
+use reqwest::{Body, Response};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+
+use super::World;
+use super::platform::{Answer, BASE_URL, REDIRECT_URI, Request};
+use super::store::Store;
+use super::weather::{Endpoint, Fault};
+use crate::platform::{Transport, TransportError};
+use crate::{
+    ApplicationId, Client, ContractId, PrivateKey, RedirectUri, SharedTokens, digime_contract,
+    vectors,
+};
+
+/// How long the library has to wait for an answer with tokens in it, whoever waits for the call.
+pub const PATIENCE: Duration = Duration::from_mins(5);
+
+#[digime_contract(ongoing)]
+#[derive(Clone)]
+pub struct Receipts {
+    application_id: ApplicationId,
+    contract_id: ContractId,
+    private_key: PrivateKey,
+    redirect_uri: RedirectUri,
+}
+
+impl Receipts {
+    fn new(redirect_uri: &str) -> Self {
+        let pem = vectors::key_pem("contract", "RSA PRIVATE KEY", "pkcs1_private_der_b64");
+        Self {
+            application_id: ApplicationId::new("shop").expect("an id"),
+            contract_id: ContractId::new("receipts").expect("an id"),
+            private_key: PrivateKey::from_pem(pem).expect("a key"),
+            redirect_uri: RedirectUri::new(redirect_uri).expect("a redirect URI"),
+        }
+    }
+}
+
+/// How a machine is set up, which may be wrong.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SetUp {
+    /// By how many milliseconds its clock is ahead of the platform's.
+    pub clock_ahead: i64,
+    pub has_wrong_redirect_uri: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Power {
+    Running,
+    Paused,
+    Dead,
+}
+
+/// The power of a machine, and who waits for it to run.
+struct Supply {
+    now: Power,
+    waiting: Vec<Waker>,
+}
+
+/// A machine, as its connections see it.
+pub struct Host {
+    pub id: u64,
+    pub set_up: SetUp,
+    power: Mutex<Supply>,
+    no_platform: AtomicBool,
+    no_store: AtomicBool,
+    paused: Mutex<(Option<Instant>, Duration)>,
+    /// How many connections were not made.
+    pub not_connected: AtomicU64,
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "m{}", self.id)
+    }
+}
+
+impl Host {
+    /// Waits until the machine runs: for ever, if it is dead. Those that wait go on in the order in which they came, which
+    /// tokio's own channels don't promise.
+    pub async fn runs(&self) {
+        poll_fn(|context| {
+            let mut power = self.power.lock().expect("no panic");
+            if power.now == Power::Running {
+                return Poll::Ready(());
+            }
+            power.waiting.push(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn switch(&self, now: Power) {
+        let waiting = {
+            let mut power = self.power.lock().expect("no panic");
+            power.now = now;
+            std::mem::take(&mut power.waiting)
+        };
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    fn power(&self) -> Power {
+        self.power.lock().expect("no panic").now
+    }
+
+    pub fn pause(&self) {
+        let mut paused = self.paused.lock().expect("no panic");
+        if self.power() == Power::Running {
+            paused.0 = Some(Instant::now());
+            self.switch(Power::Paused);
+        }
+    }
+
+    pub fn resume(&self) {
+        let mut paused = self.paused.lock().expect("no panic");
+        if let Some(since) = paused.0.take() {
+            paused.1 += since.elapsed();
+        }
+        if !self.is_dead() {
+            self.switch(Power::Running);
+        }
+    }
+
+    /// For how long it was paused in all.
+    pub fn paused_for(&self) -> Duration {
+        let (since, before) = *self.paused.lock().expect("no panic");
+        before + since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    pub fn die(&self) {
+        self.switch(Power::Dead);
+    }
+
+    pub fn is_dead(&self) -> bool {
+        self.power() == Power::Dead
+    }
+
+    pub fn cut_from_platform(&self, is_cut: bool) {
+        self.no_platform.store(is_cut, Relaxed);
+    }
+
+    pub fn cut_from_store(&self, is_cut: bool) {
+        self.no_store.store(is_cut, Relaxed);
+    }
+
+    pub fn is_cut_from_store(&self) -> bool {
+        self.no_store.load(Relaxed)
+    }
+
+    fn not_connected(&self) -> TransportError {
+        self.not_connected.fetch_add(1, Relaxed);
+        TransportError::NotConnected(io::Error::other("connection refused").into())
+    }
+}
+
+/// A machine, as the application sees it.
+pub struct Machine {
+    pub world: Arc<World>,
+    pub host: Arc<Host>,
+    pub client: Client,
+    pub contract: Receipts,
+    pub tokens: SharedTokens<Store>,
+}
+
+impl Machine {
+    pub fn start(world: &Arc<World>, id: u64, set_up: SetUp) -> Arc<Self> {
+        let host = Arc::new(Host {
+            id,
+            set_up,
+            power: Mutex::new(Supply {
+                now: Power::Running,
+                waiting: Vec::new(),
+            }),
+            no_platform: AtomicBool::new(false),
+            no_store: AtomicBool::new(false),
+            paused: Mutex::default(),
+            not_connected: AtomicU64::new(0),
+        });
+        let network = Network {
+            world: world.clone(),
+            host: host.clone(),
+        };
+        let clock = {
+            let world = world.clone();
+            let ahead = Duration::from_millis(set_up.clock_ahead.unsigned_abs());
+            move || match set_up.clock_ahead {
+                0.. => world.time() + ahead,
+                _ => world.time() - ahead,
+            }
+        };
+        let client = Client::builder()
+            .base_url(BASE_URL)
+            .clock(clock)
+            .transport(Arc::new(network))
+            .build()
+            .expect("a client");
+        let redirect_uri = if set_up.has_wrong_redirect_uri {
+            "https://shop.example/other"
+        } else {
+            REDIRECT_URI
+        };
+        let store = Store {
+            world: world.clone(),
+            host: host.clone(),
+        };
+        Arc::new(Self {
+            world: world.clone(),
+            host,
+            client,
+            contract: Receipts::new(redirect_uri),
+            tokens: SharedTokens::new(store),
+        })
+    }
+
+    pub fn store(&self) -> Store {
+        Store {
+            world: self.world.clone(),
+            host: self.host.clone(),
+        }
+    }
+}
+
+/// The network between a machine and the platform.
+struct Network {
+    world: Arc<World>,
+    host: Arc<Host>,
+}
+
+impl Transport for Network {
+    fn send(
+        &self,
+        request: reqwest::Request,
+    ) -> BoxFuture<'static, Result<Response, TransportError>> {
+        exchange(self.world.clone(), self.host.clone(), request).boxed()
+    }
+}
+
+async fn exchange(
+    world: Arc<World>,
+    host: Arc<Host>,
+    mut request: reqwest::Request,
+) -> Result<Response, TransportError> {
+    let authorization = request
+        .headers()
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
+    let unsent = Unsent {
+        world: &world,
+        authorization: &authorization,
+        is_over: false,
+    };
+    host.runs().await;
+    let (endpoint, postbox) = endpoint(request.url());
+    let is_away = world.lock().weather.platform_is_away || host.no_platform.load(Relaxed);
+    let passage = world.lock().weather.passage(endpoint);
+    if is_away || passage.fault == Fault::NotConnected {
+        sleep(passage.there).await;
+        host.runs().await;
+        unsent.end();
+        world.log(format!("{host:?} {endpoint:?} not connected"));
+        if endpoint == Endpoint::Keys {
+            world.keys_are_missing(&host);
+        }
+        return Err(host.not_connected());
+    }
+    let mut body = Vec::new();
+    if let Some(stream) = request.body_mut() {
+        while let Some(frame) = stream.frame().await {
+            let frame = frame.map_err(|error| TransportError::Lost(error.into()))?;
+            body.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+            host.runs().await;
+        }
+    }
+    unsent.end();
+    let id = world.lock().platform.sent(host.id);
+    let waiting = Waiting {
+        world: world.clone(),
+        host: host.clone(),
+        endpoint,
+        id,
+        sent: Instant::now(),
+        is_over: false,
+    };
+    let request = Request {
+        id,
+        endpoint,
+        postbox,
+        authorization,
+        body,
+    };
+    let (answer, answered) = oneshot::channel();
+    tokio::spawn(serve(world.clone(), host.clone(), request, passage, answer));
+    let answer = answered.await;
+    host.runs().await;
+    let Ok((answer, fault)) = answer else {
+        waiting.end_without_answer("the answer was lost");
+        let reset = io::Error::other("connection reset");
+        return Err(TransportError::Lost(reset.into()));
+    };
+    let is_cut = fault == Fault::Cut;
+    match fault {
+        // The status of a refusal arrives in any case, and says all.
+        Fault::Cut | Fault::Forged if answer.status == 200 => {
+            waiting.end_without_answer("the answer was damaged");
+        }
+        Fault::Refused { acts: true, .. } => {
+            waiting.end_without_answer("the platform failed after it acted");
+        }
+        _ => waiting.end(),
+    }
+    if endpoint == Endpoint::Keys && answer.status != 200 {
+        world.keys_are_missing(&host);
+    }
+    Ok(response(&world, answer, is_cut))
+}
+
+/// What happens on the platform's side, whether its client waits or not.
+async fn serve(
+    world: Arc<World>,
+    host: Arc<Host>,
+    request: Request,
+    passage: super::weather::Passage,
+    reply: oneshot::Sender<(Answer, Fault)>,
+) {
+    sleep(passage.there).await;
+    let now = world.millis();
+    let answer = world.lock().arrived(&request, &passage, now);
+    let status = answer.as_ref().map(|answer| answer.status);
+    world.log(format!(
+        "{host:?} #{} {:?} {:?} {status:?}",
+        request.id, request.endpoint, passage.fault
+    ));
+    if host.is_dead() {
+        let mut state = world.lock();
+        state
+            .platform
+            .unanswered(request.id, Some("the machine has died"));
+    }
+    match (answer, passage.fault) {
+        (_, Fault::Silent { .. }) => pending().await,
+        (Some(answer), fault) => {
+            sleep(passage.back).await;
+            let _ = reply.send((answer, fault));
+        }
+        (None, _) => sleep(passage.back).await,
+    }
+}
+
+fn response(world: &World, answer: Answer, is_cut: bool) -> Response {
+    let mut builder = http::Response::builder()
+        .status(answer.status)
+        .header(DATE, httpdate::fmt_http_date(world.time()))
+        .header("x-digi-sdk-status", "1")
+        .header("x-digi-sdk-status-message", answer.words());
+    if let Some(pause) = answer.retry_after {
+        builder = builder.header(RETRY_AFTER, pause);
+    }
+    let body = if is_cut {
+        let half = answer.body.as_bytes()[..answer.body.len() / 2].to_vec();
+        let cut = Err(io::Error::other("cut"));
+        Body::wrap_stream(stream::iter([Ok(half), cut]))
+    } else {
+        Body::from(answer.body)
+    };
+    Response::from(builder.body(body).expect("a response"))
+}
+
+fn endpoint(url: &url::Url) -> (Endpoint, String) {
+    let path = url.path();
+    let last = path.rsplit('/').next().unwrap_or_default().to_owned();
+    let endpoint = match last.as_str() {
+        "session" => Endpoint::Session,
+        "authorize" => Endpoint::Authorize,
+        "token" => Endpoint::Token,
+        "keys" => Endpoint::Keys,
+        _ => Endpoint::Push,
+    };
+    (endpoint, last)
+}
+
+/// A request that a paused machine has not sent yet. Where the library gives it up then, it can't know that.
+struct Unsent<'a> {
+    world: &'a World,
+    authorization: &'a str,
+    is_over: bool,
+}
+
+impl Unsent<'_> {
+    fn end(mut self) {
+        self.is_over = true;
+    }
+}
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.world.lock().platform.given_up(self.authorization);
+        }
+    }
+}
+
+/// A request whose answer is waited for. Where that ends early, it is noted whose fault it is.
+struct Waiting {
+    world: Arc<World>,
+    host: Arc<Host>,
+    endpoint: Endpoint,
+    id: u64,
+    sent: Instant,
+    is_over: bool,
+}
+
+impl Waiting {
+    fn end(mut self) {
+        self.is_over = true;
+        self.world.lock().platform.answered(self.id);
+    }
+
+    fn end_without_answer(mut self, reason: &'static str) {
+        self.is_over = true;
+        self.lose(Some(reason));
+    }
+
+    fn lose(&self, reason: Option<&'static str>) {
+        self.world.lock().platform.unanswered(self.id, reason);
+        if self.endpoint == Endpoint::Keys {
+            self.world.keys_are_missing(&self.host);
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if !self.is_over && !self.world.is_over() {
+            let is_patient = self.sent.elapsed() >= PATIENCE;
+            self.lose(is_patient.then_some("the platform did not answer in time"));
+        }
+    }
+}

@@ -1,0 +1,684 @@
+//! A model of the platform: what it decides, and all that the invariants want to know of what it did.
+//!
+//! It verifies little, since the sandbox does that; it remembers much. Every code and refresh token knows how often it
+//! arrived and what became of the answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use super::weather::{Endpoint, Fault};
+use crate::contract::PrivateKey;
+use crate::vectors;
+
+/// A word that stands in every secret which the model hands out, so that no text may have it.
+pub const SECRET: &str = "5ecr3t";
+
+pub const BASE_URL: &str = "http://127.0.0.1:9/v1.5";
+pub const REDIRECT_URI: &str = "https://shop.example/digime";
+pub const CLIENT_ID: &str = "shop_receipts";
+
+/// How far an application's clock may be off, in milliseconds.
+const CLOCK_SKEW: u64 = 5 * 60 * 1000;
+
+static OWN_KEY: LazyLock<PrivateKey> = LazyLock::new(|| key("platform"));
+static FOREIGN_KEY: LazyLock<PrivateKey> = LazyLock::new(|| key("rogue"));
+static POSTBOX_KEY: LazyLock<String> =
+    LazyLock::new(|| vectors::key_pem("postbox", "RSA PUBLIC KEY", "pkcs1_public_der_b64"));
+
+fn key(owner: &str) -> PrivateKey {
+    let pem = vectors::key_pem(owner, "RSA PRIVATE KEY", "pkcs1_private_der_b64");
+    PrivateKey::from_pem(pem).expect("a key of the vectors")
+}
+
+/// The platform, and the truth about what it did.
+#[derive(Debug)]
+pub struct Platform {
+    pub session_life: Duration,
+    pub token_life: Duration,
+    sessions: BTreeMap<String, u64>,
+    preauthorizations: BTreeMap<String, (String, String)>,
+    pub codes: BTreeMap<String, Code>,
+    pub grants: Vec<Grant>,
+    refresh_tokens: BTreeMap<String, RefreshToken>,
+    access_tokens: BTreeMap<String, AccessToken>,
+    /// How often each item was delivered, by its name.
+    pub inbox: BTreeMap<String, usize>,
+    /// Items whose delivery was confirmed to their sender.
+    pub confirmed: BTreeSet<String>,
+    nonces: BTreeSet<String>,
+    /// The verifiers that arrived: the secrets that the model does not make.
+    pub verifiers: Vec<String>,
+    requests: BTreeMap<u64, Sent>,
+    handed_out: u64,
+    pub violations: Vec<String>,
+}
+
+#[derive(Debug)]
+pub struct Code {
+    pub user: usize,
+    challenge: String,
+    pub grant: Option<usize>,
+    arrivals: Arrivals,
+}
+
+/// A consent that was made into tokens.
+#[derive(Debug)]
+pub struct Grant {
+    pub user: usize,
+    /// The user has withdrawn it.
+    pub is_withdrawn: bool,
+    /// The refresh token that is good now.
+    pub current: String,
+    /// The machine to which that token was sent.
+    pub holder: u64,
+    /// Why nobody can be blamed for not having the token.
+    pub excuse: Option<&'static str>,
+}
+
+#[derive(Debug)]
+struct RefreshToken {
+    grant: usize,
+    arrivals: Arrivals,
+}
+
+#[derive(Debug)]
+struct AccessToken {
+    grant: usize,
+    expiry: u64,
+}
+
+/// How often something that can be used once has arrived.
+#[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "they are separate facts")]
+struct Arrivals {
+    /// Arrivals of which their sender does not know that they came to nothing.
+    undecided: usize,
+    /// How often the application has decided to send it in spite of that.
+    allowed: usize,
+    was_allowed: bool,
+    /// An answer did not reach its sender, or does not say what became of it.
+    was_lost: bool,
+    /// Its sender has waited for an answer to the end.
+    has_failed_in_doubt: bool,
+    /// A paused machine gave up a request with it, and could not know that it was not sent.
+    was_given_up: bool,
+}
+
+impl Arrivals {
+    /// Counts an arrival, and says by what right it came.
+    fn count(&mut self, allowance: &mut usize) -> Right {
+        let is_first = self.undecided == 0;
+        self.undecided += 1;
+        if is_first {
+            return Right::First;
+        }
+        let allowance = match self.allowed {
+            0 => allowance,
+            _ => &mut self.allowed,
+        };
+        if *allowance == 0 {
+            return Right::None;
+        }
+        *allowance -= 1;
+        Right::Allowed
+    }
+
+    /// An arrival is known to have come to nothing. Its call may try again.
+    fn came_to_nothing(&mut self, right: Right) {
+        self.undecided = self.undecided.saturating_sub(1);
+        if right == Right::Allowed {
+            self.allowed += 1;
+        }
+    }
+}
+
+/// By what right a token arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Right {
+    /// It did not arrive before, or is known not to have been used.
+    First,
+    /// The application has decided it.
+    Allowed,
+    None,
+}
+
+/// A request on its way.
+#[derive(Debug)]
+struct Sent {
+    machine: u64,
+    token: Option<(String, bool, Right)>,
+    issued: Option<usize>,
+    item: Option<String>,
+    status: u16,
+    /// Why its sender waits no more, where that is nobody's fault.
+    excuse: Option<&'static str>,
+}
+
+/// A request that has arrived.
+pub struct Request {
+    pub id: u64,
+    pub endpoint: Endpoint,
+    pub postbox: String,
+    pub authorization: String,
+    pub body: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+    pub retry_after: Option<&'static str>,
+}
+
+impl Answer {
+    /// The platform's words, which may repeat what it was sent.
+    pub fn words(&self) -> String {
+        let body: Value = serde_json::from_str(&self.body).unwrap_or_default();
+        text(&body["error"], "message")
+    }
+
+    fn ok(body: &Value) -> Self {
+        Self {
+            status: 200,
+            body: body.to_string(),
+            retry_after: None,
+        }
+    }
+
+    fn refused(status: u16, code: &str, message: &str) -> Self {
+        Self {
+            status,
+            body: json!({"error": {"code": code, "message": message, "reference": message}})
+                .to_string(),
+            retry_after: None,
+        }
+    }
+}
+
+impl Platform {
+    pub fn new(session_life: Duration, token_life: Duration) -> Self {
+        Self {
+            session_life,
+            token_life,
+            sessions: BTreeMap::new(),
+            preauthorizations: BTreeMap::new(),
+            codes: BTreeMap::new(),
+            grants: Vec::new(),
+            refresh_tokens: BTreeMap::new(),
+            access_tokens: BTreeMap::new(),
+            inbox: BTreeMap::new(),
+            confirmed: BTreeSet::new(),
+            nonces: BTreeSet::new(),
+            verifiers: Vec::new(),
+            requests: BTreeMap::new(),
+            handed_out: 0,
+            violations: Vec::new(),
+        }
+    }
+
+    fn secret(&mut self, kind: &str) -> String {
+        self.handed_out += 1;
+        format!("{SECRET}-{kind}-{}", self.handed_out)
+    }
+
+    /// A request leaves a machine.
+    pub fn sent(&mut self, machine: u64) -> u64 {
+        let id = self.requests.len() as u64;
+        let sent = Sent {
+            machine,
+            token: None,
+            issued: None,
+            item: None,
+            status: 0,
+            excuse: None,
+        };
+        self.requests.insert(id, sent);
+        id
+    }
+
+    pub fn requests(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// A request arrives. Gives the answer, where there is one, after the platform has acted or not.
+    pub fn arrived(
+        &mut self,
+        request: &Request,
+        fault: &Fault,
+        echoes: bool,
+        now: u64,
+        allowances: &mut [usize],
+    ) -> Option<Answer> {
+        let claims = claims(&request.authorization);
+        if request.endpoint == Endpoint::Token {
+            self.count_arrival(request.id, &claims, allowances);
+        }
+        let words = if echoes {
+            echo(&claims, &request.authorization)
+        } else {
+            "no".to_owned()
+        };
+        let mut act = |is_forged: bool| {
+            let answer = self.act(request, &claims, &words, now, is_forged);
+            if let Some(sent) = self.requests.get_mut(&request.id) {
+                sent.status = answer.status;
+            }
+            answer
+        };
+        match fault {
+            Fault::None | Fault::Cut => Some(act(false)),
+            Fault::Lost { acts } | Fault::Silent { acts } => {
+                if *acts {
+                    act(false);
+                }
+                None
+            }
+            Fault::Refused {
+                status,
+                code,
+                retry_after,
+                acts,
+            } => {
+                if *acts {
+                    act(false);
+                }
+                if let Some(sent) = self.requests.get_mut(&request.id) {
+                    sent.status = *status;
+                }
+                Some(Answer {
+                    retry_after: *retry_after,
+                    ..Answer::refused(*status, code, &words)
+                })
+            }
+            Fault::Forged => Some(act(true)),
+            Fault::NotConnected => None,
+        }
+    }
+
+    /// The answer has reached its sender, whole and of this platform.
+    pub fn answered(&mut self, id: u64) {
+        let Some(sent) = self.requests.get(&id) else {
+            return;
+        };
+        let is_refusal = matches!(sent.status, 400..=499 | 501 | 503);
+        let (status, item) = (sent.status, sent.item.clone());
+        if let Some((token, is_code, right)) = sent.token.clone()
+            && let Some(arrivals) = self.arrivals_of(&token, is_code)
+        {
+            if is_refusal {
+                arrivals.came_to_nothing(right);
+            }
+            arrivals.was_lost |= !is_refusal && status != 200;
+            arrivals.has_failed_in_doubt |= arrivals.was_lost;
+        }
+        if let (200, Some(item)) = (status, item) {
+            self.confirmed.insert(item);
+        }
+    }
+
+    fn arrivals_of(&mut self, token: &str, is_code: bool) -> Option<&mut Arrivals> {
+        if is_code {
+            self.codes.get_mut(token).map(|code| &mut code.arrivals)
+        } else {
+            self.refresh_tokens
+                .get_mut(token)
+                .map(|it| &mut it.arrivals)
+        }
+    }
+
+    /// Whether an answer to a refresh for a user was lost.
+    pub fn has_lost_a_refresh(&self, user: usize) -> bool {
+        self.refresh_tokens
+            .values()
+            .any(|it| self.grants[it.grant].user == user && it.arrivals.was_lost)
+    }
+
+    /// The answer does not reach its sender, or reaches one that is no more: for a reason, or because it was not
+    /// waited for.
+    pub fn unanswered(&mut self, id: u64, excuse: Option<&'static str>) {
+        if let Some(sent) = self.requests.get_mut(&id) {
+            sent.excuse = excuse;
+            if let Some(grant) = sent.issued {
+                self.grants[grant].excuse = excuse;
+            }
+            if let Some((token, is_code, _)) = sent.token.clone()
+                && let Some(arrivals) = self.arrivals_of(&token, is_code)
+            {
+                arrivals.was_lost = true;
+                arrivals.has_failed_in_doubt |= excuse.is_some();
+            }
+        }
+    }
+
+    /// A machine has lost what it was told, for a reason.
+    pub fn excuse(&mut self, machine: u64, reason: &'static str, is_kept: impl Fn(&str) -> bool) {
+        for grant in &mut self.grants {
+            if grant.holder == machine && grant.excuse.is_none() && !is_kept(&grant.current) {
+                grant.excuse = Some(reason);
+            }
+        }
+    }
+
+    fn count_arrival(&mut self, id: u64, claims: &Value, allowances: &mut [usize]) {
+        let (name, is_code) = match claims["grant_type"].as_str() {
+            Some("authorization_code") => ("code", true),
+            _ => ("refresh_token", false),
+        };
+        let token = text(claims, name);
+        if is_code {
+            self.verifiers.push(text(claims, "code_verifier"));
+        }
+        let mut none = 0;
+        let right = if is_code {
+            let code = self.codes.get_mut(&token);
+            code.map_or(Right::First, |code| code.arrivals.count(&mut none))
+        } else {
+            let grants = &self.grants;
+            let known = self.refresh_tokens.get_mut(&token);
+            known.map_or(Right::First, |it| {
+                it.arrivals.count(&mut allowances[grants[it.grant].user])
+            })
+        };
+        if right == Right::None {
+            self.violations.push(format!(
+                "1: {token} was sent again although it may be spent"
+            ));
+        }
+        if let Some(sent) = self.requests.get_mut(&id) {
+            sent.token = Some((token, is_code, right));
+        }
+    }
+
+    /// A request is given up before it was sent.
+    pub fn given_up(&mut self, authorization: &str) {
+        let code = text(&claims(authorization), "code");
+        if let Some(code) = self.codes.get_mut(&code) {
+            code.arrivals.was_given_up = true;
+        }
+    }
+
+    /// The application has decided to send a code again that may be spent.
+    pub fn allow_code(&mut self, code: &str) {
+        if let Some(code) = self.codes.get_mut(code) {
+            code.arrivals.allowed += 1;
+            code.arrivals.was_allowed = true;
+        }
+    }
+
+    /// Whether a code was used, and the application has not decided to send it again.
+    pub fn is_spent_by_one_call(&self, code: &str) -> bool {
+        self.codes
+            .get(code)
+            .is_some_and(|code| code.grant.is_some() && !code.arrivals.was_allowed)
+    }
+
+    /// Whether it is not known of a code what became of it.
+    pub fn is_code_in_doubt(&self, code: &str) -> bool {
+        self.codes
+            .get(code)
+            .is_some_and(|code| code.arrivals.undecided > 0 || code.arrivals.was_given_up)
+    }
+
+    fn act(
+        &mut self,
+        request: &Request,
+        claims: &Value,
+        words: &str,
+        now: u64,
+        is_forged: bool,
+    ) -> Answer {
+        match request.endpoint {
+            Endpoint::Session => return self.establish_session(now),
+            Endpoint::Keys => return Answer::ok(&key_set()),
+            _ => {}
+        }
+        if let Some(refusal) = self.check(claims, words, now) {
+            return refusal;
+        }
+        match request.endpoint {
+            Endpoint::Authorize => {
+                let code = self.secret("pre");
+                let state = text(claims, "state");
+                let announced = (text(claims, "code_challenge"), state);
+                self.preauthorizations.insert(code.clone(), announced);
+                signed(&json!({"preauthorization_code": code}), is_forged)
+            }
+            Endpoint::Push => self.push(request, claims, words, now),
+            _ => match claims["grant_type"].as_str() {
+                Some("authorization_code") => {
+                    self.exchange(request.id, claims, words, now, is_forged)
+                }
+                _ => self.refresh(request.id, claims, words, now, is_forged),
+            },
+        }
+    }
+
+    fn check(&mut self, claims: &Value, words: &str, now: u64) -> Option<Answer> {
+        let timestamp = claims["timestamp"].as_u64().unwrap_or_default();
+        if claims["client_id"] != CLIENT_ID || timestamp.abs_diff(now) > CLOCK_SKEW {
+            return Some(Answer::refused(401, "InvalidJWT", words));
+        }
+        if !self.nonces.insert(text(claims, "nonce")) {
+            self.violations.push("a nonce was sent twice".to_owned());
+        }
+        if claims["redirect_uri"] != REDIRECT_URI {
+            return Some(Answer::refused(400, "InvalidRedirectUri", words));
+        }
+        None
+    }
+
+    fn establish_session(&mut self, now: u64) -> Answer {
+        let key = self.secret("ses");
+        let exchange_token = self.secret("exc");
+        let expiry = now + millis(self.session_life);
+        self.sessions.insert(key.clone(), expiry);
+        Answer::ok(
+            &json!({"sessionKey": key, "sessionExchangeToken": exchange_token, "expiry": expiry}),
+        )
+    }
+
+    fn exchange(
+        &mut self,
+        id: u64,
+        claims: &Value,
+        words: &str,
+        now: u64,
+        is_forged: bool,
+    ) -> Answer {
+        let verifier = text(claims, "code_verifier");
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, verifier.as_bytes());
+        let challenge = BASE64_URL_SAFE_NO_PAD.encode(hash);
+        let grant = self.grants.len();
+        match self.codes.get_mut(&text(claims, "code")) {
+            Some(code) if code.grant.is_none() && code.challenge == challenge => {
+                code.grant = Some(grant);
+                let user = code.user;
+                self.grants.push(Grant {
+                    user,
+                    is_withdrawn: false,
+                    current: String::new(),
+                    holder: 0,
+                    excuse: None,
+                });
+                self.issue(id, grant, now, is_forged)
+            }
+            _ => Answer::refused(400, "InvalidGrant", words),
+        }
+    }
+
+    fn refresh(
+        &mut self,
+        id: u64,
+        claims: &Value,
+        words: &str,
+        now: u64,
+        is_forged: bool,
+    ) -> Answer {
+        let token = text(claims, "refresh_token");
+        let known = self.refresh_tokens.get(&token).map(|it| it.grant);
+        match known {
+            Some(grant)
+                if self.grants[grant].current == token && !self.grants[grant].is_withdrawn =>
+            {
+                self.issue(id, grant, now, is_forged)
+            }
+            _ => Answer::refused(401, "InvalidToken", words),
+        }
+    }
+
+    fn issue(&mut self, id: u64, grant: usize, now: u64, is_forged: bool) -> Answer {
+        let (access_token, refresh_token) = (self.secret("acc"), self.secret("ref"));
+        let expiry = now + millis(self.token_life);
+        self.access_tokens
+            .insert(access_token.clone(), AccessToken { grant, expiry });
+        let arrivals = Arrivals::default();
+        self.refresh_tokens
+            .insert(refresh_token.clone(), RefreshToken { grant, arrivals });
+        let grant_number = grant;
+        let grant = &mut self.grants[grant];
+        grant.current.clone_from(&refresh_token);
+        grant.excuse = None;
+        if let Some(sent) = self.requests.get_mut(&id) {
+            grant.holder = sent.machine;
+            grant.excuse = sent.excuse;
+            sent.issued = Some(grant_number);
+        }
+        let tokens = json!({
+            "access_token": access_token,
+            "refresh_token": refresh_token,
+            "expires_on": expiry / 1000,
+        });
+        signed(&tokens, is_forged)
+    }
+
+    fn push(&mut self, request: &Request, claims: &Value, words: &str, now: u64) -> Answer {
+        let session = self.sessions.get(&text(claims, "session_key"));
+        if session.is_none_or(|expiry| *expiry <= now) {
+            return Answer::refused(401, "InvalidSession", words);
+        }
+        let Some(token) = self.access_tokens.get(&text(claims, "access_token")) else {
+            return Answer::refused(401, "InvalidToken", words);
+        };
+        let (name, is_whole) = file(&request.body);
+        if !is_whole || request.postbox != postbox(self.grants[token.grant].user) {
+            self.violations
+                .push(format!("{name} arrived damaged or at another postbox"));
+        }
+        if token.expiry <= now {
+            return Answer::ok(&json!({"status": "pending", "expires": 60}));
+        }
+        if self.confirmed.contains(&name) {
+            self.violations
+                .push(format!("2: {name} was sent again after it was confirmed"));
+        }
+        *self.inbox.entry(name.clone()).or_default() += 1;
+        if let Some(sent) = self.requests.get_mut(&request.id) {
+            sent.item = Some(name);
+        }
+        Answer::ok(&json!({"status": "delivered", "expires": 60}))
+    }
+
+    /// A user opens the link and consents. Gives the query that their client calls back, and the code in it.
+    pub fn consent(&mut self, preauthorization: &str, user: usize) -> (String, String) {
+        let (challenge, state) = self.preauthorizations[preauthorization].clone();
+        let code = self.secret("code");
+        let issued = Code {
+            user,
+            challenge,
+            grant: None,
+            arrivals: Arrivals::default(),
+        };
+        self.codes.insert(code.clone(), issued);
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("result", "SUCCESS")
+            .append_pair("postboxId", &postbox(user))
+            .append_pair("publicKey", &POSTBOX_KEY)
+            .append_pair("code", &code)
+            .append_pair("state", &state)
+            .finish();
+        (query, code)
+    }
+
+    pub fn withdraw(&mut self, user: usize) {
+        for grant in self.grants.iter_mut().filter(|grant| grant.user == user) {
+            grant.is_withdrawn = true;
+        }
+        self.expire_access_tokens(user);
+    }
+
+    /// The platform forgets access tokens before the time that it told.
+    pub fn expire_access_tokens(&mut self, user: usize) {
+        for token in self.access_tokens.values_mut() {
+            if self.grants[token.grant].user == user {
+                token.expiry = 0;
+            }
+        }
+    }
+
+    pub fn end_sessions(&mut self) {
+        self.sessions.values_mut().for_each(|expiry| *expiry = 0);
+    }
+}
+
+fn postbox(user: usize) -> String {
+    format!("postbox-{user}")
+}
+
+/// The name of the file in a body, and whether the body is whole.
+fn file(body: &[u8]) -> (String, bool) {
+    let text = String::from_utf8_lossy(body);
+    let name = text
+        .split_once("filename=\"")
+        .and_then(|(_, rest)| rest.split_once('"'))
+        .map(|(name, _)| name.to_owned());
+    let is_whole = name.is_some() && text.ends_with("--\r\n");
+    (name.unwrap_or_default(), is_whole)
+}
+
+fn claims(authorization: &str) -> Value {
+    let payload = authorization.split('.').nth(1).unwrap_or_default();
+    let json = BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap_or_default();
+    serde_json::from_slice(&json).unwrap_or_default()
+}
+
+/// What the platform was sent, in its own words: without what is random and no secret, so that a run's log is the same
+/// again.
+fn echo(claims: &Value, authorization: &str) -> String {
+    let claims = claims.as_object().into_iter().flatten();
+    let claims =
+        claims.filter(|(name, _)| !["nonce", "iv", "code_challenge"].contains(&name.as_str()));
+    let mut words: Vec<String> = claims
+        .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()))
+        .collect();
+    words.push(authorization.to_owned());
+    words.join(" ")
+}
+
+fn text(claims: &Value, name: &str) -> String {
+    claims[name].as_str().unwrap_or_default().to_owned()
+}
+
+fn key_set() -> Value {
+    let pem = vectors::key_pem("platform", "RSA PUBLIC KEY", "pkcs1_public_der_b64");
+    json!({"keys": [{"kid": "one", "pem": pem}]})
+}
+
+fn signed(claims: &Value, is_forged: bool) -> Answer {
+    let header = json!({"alg": "PS512", "kid": "one", "jku": format!("{BASE_URL}/keys")});
+    let [header, claims] =
+        [header.to_string(), claims.to_string()].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part));
+    let message = format!("{header}.{claims}");
+    let key = if is_forged { &FOREIGN_KEY } else { &OWN_KEY };
+    let signature = key.sign(message.as_bytes()).expect("a signature");
+    let signature = BASE64_URL_SAFE_NO_PAD.encode(signature);
+    Answer::ok(&json!({"token": format!("{message}.{signature}")}))
+}
+
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

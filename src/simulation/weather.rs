@@ -1,0 +1,220 @@
+//! What goes wrong: a fault for each request and each call of the store, drawn from the run's seed.
+
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+/// The endpoints of the platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    Session,
+    Authorize,
+    Token,
+    Keys,
+    Push,
+}
+
+/// What happens to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    None,
+    /// No connection is made.
+    NotConnected,
+    /// The connection breaks, before or after the platform acted.
+    Lost {
+        acts: bool,
+    },
+    /// The platform never answers.
+    Silent {
+        acts: bool,
+    },
+    /// The platform refuses, or fails after it acted.
+    Refused {
+        status: u16,
+        code: &'static str,
+        retry_after: Option<&'static str>,
+        acts: bool,
+    },
+    /// The platform acts, and half of its answer arrives.
+    Cut,
+    /// The platform acts, and its answer is signed with a key that is not its own.
+    Forged,
+}
+
+/// A fault, and how long a request and its answer travel.
+#[derive(Clone, Debug)]
+pub struct Passage {
+    pub fault: Fault,
+    pub there: Duration,
+    pub back: Duration,
+    /// The platform repeats in its words what it was sent.
+    pub echoes: bool,
+}
+
+/// What happens to a call of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreFault {
+    None,
+    FailsBefore,
+    FailsAfter,
+    /// It gives up after its own time limit, before or after it took effect.
+    Hangs {
+        acts: bool,
+    },
+}
+
+/// How rough a run is. Each run has a weather of its own.
+#[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "they are separate facts")]
+pub struct Weather {
+    rng: StdRng,
+    is_calm: bool,
+    network: f64,
+    store: f64,
+    slowness: f64,
+    /// Answers that hold tokens may be lost. Without that, no consent may be lost in the whole run.
+    pub loses_tokens: bool,
+    keys_fail: bool,
+    pub platform_is_away: bool,
+    pub store_is_away: bool,
+}
+
+/// How long the store tries by itself before it says that it failed.
+pub const STORE_PATIENCE: Duration = Duration::from_secs(20);
+
+impl Weather {
+    pub fn new(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        Self {
+            is_calm: false,
+            network: pick(&mut rng, &[0.0, 0.05, 0.15, 0.4]),
+            store: pick(&mut rng, &[0.0, 0.0, 0.1, 0.4]),
+            slowness: pick(&mut rng, &[0.0, 0.05, 0.3]),
+            loses_tokens: rng.random_bool(0.4),
+            keys_fail: rng.random_bool(0.2),
+            platform_is_away: false,
+            store_is_away: false,
+            rng,
+        }
+    }
+
+    /// Ends all faults, for the end of a run.
+    pub fn calm_down(&mut self) {
+        self.is_calm = true;
+        self.platform_is_away = false;
+        self.store_is_away = false;
+    }
+
+    pub fn passage(&mut self, endpoint: Endpoint) -> Passage {
+        let fault = if self.strikes(self.network) {
+            self.fault(endpoint)
+        } else {
+            Fault::None
+        };
+        Passage {
+            fault,
+            there: self.delay(),
+            back: self.delay(),
+            echoes: self.rng.random_bool(0.7),
+        }
+    }
+
+    pub fn store_fault(&mut self, can_fail_after: bool) -> (StoreFault, Duration, Duration) {
+        let fault = if self.strikes(self.store) {
+            match self.rng.random_range(0..6) {
+                0 | 1 if can_fail_after => StoreFault::FailsAfter,
+                2 => StoreFault::Hangs {
+                    acts: can_fail_after,
+                },
+                3 => StoreFault::Hangs { acts: false },
+                _ => StoreFault::FailsBefore,
+            }
+        } else {
+            StoreFault::None
+        };
+        (fault, self.delay() / 4, self.delay() / 4)
+    }
+
+    fn strikes(&mut self, rate: f64) -> bool {
+        let strikes = self.rng.random_bool(rate);
+        strikes && !self.is_calm
+    }
+
+    fn delay(&mut self) -> Duration {
+        let quick = self.rng.random_range(1..40);
+        let slow = self.rng.random_range(100..15_000);
+        let millis = if self.strikes(self.slowness) {
+            slow
+        } else {
+            quick
+        };
+        Duration::from_millis(millis)
+    }
+
+    fn fault(&mut self, endpoint: Endpoint) -> Fault {
+        let acts = self.rng.random_bool(0.5);
+        let retry_after = pick(
+            &mut self.rng,
+            &[
+                None,
+                None,
+                Some("1"),
+                Some("7"),
+                Some("-1"),
+                Some("1.5"),
+                Some("99999999999999999999"),
+                Some("soon"),
+            ],
+        );
+        let refused = |status, code| Fault::Refused {
+            status,
+            code,
+            retry_after,
+            acts: false,
+        };
+        let fault = match self.rng.random_range(0..22) {
+            0..3 => Fault::NotConnected,
+            3..6 => Fault::Lost { acts },
+            6..8 => Fault::Silent { acts },
+            8..11 => refused(503, ""),
+            11 => refused(429, ""),
+            12 => refused(408, ""),
+            13 => refused(401, "InvalidJWT"),
+            14 => refused(400, "InvalidRedirectUri"),
+            15 => refused(413, "TooLarge"),
+            16..19 => Fault::Refused {
+                status: 500,
+                code: "",
+                retry_after,
+                acts,
+            },
+            19 | 20 => Fault::Cut,
+            _ => Fault::Forged,
+        };
+        match endpoint {
+            Endpoint::Keys if !self.keys_fail => Fault::None,
+            Endpoint::Token if !self.loses_tokens && fault.loses_what_was_done() => {
+                Fault::NotConnected
+            }
+            _ => fault,
+        }
+    }
+}
+
+impl Fault {
+    fn loses_what_was_done(&self) -> bool {
+        matches!(
+            self,
+            Self::Lost { acts: true }
+                | Self::Silent { acts: true }
+                | Self::Refused { acts: true, .. }
+                | Self::Cut
+                | Self::Forged
+        )
+    }
+}
+
+pub fn pick<T: Clone>(rng: &mut StdRng, choices: &[T]) -> T {
+    choices[rng.random_range(0..choices.len())].clone()
+}
