@@ -164,11 +164,10 @@ impl Client {
             .saturating_add_signed(self.0.platform_ahead.load(Relaxed))
     }
 
-    /// Learns the platform's time from the date of an answer, in Unix milliseconds. Gives by how many milliseconds this
-    /// machine's clock is ahead.
-    pub(crate) fn learn_platform_time(&self, date: u64) -> i64 {
-        let difference =
-            i64::try_from(i128::from(date) - i128::from(self.now())).unwrap_or_default();
+    /// Learns the platform's time from the date of an answer and the time at which it came by this machine's clock, both in
+    /// Unix milliseconds. Gives by how many milliseconds this machine's clock is ahead.
+    pub(crate) fn learn_platform_time(&self, date: u64, came_at: u64) -> i64 {
+        let difference = i64::try_from(i128::from(date) - i128::from(came_at)).unwrap_or_default();
         let platform_ahead = if difference.abs() <= SAME_TIME_MILLIS {
             0
         } else {

@@ -38,6 +38,8 @@ pub(super) struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Result<Bytes, Error>,
+    /// When it came by this machine's clock, in Unix milliseconds. The caller may look at it much later.
+    came_at: u64,
 }
 
 impl Platform {
@@ -89,10 +91,11 @@ impl Platform {
             .build()
             .map_err(|error| unsendable(operation, &error))?;
         let sending = self.client.transport().send(request);
+        let client = self.client.clone();
         in_a_task(operation, async move {
             let exchange = async {
                 let response = sending.await.map_err(|error| failed(operation, &error))?;
-                Ok(Answer::read(operation, response).await)
+                Ok(Answer::read(operation, response, client.now()).await)
             };
             tokio::time::timeout(limit, exchange)
                 .await
@@ -112,11 +115,15 @@ impl Platform {
             status,
             headers,
             body,
+            came_at,
         } = answer;
         Span::current().record("status", status.as_u16());
         let redaction = Redaction(secrets);
         let date = date(&headers);
-        let ahead = date.map(|date| self.client.learn_platform_time(unix_time::millis(date)));
+        let ahead = date.map(|date| {
+            self.client
+                .learn_platform_time(unix_time::millis(date), came_at)
+        });
         warn_of_sdk_status(&headers, redaction);
         if status.is_success() {
             return Ok(serde_json::from_slice(&body?).map_err(|error| {
@@ -139,8 +146,10 @@ impl Platform {
 }
 
 impl Answer {
-    pub async fn read(operation: Operation, mut response: Response) -> Self {
+    /// Reads an answer that came at a time by this machine's clock.
+    pub async fn read(operation: Operation, mut response: Response, came_at: u64) -> Self {
         Self {
+            came_at,
             status: response.status(),
             headers: std::mem::take(response.headers_mut()),
             body: body(operation, response).await,

@@ -1,5 +1,6 @@
 //! `POST permission-access/postbox/{id}`: an item, sealed while it is sent.
 
+use std::io;
 use std::time::Duration;
 
 use reqwest::multipart::{Form, Part};
@@ -57,7 +58,12 @@ impl Platform {
 
     async fn push_once(&self, upload: &Upload<'_>) -> Result<Delivery, Error> {
         let name = upload.item.sent_name()?;
-        let opened = upload.item.open(&name).await?;
+        let opened = tokio::time::timeout(self.client.stall_timeout(), upload.item.open(&name))
+            .await
+            .unwrap_or_else(|_| {
+                let late = io::Error::from(io::ErrorKind::TimedOut);
+                Err(upload.item.unreadable(&name, late))
+            })?;
         let envelope = Envelope::new();
         let claims = PushClaims {
             access_token: upload.access_token.map(AccessToken::secret),
@@ -113,13 +119,13 @@ impl Platform {
             movement,
             connections: self.client.connections().clone(),
         };
-        let timeout = self.client.timeout();
+        let (timeout, client) = (self.client.timeout(), self.client.clone());
         in_a_task(operation, async move {
             let response = moving
                 .until(sending)
                 .await?
                 .map_err(|error| failed(operation, &error))?;
-            tokio::time::timeout(timeout, Answer::read(operation, response))
+            tokio::time::timeout(timeout, Answer::read(operation, response, client.now()))
                 .await
                 .map_err(|_| lost(operation, "timed out"))
         })

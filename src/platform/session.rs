@@ -1,6 +1,7 @@
 //! `POST permission-access/session`
 
-use serde::Serialize;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Platform;
@@ -20,6 +21,16 @@ struct SessionRequest<'a> {
     scope: Option<&'a Scope>,
     sdk_agent: serde_json::Value,
     accept: serde_json::Value,
+}
+
+/// The answer. It is not read as [`SessionData`], since a platform may say something else of the scope.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionAnswer {
+    session_key: SecretString,
+    session_exchange_token: SecretString,
+    /// Unix time in milliseconds.
+    expiry: u64,
 }
 
 impl Platform {
@@ -43,7 +54,7 @@ impl Platform {
             deadline: Deadline::after(self.client.call_timeout()),
             secrets: &[],
         };
-        let mut session: SessionData = self
+        let session: SessionAnswer = self
             .call(&call, || {
                 Ok(self
                     .client
@@ -53,7 +64,11 @@ impl Platform {
                     .body(body.clone()))
             })
             .await?;
-        session.scope = scope.cloned();
-        Ok(session)
+        Ok(SessionData {
+            key: session.session_key,
+            exchange_token: session.session_exchange_token,
+            expiry: session.expiry,
+            scope: scope.cloned(),
+        })
     }
 }

@@ -12,9 +12,9 @@ use super::{FlowStore, SharedTokens, StoreError, TokenStore, key};
 use crate::callback::{Callback, CallbackError};
 use crate::client::Client;
 use crate::contract::OngoingContract;
-use crate::error::Error;
+use crate::error::{Error, Internal, Operation};
 use crate::flow::{Authorized, AwaitingCallback, Flow, Verifier};
-use crate::platform::Platform;
+use crate::platform::{Platform, lost};
 use crate::random;
 use crate::suspended::{Ids, Suspended, SuspendedError, Written};
 
@@ -116,9 +116,11 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
             let receiving = tokio::spawn(tokens.receive(callback, platform, user));
             match tokio::time::timeout(limit, receiving).await {
                 Ok(received) => {
-                    received.unwrap_or_else(|error| Err(StoreError::failed(error).into()))
+                    // A panic of `user` may have said anything, so its words go no further.
+                    received.unwrap_or_else(|_| Err(Internal("taking a callback").into()))
                 }
-                Err(_) => Err(StoreError::InProgress.into()),
+                // The code may be on its way.
+                Err(_) => Err(lost(Operation::ExchangeCode, "timed out")),
             }
         }
     }

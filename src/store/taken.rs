@@ -46,7 +46,7 @@ impl<S: FlowStore> Taken<S> {
             return taken;
         }
         match tokio::time::timeout(timeout, tokio::spawn(taking)).await {
-            Ok(taken) => taken.unwrap_or_else(|error| Err(StoreError::failed(error))),
+            Ok(taken) => taken.unwrap_or_else(|_| Err(StoreError::failed("its task ended early"))),
             // What is taken later is put back.
             Err(_) => Err(StoreError::TimedOut(timeout)),
         }

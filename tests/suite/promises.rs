@@ -641,3 +641,80 @@ async fn a_client_that_never_reaches_anyone_says_only_that() {
         .expect_err("nobody");
     assert!(error.to_string().contains("was not reached"), "{error}");
 }
+
+#[tokio::test]
+async fn a_panic_of_the_application_is_in_no_error_and_loses_no_flow() {
+    let sandbox = sandbox().await;
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    let store = MemoryStore::new();
+    let tokens = SharedTokens::new(store.clone());
+    let callback = parked(&sandbox, &store).await;
+    let panics = |customer: &String| -> String { panic!("a secret of {customer}") };
+    let error = tokens
+        .receive_callback(callback.clone(), &receipts, &client, panics)
+        .await
+        .expect_err("a panic");
+    let told = format!("{error} {error:?}");
+    assert!(!told.contains("secret"), "{told}");
+    in_time(async {
+        let load = || tokens.receive_callback(callback.clone(), &receipts, &client, customer);
+        while load().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_callback_that_takes_too_long_says_that_its_code_may_be_spent() {
+    let sandbox = sandbox().await;
+    let receipts = receipts(&sandbox);
+    let client = quick(&sandbox)
+        .call_timeout(Duration::from_secs(1))
+        .build()
+        .expect("a client");
+    let store = MemoryStore::new();
+    let tokens = SharedTokens::new(store.clone());
+    let callback = parked(&sandbox, &store).await;
+    sandbox.inject(Endpoint::Token, Fault::Delay(TOO_LONG));
+    let load = || tokens.receive_callback(callback.clone(), &receipts, &client, customer);
+    let error = load().await.expect_err("no answer in time");
+    assert!(error.may_have_taken_effect(), "{error}");
+    in_time(async {
+        while load().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert_eq!(sandbox.requests(Endpoint::Token), 1);
+}
+
+#[tokio::test]
+async fn an_item_that_never_opens_ends_its_push() {
+    let sandbox = sandbox().await;
+    let client = quick(&sandbox)
+        .stall_timeout(Duration::from_secs(1))
+        .build()
+        .expect("a client");
+    let flow = authorized_with(&sandbox, &client).await;
+    let item = PostboxItem::open_with("a.bin", || {
+        std::future::pending::<std::io::Result<Cursor<Vec<u8>>>>()
+    });
+    let error = in_time(flow.push(item)).await.expect_err("no reader");
+    assert!(matches!(error, Error::Item(_)), "{error}");
+    assert_eq!(sandbox.requests(Endpoint::Push), 0);
+}
+
+#[tokio::test]
+async fn a_session_is_taken_whatever_else_the_platform_says_of_it() {
+    let sandbox = sandbox().await;
+    let flow = welcome(&sandbox).flow(&client(&sandbox));
+    for scope in ["null", "\"all\"", "{\"timeRanges\":null}"] {
+        let answer = format!(
+            r#"{{"sessionKey":"k","sessionExchangeToken":"t","expiry":4000000000000,"scope":{scope}}}"#
+        );
+        sandbox.inject(Endpoint::Session, Fault::Answer(answer));
+        let established = flow.establish_session().await;
+        assert!(established.is_ok(), "{scope}: {established:?}");
+    }
+}
