@@ -74,7 +74,7 @@ impl Platform {
     ) -> Result<T, Error> {
         let call = Call {
             operation: Operation::FetchKeys,
-            // Tokens that only this answer holds are worth waiting for.
+            // Tokens that only this answer holds are worth more time than the caller has. The number of retries still ends it.
             deadline: if operation.is_repeatable() {
                 deadline
             } else {
