@@ -81,6 +81,11 @@ pub enum CallbackError {
         "the callback's code was exchanged before: the flow that it authorized is with the call that came first; begin a new flow if it is lost"
     )]
     AlreadyExchanged,
+    /// The application's closure that names the user panicked.
+    #[error(
+        "the closure that names the user panicked: nothing was sent, and the flow still waits; see the panic's own message"
+    )]
+    UserPanicked,
     /// The text is not a URL with a query.
     #[error("the callback URL has no query: pass the whole URL that was called")]
     NoQuery,

@@ -84,7 +84,6 @@ pub use shared_tokens::SharedTokens;
 pub use sqlite::SqliteStore;
 
 use bounded::Bounded;
-use callbacks::Mark;
 use taken::Taken;
 
 use crate::callback::{Callback, CallbackError};
@@ -104,9 +103,9 @@ pub enum StoreError {
         "no flow waits for this callback: it was claimed before, its session has ended, or it is of another contract; begin a new flow"
     )]
     NothingParked,
-    /// The callback's code is being exchanged, or was when a process died.
+    /// The callback was claimed by another request, which exchanges its code or died while it did.
     #[error(
-        "another request exchanges this callback's code, or died while it did: try again in a moment, and begin a new flow if it stays so"
+        "another request has claimed this callback and exchanges its code, or died while it did: try again in a moment, and begin a new flow if it stays so"
     )]
     InProgress,
     /// A bounded store has no room.
@@ -119,6 +118,11 @@ pub enum StoreError {
         "the user's tokens are being refreshed by another machine, or the store does not answer: nothing was sent; try again"
     )]
     Busy,
+    /// The store has tokens of a later consent of the user.
+    #[error(
+        "the store has tokens of a later consent of the user, which are not replaced: use `find`, or `forget` the user first"
+    )]
+    LaterConsent,
     /// The store did not answer.
     #[error(
         "the store did not answer within {0:?}: check that its database can be reached, then try again"
@@ -138,20 +142,42 @@ impl StoreError {
     }
 }
 
-/// A flow that waits, as a store sees it.
+/// A flow to be parked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Parked {
+    /// Which parking this is. No two are the same; a call that is repeated has the same id again.
+    pub id: String,
     /// What is kept. It is secret, and text.
     pub record: String,
-    /// For how long there is a use in it.
+    /// For how long it is of use.
     pub expires_in: Duration,
 }
 
 impl fmt::Debug for Parked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Parked")
+            .field("id", &self.id)
             .field("expires_in", &self.expires_in)
             .finish_non_exhaustive()
+    }
+}
+
+/// What is found under a key.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Found {
+    /// A record that waits.
+    Waiting(String),
+    /// A record that was taken, and the note that its claim has left.
+    Taken(Option<String>),
+}
+
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Waiting(_) => "Waiting(..)",
+            Self::Taken(None) => "Taken(None)",
+            Self::Taken(Some(_)) => "Taken(Some(..))",
+        })
     }
 }
 
@@ -160,25 +186,47 @@ pub type Claimed<C, V, D> = (Flow<C, AwaitingCallback<V>>, D);
 
 /// Keeps flows that wait for their callback, and gives each out once.
 ///
-/// A store of your own has three methods, [`put`](FlowStore::put), [`peek`](FlowStore::peek) and
-/// [`take`](FlowStore::take); the feature `conformance` has the tests that it must pass. Applications call [`park`](FlowStore::park) and [`claim`](FlowStore::claim).
+/// A store of your own has five methods; the feature `conformance` has the tests that it must pass. Applications call
+/// [`park`](FlowStore::park) and [`claim`](FlowStore::claim).
+///
+/// Every call is one atomic step, and the caller may repeat it when its answer was lost. A record that was taken stays
+/// until it expires, under the claim that has taken it, so that a repetition finds what the first call did.
 pub trait FlowStore: Clone + Send + Sync + 'static {
-    /// Keeps a record under a key, until it expires, in place of an earlier one. A record that was taken can be put back
-    /// under its key, and is then given out once more.
-    ///
-    /// Where the answer was lost, the caller may put the record again.
-    fn put(&self, key: &str, parked: Parked)
-    -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Keeps a record under a key until it expires, in place of an earlier one. The same id again changes nothing, also
+    /// where the record was taken meanwhile.
+    fn put(
+        &self,
+        key: &str,
+        parked: &Parked,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Reads the record and leaves it where it is. Nothing where [`take`](FlowStore::take) would find nothing.
-    fn peek(&self, key: &str) -> impl Future<Output = Result<Option<String>, StoreError>> + Send;
+    /// Looks at what is under a key and changes nothing. Nothing where there is no record, or it has expired.
+    fn peek(&self, key: &str) -> impl Future<Output = Result<Option<Found>, StoreError>> + Send;
 
-    /// Gives the record out, in one step, and to nobody else: of many that ask at a time, one gets it. Nothing where there
-    /// is none, it was taken, or it has expired.
-    ///
-    /// The caller can't repeat a call whose answer was lost, since another call is another claim. So a store whose
-    /// connection can fail repeats the call itself, and a repetition of the same claim gets the same record.
-    fn take(&self, key: &str) -> impl Future<Output = Result<Option<Parked>, StoreError>> + Send;
+    /// Takes the record for a claim, and gives it: of many claims, one gets it. A claim that asks again gets it again.
+    /// Nothing where there is no record, another claim has taken it, or it has expired.
+    fn take(
+        &self,
+        key: &str,
+        claim: &str,
+    ) -> impl Future<Output = Result<Option<String>, StoreError>> + Send;
+
+    /// Lets the record wait again, until it expires, where this claim has taken it and has left no note. Otherwise nothing
+    /// changes.
+    fn put_back(
+        &self,
+        key: &str,
+        claim: &str,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Leaves a note in place of the record, until the record would have expired, where this claim has taken it.
+    /// Otherwise nothing changes. The note is secret, and text.
+    fn leave_note(
+        &self,
+        key: &str,
+        claim: &str,
+        note: &str,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Parks a flow that waits for its callback, with what was attached to it, until its session ends.
     ///
@@ -194,7 +242,8 @@ pub trait FlowStore: Clone + Send + Sync + 'static {
         D: Serialize + Send + Sync,
     {
         async move {
-            match park(&Bounded::new(self.clone()), &flow).await {
+            let mut flow = flow;
+            match park(&Bounded::new(self.clone()), &mut flow).await {
                 Ok(()) => Ok(()),
                 Err(error) => Err(Rejected::new(flow, error)),
             }
@@ -228,7 +277,7 @@ pub trait FlowStore: Clone + Send + Sync + 'static {
         async move {
             let state = callback.state().ok_or(CallbackError::Missing("state"))?;
             let key = key(&Ids::of(&platform.credentials), state);
-            let mut taken = Taken::take(&Bounded::new(self.clone()), key)
+            let taken = Taken::take(&Bounded::new(self.clone()), key)
                 .await?
                 .ok_or(StoreError::NothingParked)?;
             match resumed(taken.record(), platform) {
@@ -237,10 +286,6 @@ pub trait FlowStore: Clone + Send + Sync + 'static {
                     Ok(claimed)
                 }
                 Err(error) => {
-                    if let Some(mark) = Mark::read(taken.record()) {
-                        mark.give_back(taken).await;
-                        return Err(StoreError::NothingParked.into());
-                    }
                     taken.put_back().await;
                     Err(error)
                 }
@@ -259,18 +304,20 @@ fn resumed<C: Reaches<AwaitingCallback<V>>, V: Announce, D: DeserializeOwned>(
 
 async fn park<C, V: Announce, D: Serialize>(
     store: &impl FlowStore,
-    flow: &Suspended<C, AwaitingCallback<V>, D>,
+    flow: &mut Suspended<C, AwaitingCallback<V>, D>,
 ) -> Result<(), Error> {
+    let id = flow.parking_id();
     let written = flow.written();
     let expires_at = flow.expires_at().ok_or(SuspendedError::Damaged)?;
     let parked = Parked {
+        id,
         record: written.to_json()?,
         expires_in: expires_at
             .duration_since(SystemTime::now())
             .unwrap_or_default(),
     };
     let key = key(&written.contract, &written.payload.state);
-    Ok(store.put(&key, parked).await?)
+    Ok(store.put(&key, &parked).await?)
 }
 
 /// What is escaped in a key: what separates its parts, and what a database may not take.
@@ -291,10 +338,6 @@ pub trait TokenStore: Clone + Send + Sync + 'static {
     /// The record of a user.
     fn load(&self, user: &str) -> impl Future<Output = Result<Option<Kept>, StoreError>> + Send;
 
-    /// Keeps a record, in place of any other, and ends any lease. A version is saved once: saving it again is a repetition
-    /// of the same call, and need not change anything.
-    fn save(&self, user: &str, kept: &Kept) -> impl Future<Output = Result<(), StoreError>> + Send;
-
     /// Grants the lease on a version to `holder`, for so long by the store's own clock: true where the record has that
     /// version and nobody else holds a lease that has not ended. A holder that asks again gets the lease again. Any
     /// duration is valid: a lease of none ends at once, and one that no clock can show is as long as the store can make it.
@@ -314,13 +357,14 @@ pub trait TokenStore: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Keeps a record in place of the one of that version, and ends any lease: true where the record had that version.
+    /// Without a version it is kept where the user has no record.
     ///
     /// Also true where the record has the new version already: the call is a repetition, and nothing changes, a lease on
     /// the new version neither.
     fn replace(
         &self,
         user: &str,
-        version: &str,
+        version: Option<&str>,
         kept: &Kept,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
@@ -336,7 +380,7 @@ pub trait TokenStore: Clone + Send + Sync + 'static {
 /// What a token store keeps of a user.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Kept {
-    /// Which record it is. No two are the same.
+    /// Which record it is. No two are the same, and none is empty.
     pub version: String,
     /// What is kept. It is secret, and text.
     pub record: String,

@@ -29,6 +29,7 @@ use crate::flow::reasons::SuspendedFlowGoesOn;
 use crate::flow::{Authorized, Flow, PostboxReady, wrong_calls};
 use crate::platform::Platform;
 use crate::postbox::{Delivery, PostboxItem};
+use crate::random;
 
 /// A state whose flow can be suspended: every one but [`Unstarted`](crate::Unstarted), which holds nothing yet.
 #[diagnostic::on_unimplemented(
@@ -83,6 +84,8 @@ pub trait Record: Sized {
 #[must_use = "a suspended flow goes on when it is resumed: keep it"]
 pub struct Suspended<C, S: Durable, D = ()> {
     written: Written<S, D>,
+    /// Which parking in a store this is, once it was tried.
+    parking_id: Option<String>,
     contract: PhantomData<fn() -> C>,
 }
 
@@ -181,8 +184,14 @@ impl<C, S: Durable, D> Suspended<C, S, D> {
     pub(crate) fn of(written: Written<S, D>) -> Self {
         Self {
             written,
+            parking_id: None,
             contract: PhantomData,
         }
+    }
+
+    /// The id under which it is parked: the same when it is tried again, so that it is parked once.
+    pub(crate) fn parking_id(&mut self) -> String {
+        self.parking_id.get_or_insert_with(random::nonce).clone()
     }
 
     pub(crate) fn written(&self) -> &Written<S, D> {

@@ -208,6 +208,14 @@ impl<C> Flow<C, Authorized> {
         self
     }
 
+    /// With which code the platform has ended the consent, where it has.
+    pub(crate) fn ended(&self) -> Option<String> {
+        match self.state.tokens.get().refresh {
+            RefreshToken::Ended { code } => Some(code),
+            _ => None,
+        }
+    }
+
     /// Waits for a refresh that is running, so that the flow is suspended with what it brings. False where it takes longer
     /// than a call may.
     pub(crate) async fn settled(&self) -> bool {

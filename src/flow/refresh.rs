@@ -54,7 +54,7 @@ pub async fn send(
     note(RefreshToken::Sent {
         by: sender.to_owned(),
     });
-    match platform.refresh(&tokens.refresh_token).await {
+    match platform.refresh(tokens).await {
         Ok(tokens) => Sent::Exchanged(tokens),
         Err(Error::ConsentEnded { code }) => {
             note(RefreshToken::Ended { code: code.clone() });

@@ -63,6 +63,12 @@ pub struct Tokens {
     /// What is known of the refresh token.
     #[serde(default, skip_serializing_if = "RefreshToken::is_unsent")]
     pub refresh: RefreshToken,
+    /// When the user's consent was received, in Unix milliseconds by the platform's clock.
+    #[serde(default)]
+    consented_at: u64,
+    /// How often tokens of this consent were refreshed to get these.
+    #[serde(default)]
+    refreshes: u64,
 }
 
 /// The answer to a token request. It is not read as [`Tokens`], since a platform must not say what only we know.
@@ -73,13 +79,24 @@ struct TokenAnswer {
     expires_on: u64,
 }
 
-impl From<TokenAnswer> for Tokens {
-    fn from(answer: TokenAnswer) -> Self {
-        Self {
-            access_token: answer.access_token,
-            refresh_token: answer.refresh_token,
-            expires_on: answer.expires_on,
+impl TokenAnswer {
+    /// The first tokens of a consent.
+    fn of_consent(self, consented_at: u64) -> Tokens {
+        Tokens {
+            access_token: self.access_token,
+            refresh_token: self.refresh_token,
+            expires_on: self.expires_on,
             refresh: RefreshToken::Unsent,
+            consented_at,
+            refreshes: 0,
+        }
+    }
+
+    /// The tokens in place of others.
+    fn in_place_of(self, spent: &Tokens) -> Tokens {
+        Tokens {
+            refreshes: spent.refreshes.saturating_add(1),
+            ..self.of_consent(spent.consented_at)
         }
     }
 }
@@ -110,6 +127,17 @@ impl Tokens {
 
     pub fn expires_at(&self) -> SystemTime {
         unix_time::time(Duration::from_secs(self.expires_on))
+    }
+
+    /// Whether these are later tokens than others of the same consent. Tokens of an earlier version of this library have
+    /// no count.
+    pub fn are_refreshed_from(&self, other: &Self) -> bool {
+        (self.refreshes, self.expires_on) > (other.refreshes, other.expires_on)
+    }
+
+    /// When the user's consent was received, in Unix milliseconds by the platform's clock; 0 where it is not known.
+    pub fn consented_at(&self) -> u64 {
+        self.consented_at
     }
 
     /// Whether it has expired by `now`, in Unix milliseconds.
@@ -171,18 +199,18 @@ impl Platform {
         let secrets = [code, code_verifier];
         self.oauth::<TokenAnswer>(Operation::ExchangeCode, "token", &claims, &secrets)
             .await
-            .map(Tokens::from)
+            .map(|answer| answer.of_consent(self.client.platform_now()))
     }
 
     /// Exchanges a refresh token for new tokens. Whoever drops this future loses the token.
-    pub async fn refresh(&self, refresh_token: &SecretString) -> Result<Tokens, Error> {
-        let refresh_token = refresh_token.expose_secret();
+    pub async fn refresh(&self, tokens: &Tokens) -> Result<Tokens, Error> {
+        let refresh_token = tokens.refresh_token.expose_secret();
         let claims = GrantClaims::RefreshToken { refresh_token };
         let refreshed = self
             .oauth::<TokenAnswer>(Operation::RefreshToken, "token", &claims, &[refresh_token])
             .await;
         refreshed
-            .map(Tokens::from)
+            .map(|answer| answer.in_place_of(tokens))
             .map_err(|error| match error.refusal() {
                 Some(refusal) if refusal.ends_the_grant() => Error::ConsentEnded {
                     code: refusal.code.clone(),

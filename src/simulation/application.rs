@@ -13,7 +13,6 @@ use rand::rngs::StdRng;
 use tokio::time::{sleep, timeout};
 
 use super::invariants::{CALL, Failure, KEEP, PUSH, STORE, store_calls};
-use super::known;
 use super::machine::{Machine, Receipts};
 use super::store::Records;
 use super::weather::pick;
@@ -69,6 +68,13 @@ pub struct Link {
     touched_by: Vec<u64>,
 }
 
+impl Link {
+    /// Whether its callback has not come yet.
+    pub fn is_new(&self) -> bool {
+        self.touched_by.is_empty()
+    }
+}
+
 impl Users {
     pub fn new(number: usize) -> Self {
         Self {
@@ -104,10 +110,11 @@ pub enum Drop {
 
 impl Drop {
     pub fn any(rng: &mut StdRng) -> Self {
-        match rng.random_range(0..4) {
-            0 => Self::AfterPolls(rng.random_range(1..12)),
-            1 => Self::After(Duration::from_millis(rng.random_range(0..200))),
-            2 => Self::After(Duration::from_millis(rng.random_range(0..30_000))),
+        match rng.random_range(0..5) {
+            0 => Self::AfterPolls(rng.random_range(1..4)),
+            1 => Self::AfterPolls(rng.random_range(1..15)),
+            2 => Self::After(Duration::from_millis(rng.random_range(0..200))),
+            3 => Self::After(Duration::from_millis(rng.random_range(0..30_000))),
             _ => Self::Never,
         }
     }
@@ -133,6 +140,24 @@ impl Drop {
                 })
                 .await
             }
+        }
+    }
+}
+
+/// What the application does at once for a user who has connected.
+#[derive(Clone, Copy)]
+pub enum Then {
+    Nothing,
+    Push,
+    Forget,
+}
+
+impl Then {
+    pub fn any(rng: &mut StdRng) -> Self {
+        match rng.random_range(0..20) {
+            0 | 1 => Self::Forget,
+            2..10 => Self::Push,
+            _ => Self::Nothing,
         }
     }
 }
@@ -258,15 +283,27 @@ impl Machine {
     }
 
     /// Takes a callback as a web application does.
-    pub async fn receive(self: Arc<Self>, link: usize, drop: Drop) {
+    pub async fn receive(self: Arc<Self>, link: usize, drop: Drop, then: Then) {
         let number = link;
         let link = self.touch(number);
-        let _connecting = self.connecting(link.user);
+        let connecting = self.connecting(link.user);
         let what = format!("receive_callback of link {number}, {drop:?}");
         let received = drop
             .apply(self.call(what, CALL, self.receiving(&link.query)))
             .await;
+        let is_connected = matches!(received, Some(Ok(_)));
         self.note_received(&link, received);
+        std::mem::drop(connecting);
+        match then {
+            Then::Push if is_connected => {
+                self.world.lock().platform.expire_access_tokens(link.user);
+                if let Some(flow) = self.flow_of(link.user, true).await {
+                    let _ = self.push_one(&flow, link.user, 100).await;
+                }
+            }
+            Then::Forget if is_connected => self.forget(link.user).await,
+            _ => {}
+        }
     }
 
     fn note_received(&self, link: &Link, received: Option<Result<(Authorization, String), Error>>) {
@@ -279,7 +316,9 @@ impl Machine {
                 }
                 self.remember(link.user, flow);
             }
-            Some(Err(error)) => self.world.check_exchange(&link.code, &error),
+            Some(Err(error)) => {
+                self.world.check_exchange(self.host.id, &link.code, &error);
+            }
             None => self.world.lock().users.all[link.user].has_dropped_a_callback = true,
         }
     }
@@ -369,10 +408,8 @@ impl Machine {
                 Some(Ok(flow)) => return Some(flow),
                 Some(Err(rejected)) => {
                     let error = rejected.error();
-                    self.world.check_exchange(&link.code, error);
-                    let is_undone = known::FLOWS_ARE_PUT_BACK_BLINDLY
-                        && self.world.lock().records.is_undone(&link.state);
-                    if matches!(error, Error::Callback(_)) && !is_undone {
+                    self.world.check_exchange(self.host.id, &link.code, error);
+                    if matches!(error, Error::Callback(_)) {
                         self.world
                             .violation(format!("3: an exchange was lost: {error}"));
                         return None;
@@ -642,7 +679,7 @@ impl Machine {
                 .is_ok()
             {
                 let mut state = self.world.lock();
-                let grants = state.platform.grants.len();
+                let grants = state.platform.grants_of(user);
                 let user = &mut state.users.all[user];
                 let is_alone = user.connecting == 0 && !user.has_dropped_a_callback;
                 user.forgotten_for_good = is_alone.then_some(grants);
@@ -682,7 +719,6 @@ impl Machine {
             || user.is_muddled
             || link.is_given_up
             || link.excuse.is_some()
-            || (known::FLOWS_ARE_PUT_BACK_BLINDLY && state.records.is_undone(&link.state))
             || user.is_forgotten
             || user.has_withdrawn
             || grant.is_some_and(|grant| grant.excuse.is_some())

@@ -293,8 +293,8 @@ impl World {
     }
 
     /// Promise 2, for an exchange that has failed.
-    pub fn check_exchange(&self, code: &str, error: &Error) {
-        let is_spent = self.lock().platform.is_spent_by_one_call(code);
+    pub fn check_exchange(&self, machine: u64, code: &str, error: &Error) {
+        let is_spent = self.lock().platform.is_spent_by_one_call(code, machine);
         if is_spent && matches!(error, Error::Request(_)) && !error.may_have_taken_effect() {
             self.violation(format!(
                 "2: {code} is spent, and its exchange says: {error}"

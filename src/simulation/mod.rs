@@ -21,11 +21,9 @@
 //! a run begins. So a seed makes the same run again, to the line of its log, as long as the library and this folder do
 //! not change; a test compares some.
 //!
-//! [`known`] names what is known and not mended, and what it breaks is passed over.
 
 mod application;
 mod invariants;
-mod known;
 mod machine;
 mod platform;
 mod schedule;
@@ -128,12 +126,6 @@ impl World {
 
 impl State {
     fn arrived(&mut self, request: &Request, passage: &Passage, now: u64) -> Option<Answer> {
-        if known::FLOWS_ARE_PUT_BACK_BLINDLY {
-            let links = self.users.links.iter();
-            for link in links.filter(|link| self.records.is_undone(&link.state)) {
-                self.platform.allow_code(&link.code);
-            }
-        }
         let allowances = &mut self.users.refreshes;
         self.platform
             .arrived(request, &passage.fault, passage.echoes, now, allowances)

@@ -63,6 +63,8 @@ pub struct Code {
     pub user: usize,
     challenge: String,
     pub grant: Option<usize>,
+    /// The machine whose request was granted.
+    spent_by: Option<u64>,
     arrivals: Arrivals,
 }
 
@@ -410,11 +412,16 @@ impl Platform {
         }
     }
 
-    /// Whether a code was used, and the application has not decided to send it again.
-    pub fn is_spent_by_one_call(&self, code: &str) -> bool {
+    /// Whether a machine has used a code, and the application has not decided to send it again.
+    pub fn is_spent_by_one_call(&self, code: &str, machine: u64) -> bool {
         self.codes
             .get(code)
-            .is_some_and(|code| code.grant.is_some() && !code.arrivals.was_allowed)
+            .is_some_and(|code| code.spent_by == Some(machine) && !code.arrivals.was_allowed)
+    }
+
+    /// How often a user's code was made into tokens.
+    pub fn grants_of(&self, user: usize) -> usize {
+        self.grants.iter().filter(|it| it.user == user).count()
     }
 
     /// Whether it is not known of a code what became of it.
@@ -497,6 +504,7 @@ impl Platform {
         match self.codes.get_mut(&text(claims, "code")) {
             Some(code) if code.grant.is_none() && code.challenge == challenge => {
                 code.grant = Some(grant);
+                code.spent_by = self.requests.get(&id).map(|sent| sent.machine);
                 let user = code.user;
                 self.grants.push(Grant {
                     user,
@@ -591,6 +599,7 @@ impl Platform {
             user,
             challenge,
             grant: None,
+            spent_by: None,
             arrivals: Arrivals::default(),
         };
         self.codes.insert(code.clone(), issued);

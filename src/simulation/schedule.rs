@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use super::application::{Drop, Pushing, Shape, Users, name};
+use super::application::{Drop, Pushing, Shape, Then, Users, name};
 use super::invariants::{Book, PUSH};
 use super::machine::{Machine, PATIENCE, SetUp};
 use super::platform::Platform;
@@ -36,6 +36,7 @@ struct Running {
 
 pub async fn run(seed: u64, texts: Texts) -> Outcome {
     let mut run = Run::new(seed, texts);
+    run.connect_users().await;
     run.steps().await;
     if !run.is_broken() {
         run.end().await;
@@ -127,6 +128,24 @@ impl Run {
         !self.world.lock().book.violations.is_empty()
     }
 
+    /// Connects most users before anything goes wrong, so that there is something to lose.
+    async fn connect_users(&mut self) {
+        self.world.lock().weather.set_calm(true);
+        let users = self.world.lock().users.all.len();
+        for user in 0..users {
+            let machine = self.machine();
+            let machine = self.machines[machine].machine.clone();
+            machine.clone().begin(user).await;
+            let link = self.world.lock().users.links.len().checked_sub(1);
+            if let Some(link) = link
+                && self.rng.random_bool(0.5)
+            {
+                machine.receive(link, Drop::Never, Then::Nothing).await;
+            }
+        }
+        self.world.lock().weather.set_calm(false);
+    }
+
     async fn steps(&mut self) {
         for _ in 0..self.rng.random_range(20..60) {
             self.step();
@@ -176,13 +195,15 @@ impl Run {
 
     /// A user's link, one that was not followed yet by preference.
     fn link(&mut self) -> Option<usize> {
-        let links = self.world.lock().users.links.len();
-        let last = links.checked_sub(1)?;
-        Some(if self.rng.random_bool(0.6) {
-            last
-        } else {
-            self.rng.random_range(0..links)
-        })
+        let state = self.world.lock();
+        let links = &state.users.links;
+        let new: Vec<usize> = (0..links.len())
+            .filter(|link| links[*link].is_new())
+            .collect();
+        if !new.is_empty() && self.rng.random_bool(0.7) {
+            return Some(pick(&mut self.rng, &new));
+        }
+        (!links.is_empty()).then(|| self.rng.random_range(0..links.len()))
     }
 
     fn machine(&mut self) -> usize {
@@ -198,31 +219,32 @@ impl Run {
         let running = self.machines[machine].machine.clone();
         let user = self.user();
         match self.rng.random_range(0..100) {
-            0..12 => self.spawn(machine, running.begin(user)),
-            12..26 => {
+            0..10 => self.spawn(machine, running.begin(user)),
+            10..23 => {
                 let Some(link) = self.link() else {
                     return self.spawn(machine, running.begin(user));
                 };
                 let drop = Drop::any(&mut self.rng);
-                self.spawn(machine, running.receive(link, drop));
+                let then = Then::any(&mut self.rng);
+                self.spawn(machine, running.receive(link, drop, then));
                 if self.rng.random_bool(0.25) {
                     let other = self.machine();
                     let racing = self.machines[other].machine.clone();
-                    self.spawn(other, racing.receive(link, Drop::Never));
+                    self.spawn(other, racing.receive(link, Drop::Never, Then::Nothing));
                 }
             }
-            26..29 => {
+            23..25 => {
                 if let Some(link) = self.link() {
                     self.spawn(machine, running.decline(link));
                 }
             }
-            29..37 => {
+            25..40 => {
                 if let Some(link) = self.link() {
                     let rng = StdRng::seed_from_u64(self.rng.random());
                     self.spawn(machine, running.connect_by_hand(link, rng));
                 }
             }
-            37..59 => {
+            40..61 => {
                 let pushing = Pushing {
                     user,
                     shape: Shape::any(&mut self.rng),
@@ -241,7 +263,7 @@ impl Run {
                 let drop = Drop::any(&mut self.rng);
                 self.spawn(machine, running.refresh(user, drop));
             }
-            59..67 if self.has_refreshes && self.machines.len() > 1 => {
+            61..67 if self.has_refreshes && self.machines.len() > 1 => {
                 let other = (machine + 1) % self.machines.len();
                 let other = self.machines[other].machine.clone();
                 let user = self.connected_user().unwrap_or(user);
@@ -382,11 +404,10 @@ impl Run {
 
     fn check_forgotten(&self) {
         let state = self.world.lock();
-        let grants = state.platform.grants.len();
         let known = state.users.all.iter().enumerate();
         let wrong: Vec<String> = known
             .filter(|(number, user)| {
-                user.forgotten_for_good == Some(grants)
+                user.forgotten_for_good == Some(state.platform.grants_of(*number))
                     && state.records.of(&name(*number)).is_some()
             })
             .map(|(number, _)| format!("{} was forgotten and is in the store", name(number)))

@@ -1,7 +1,7 @@
 //! The store that all machines share, as each of them reaches it: late, or not at all, or so that it can't be said whether
 //! it did what it was asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,18 +12,20 @@ use tokio::time::{Instant, sleep};
 use super::World;
 use super::machine::Host;
 use super::weather::{STORE_PATIENCE, StoreFault};
-use crate::store::{FlowStore, Kept, Parked, StoreError, TokenStore};
+use crate::store::{FlowStore, Found, Kept, Parked, StoreError, TokenStore};
 
 /// What the store holds.
 #[derive(Default)]
 pub struct Records {
-    /// Flows that wait. They never expire here: sessions do, and the model of the platform decides about them.
-    parked: BTreeMap<String, Parked>,
-    /// Keys at which a call of `put` failed although it took effect, with the machine that made it.
-    put_unknown: BTreeSet<(u64, String)>,
-    /// Keys at which a late call of `put` undid what others had done.
-    pub undone: BTreeSet<String>,
+    /// Flows never expire here: sessions do, and the model of the platform decides about them.
+    flows: BTreeMap<String, Parking>,
     kept: BTreeMap<String, Entry>,
+}
+
+struct Parking {
+    parked: Parked,
+    /// Who has taken it, and the note.
+    claim: Option<(String, Option<String>)>,
 }
 
 struct Entry {
@@ -49,40 +51,37 @@ impl Records {
             .map(|(_, entry)| entry.kept.record.as_str())
     }
 
-    fn put(&mut self, machine: u64, key: String, parked: Parked) {
-        let before = self.parked.get(&key);
-        let overwrites = before.is_some_and(|before| before.record != parked.record);
-        if overwrites || self.put_unknown.contains(&(machine, key.clone())) {
-            self.undone.insert(key.clone());
-        }
-        self.parked.insert(key, parked);
-    }
-
-    /// Whether a late `put` has undone something of a flow.
-    pub fn is_undone(&self, state: &str) -> bool {
-        self.undone.iter().any(|key| key.ends_with(state))
-    }
-
     /// Whether a flow waits for the callback with a `state`, or what it brought is noted.
     pub fn wait_for(&self, state: &str) -> bool {
         let name = format!(" {state}");
-        self.parked
+        self.flows
             .iter()
-            .any(|(key, parked)| key.ends_with(&name) && !parked.record.contains("exchanging"))
+            .any(|(key, parking)| key.ends_with(&name) && !matches!(parking.claim, Some((_, None))))
     }
-}
 
-/// Notes a `put` whose outcome its caller never learns, also if the caller gives it up.
-struct UnknownPut<'a> {
-    world: &'a World,
-    put: Option<(u64, String)>,
-}
-
-impl Drop for UnknownPut<'_> {
-    fn drop(&mut self) {
-        if let Some(put) = self.put.take() {
-            self.world.lock().records.put_unknown.insert(put);
+    fn put(&mut self, key: String, parked: Parked) {
+        if self
+            .flows
+            .get(&key)
+            .is_none_or(|it| it.parked.id != parked.id)
+        {
+            let claim = None;
+            self.flows.insert(key, Parking { parked, claim });
         }
+    }
+
+    fn take(&mut self, key: &str, claim: &str) -> Option<String> {
+        let parking = self.flows.get_mut(key)?;
+        let (holder, _) = parking
+            .claim
+            .get_or_insert_with(|| (claim.to_owned(), None));
+        (holder == claim).then(|| parking.parked.record.clone())
+    }
+
+    fn taken_by(&mut self, key: &str, claim: &str) -> Option<&mut Parking> {
+        let parking = self.flows.get_mut(key)?;
+        let (holder, _) = parking.claim.as_ref()?;
+        (holder == claim).then_some(parking)
     }
 }
 
@@ -116,9 +115,7 @@ impl Store {
             self.host.runs().await;
             return Err(StoreError::failed("the store is away"));
         }
-        // A store whose `take` fails after it took has lost the flow, whoever asked it.
-        let can_fail_after = what != "take";
-        let (fault, there, back) = self.world.lock().weather.store_fault(can_fail_after);
+        let (fault, there, back) = self.world.lock().weather.store_fault(what);
         let (answer, answered) = oneshot::channel();
         let (world, host) = (self.world.clone(), self.host.clone());
         tokio::spawn(async move {
@@ -148,63 +145,63 @@ impl Store {
     }
 }
 
-/// What is parked.
-fn kind(record: &str) -> &'static str {
-    if record.contains("exchanging") {
-        "mark of an exchange"
-    } else if record.contains("connected") {
-        "mark of a connection"
-    } else {
-        "flow"
-    }
-}
-
 fn brief(result: &impl fmt::Debug) -> String {
     format!("{result:?}").chars().take(11).collect()
 }
 
 impl FlowStore for Store {
-    async fn put(&self, key: &str, parked: Parked) -> Result<(), StoreError> {
-        let (key, kind) = (key.to_owned(), kind(&parked.record));
+    async fn put(&self, key: &str, parked: &Parked) -> Result<(), StoreError> {
         self.world
-            .log(format!("{:?} puts {} {kind}", self.host, self.link(&key)));
-        let machine = self.host.id;
-        let put = {
-            let key = key.clone();
-            move |records: &mut Records| records.put(machine, key, parked)
-        };
-        let mut unknown = UnknownPut {
-            world: &self.world,
-            put: Some((machine, key)),
-        };
-        let result = self.ask("put", put).await;
-        if result.is_ok() {
-            unknown.put = None;
-        }
-        result
+            .log(format!("{:?} puts {}", self.host, self.link(key)));
+        let (key, parked) = (key.to_owned(), parked.clone());
+        self.ask("put", move |records| records.put(key, parked))
+            .await
     }
 
-    async fn peek(&self, key: &str) -> Result<Option<String>, StoreError> {
+    async fn peek(&self, key: &str) -> Result<Option<Found>, StoreError> {
         let key = key.to_owned();
         self.ask("peek", move |records| {
-            let parked = records.parked.get(&key)?;
-            Some(parked.record.clone())
+            let parking = records.flows.get(&key)?;
+            Some(match &parking.claim {
+                None => Found::Waiting(parking.parked.record.clone()),
+                Some((_, note)) => Found::Taken(note.clone()),
+            })
         })
         .await
     }
 
-    async fn take(&self, key: &str) -> Result<Option<Parked>, StoreError> {
-        let key = key.to_owned();
+    async fn take(&self, key: &str, claim: &str) -> Result<Option<String>, StoreError> {
+        let [key, claim] = [key, claim].map(str::to_owned);
         let link = self.link(&key);
         let taken = self
-            .ask("take", move |records| records.parked.remove(&key))
+            .ask("take", move |records| records.take(&key, &claim))
             .await;
-        if let Ok(Some(parked)) = &taken {
-            let kind = kind(&parked.record);
-            self.world
-                .log(format!("{:?} has taken {link} {kind}", self.host));
+        if let Ok(Some(_)) = &taken {
+            self.world.log(format!("{:?} has taken {link}", self.host));
         }
         taken
+    }
+
+    async fn put_back(&self, key: &str, claim: &str) -> Result<(), StoreError> {
+        self.world
+            .log(format!("{:?} puts {} back", self.host, self.link(key)));
+        let [key, claim] = [key, claim].map(str::to_owned);
+        self.ask("put back", move |records| {
+            if let Some(parking) = records.taken_by(&key, &claim) {
+                parking.claim.take_if(|(_, note)| note.is_none());
+            }
+        })
+        .await
+    }
+
+    async fn leave_note(&self, key: &str, claim: &str, note: &str) -> Result<(), StoreError> {
+        let [key, claim, note] = [key, claim, note].map(str::to_owned);
+        self.ask("leave note", move |records| {
+            if let Some(parking) = records.taken_by(&key, &claim) {
+                parking.claim = Some((claim, Some(note)));
+            }
+        })
+        .await
     }
 }
 
@@ -213,14 +210,6 @@ impl TokenStore for Store {
         let user = user.to_owned();
         self.ask("load", move |records| {
             records.kept.get(&user).map(|entry| entry.kept.clone())
-        })
-        .await
-    }
-
-    async fn save(&self, user: &str, kept: &Kept) -> Result<(), StoreError> {
-        let (user, kept) = (user.to_owned(), kept.clone());
-        self.ask("save", move |records| {
-            records.kept.insert(user, Entry { kept, lease: None });
         })
         .await
     }
@@ -238,7 +227,10 @@ impl TokenStore for Store {
             let Some(entry) = records.kept.get_mut(&user) else {
                 return false;
             };
-            let is_held = entry.lease.as_ref().is_some_and(|(_, until)| *until > now);
+            let is_held = entry
+                .lease
+                .as_ref()
+                .is_some_and(|(held_by, until)| *until > now && *held_by != holder);
             if is_held || entry.kept.version != version {
                 return false;
             }
@@ -258,15 +250,22 @@ impl TokenStore for Store {
         .await
     }
 
-    async fn replace(&self, user: &str, version: &str, kept: &Kept) -> Result<bool, StoreError> {
-        let [user, version] = [user, version].map(str::to_owned);
+    async fn replace(
+        &self,
+        user: &str,
+        version: Option<&str>,
+        kept: &Kept,
+    ) -> Result<bool, StoreError> {
+        let (user, version) = (user.to_owned(), version.map(str::to_owned));
         let kept = kept.clone();
         self.ask("replace", move |records| {
-            let entry = records.kept.get_mut(&user);
-            let entry = entry.filter(|entry| entry.kept.version == version);
-            let fits = entry.is_some();
-            if let Some(entry) = entry {
-                *entry = Entry { kept, lease: None };
+            let found = records.kept.get(&user).map(|entry| &entry.kept.version);
+            if found == Some(&kept.version) {
+                return true;
+            }
+            let fits = found == version.as_ref();
+            if fits {
+                records.kept.insert(user, Entry { kept, lease: None });
             }
             fits
         })

@@ -89,7 +89,7 @@ impl Weather {
         Self {
             is_calm: false,
             network: pick(&mut rng, &[0.0, 0.05, 0.15, 0.4]),
-            store: pick(&mut rng, &[0.0, 0.0, 0.1, 0.4]),
+            store: pick(&mut rng, &[0.0, 0.1, 0.3]),
             slowness: pick(&mut rng, &[0.0, 0.05, 0.3]),
             loses_tokens: rng.random_bool(0.4),
             keys_fail: rng.random_bool(0.2),
@@ -97,6 +97,11 @@ impl Weather {
             store_is_away: false,
             rng,
         }
+    }
+
+    /// Begins or ends a time without new faults.
+    pub fn set_calm(&mut self, is_calm: bool) {
+        self.is_calm = is_calm;
     }
 
     /// Ends all faults, for the end of a run.
@@ -120,13 +125,16 @@ impl Weather {
         }
     }
 
-    pub fn store_fault(&mut self, can_fail_after: bool) -> (StoreFault, Duration, Duration) {
-        let fault = if self.strikes(self.store) {
+    pub fn store_fault(&mut self, call: &str) -> (StoreFault, Duration, Duration) {
+        // Saving is what matters most.
+        let rate = match call {
+            "replace" => (self.store * 2.0).min(0.5),
+            _ => self.store,
+        };
+        let fault = if self.strikes(rate) {
             match self.rng.random_range(0..6) {
-                0 | 1 if can_fail_after => StoreFault::FailsAfter,
-                2 => StoreFault::Hangs {
-                    acts: can_fail_after,
-                },
+                0 | 1 => StoreFault::FailsAfter,
+                2 => StoreFault::Hangs { acts: true },
                 3 => StoreFault::Hangs { acts: false },
                 _ => StoreFault::FailsBefore,
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{FlowStore, Kept, Parked, StoreError, TokenStore};
+use super::{FlowStore, Found, Kept, Parked, StoreError, TokenStore};
 
 /// How long one call of a store may take, where the application says nothing else. It is longer than the built-in stores
 /// repeat a call.
@@ -44,27 +44,31 @@ impl<S> Bounded<S> {
 }
 
 impl<S: FlowStore> FlowStore for Bounded<S> {
-    async fn put(&self, key: &str, parked: Parked) -> Result<(), StoreError> {
+    async fn put(&self, key: &str, parked: &Parked) -> Result<(), StoreError> {
         self.in_time(self.store.put(key, parked)).await
     }
 
-    async fn peek(&self, key: &str) -> Result<Option<String>, StoreError> {
+    async fn peek(&self, key: &str) -> Result<Option<Found>, StoreError> {
         self.in_time(self.store.peek(key)).await
     }
 
     /// Not bounded here: a record that is taken late has to be put back, which the caller does.
-    async fn take(&self, key: &str) -> Result<Option<Parked>, StoreError> {
-        self.store.take(key).await
+    async fn take(&self, key: &str, claim: &str) -> Result<Option<String>, StoreError> {
+        self.store.take(key, claim).await
+    }
+
+    async fn put_back(&self, key: &str, claim: &str) -> Result<(), StoreError> {
+        self.in_time(self.store.put_back(key, claim)).await
+    }
+
+    async fn leave_note(&self, key: &str, claim: &str, note: &str) -> Result<(), StoreError> {
+        self.in_time(self.store.leave_note(key, claim, note)).await
     }
 }
 
 impl<S: TokenStore> TokenStore for Bounded<S> {
     async fn load(&self, user: &str) -> Result<Option<Kept>, StoreError> {
         self.in_time(self.store.load(user)).await
-    }
-
-    async fn save(&self, user: &str, kept: &Kept) -> Result<(), StoreError> {
-        self.in_time(self.store.save(user, kept)).await
     }
 
     async fn lease(
@@ -82,7 +86,12 @@ impl<S: TokenStore> TokenStore for Bounded<S> {
         self.in_time(self.store.release(user, holder)).await
     }
 
-    async fn replace(&self, user: &str, version: &str, kept: &Kept) -> Result<bool, StoreError> {
+    async fn replace(
+        &self,
+        user: &str,
+        version: Option<&str>,
+        kept: &Kept,
+    ) -> Result<bool, StoreError> {
         self.in_time(self.store.replace(user, version, kept)).await
     }
 

@@ -1,35 +1,28 @@
 //! The callback of a web application, in one call.
 
-use std::time::Duration;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::refresher::kept;
 use super::taken::Taken;
 use super::unsaved::{Place, Save};
-use super::{FlowStore, SharedTokens, StoreError, TokenStore, key};
+use super::{FlowStore, Found, SharedTokens, StoreError, TokenStore, key};
 use crate::callback::{Callback, CallbackError};
 use crate::client::Client;
 use crate::contract::OngoingContract;
-use crate::error::{Error, Internal, Operation};
+use crate::error::{Error, Operation};
 use crate::flow::{Authorized, AwaitingCallback, Flow, Verifier};
 use crate::platform::{Platform, lost};
-use crate::random;
 use crate::suspended::{Ids, Suspended, SuspendedError, Written};
 
-/// What is parked in place of a flow whose callback has come.
+/// The note that is left in place of a flow whose code was exchanged.
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mark {
-    /// Its code may have been sent, by whoever has this id.
-    Exchanging { by: String },
-    /// Its code was exchanged.
-    Connected(Connected),
-}
-
-#[derive(Serialize, Deserialize)]
-pub struct Connected {
+struct Connected {
     /// Identifies the code, so that only the same callback is answered.
     code_sha256: String,
     /// The user's key in the token store.
@@ -38,31 +31,23 @@ pub struct Connected {
     data: String,
 }
 
-/// A mark as it is stored. The name tells it from a suspended flow.
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    mark: Mark,
+/// Whether a callback's code may still be sent, or its caller has given up before it was. The first decides.
+type Decision = Arc<OnceLock<Course>>;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Course {
+    /// The flow is taken and its code is sent.
+    Sends,
+    /// Nothing is sent.
+    GivesUp,
 }
 
-impl Mark {
-    pub fn read(record: &str) -> Option<Self> {
-        serde_json::from_str(record)
-            .ok()
-            .map(|Stored { mark }| mark)
-    }
-
-    /// Leaves a mark as it was found. One of an exchange is not put back, which could overwrite what its owner puts in its
-    /// place; one of a connection is the last that is put.
-    pub async fn give_back<S: FlowStore>(&self, mut taken: Taken<S>) {
-        match self {
-            Self::Exchanging { .. } => drop(taken.hand_over()),
-            Self::Connected(_) => taken.put_back().await,
-        }
-    }
-
-    fn write(self) -> Result<String, SuspendedError> {
-        serde_json::to_string(&Stored { mark: self }).map_err(|_| SuspendedError::Damaged)
-    }
+/// What a callback has brought.
+struct Received<C, D> {
+    flow: Flow<C, Authorized>,
+    data: D,
+    /// The saving of new tokens.
+    saving: Option<JoinHandle<()>>,
 }
 
 impl<S: FlowStore + TokenStore> SharedTokens<S> {
@@ -93,8 +78,8 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
     ///
     /// # Errors
     /// [`Error::Callback`] when the callback is not a good answer, as when the user declined; the flow waits on.
-    /// [`StoreError::NothingParked`] when no flow waits for it. [`StoreError::InProgress`] when another request exchanges
-    /// its code. [`Error::Request`] when the exchange failed: where [`Error::may_have_taken_effect`] is true the code may
+    /// [`StoreError::NothingParked`] when no flow waits for it. [`StoreError::InProgress`] when another request has claimed
+    /// it. [`Error::Request`] when the exchange failed: where [`Error::may_have_taken_effect`] is true the code may
     /// be spent, else the flow waits on. [`Error::Store`] when the store failed, [`Error::Suspended`] when this machine
     /// can't read what was parked; the flow waits on.
     pub fn receive_callback<C, D, U>(
@@ -113,15 +98,20 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         let platform = Platform::new(contract, client);
         let limit = client.call_timeout();
         async move {
-            let receiving = tokio::spawn(tokens.receive(callback, platform, user));
-            match tokio::time::timeout(limit, receiving).await {
-                Ok(received) => {
-                    // A panic of `user` may have said anything, so its words go no further.
-                    received.unwrap_or_else(|_| Err(Internal("taking a callback").into()))
-                }
-                // The code may be on its way.
-                Err(_) => Err(lost(Operation::ExchangeCode, "timed out")),
+            let deadline = Instant::now().checked_add(limit);
+            let decision = Decision::default();
+            let receiving = tokens.receive(callback, platform, user, decision.clone());
+            let received = in_time(deadline, tokio::spawn(receiving)).await;
+            let Received { flow, data, saving } = match received {
+                Some(Ok(received)) => received?,
+                Some(Err(_)) => return Err(unfinished(&decision, "its task ended early")),
+                None => return Err(unfinished(&decision, "timed out")),
+            };
+            // The tokens are in this process, which saves them also after the time of the call.
+            if let Some(saving) = saving {
+                let _ = in_time(deadline, saving).await;
             }
+            Ok((flow, data))
         }
     }
 
@@ -130,113 +120,113 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         callback: Callback,
         platform: Platform,
         user: impl FnOnce(&D) -> String,
-    ) -> Result<(Flow<C, Authorized>, D), Error>
+        decision: Decision,
+    ) -> Result<Received<C, D>, Error>
     where
         C: OngoingContract + 'static,
         D: Serialize + DeserializeOwned + Send + 'static,
     {
         let state = callback.state().ok_or(CallbackError::Missing("state"))?;
         let parked = key(&Ids::of(&platform.credentials), state);
-        if let Some(mark) = self.mark(&parked).await? {
-            return self.received_before(mark, &callback, platform).await;
-        }
-        let taken = Taken::take(&self.store, parked)
-            .await?
-            .ok_or(StoreError::InProgress)?;
-        if let Some(mark) = Mark::read(taken.record()) {
-            // It came since the look at it.
-            mark.give_back(taken).await;
-            return self.received_before(mark, &callback, platform).await;
-        }
-        match waiting(&taken, &callback, &platform, user) {
-            Ok(waiting) => self.connect(taken, waiting, &callback).await,
-            Err(error) => {
-                taken.put_back().await;
-                Err(error)
+        let record = match self.store.peek(&parked).await? {
+            Some(Found::Waiting(record)) => record,
+            Some(Found::Taken(note)) => {
+                return self.received_before(note, &callback, platform).await;
             }
+            None => return Err(StoreError::NothingParked.into()),
+        };
+        let waiting = Waiting::read(&record, &callback, &platform, user)?;
+        let taken = Taken::take(&self.store, parked.clone()).await?;
+        let Some(taken) = taken.filter(|taken| taken.record() == record) else {
+            // Others have come since the look at it.
+            let note = match self.store.peek(&parked).await? {
+                Some(Found::Taken(note)) => note,
+                _ => None,
+            };
+            return self.received_before(note, &callback, platform).await;
+        };
+        if *decision.get_or_init(|| Course::Sends) == Course::GivesUp {
+            taken.put_back().await;
+            return Err(StoreError::Busy.into());
         }
+        self.connect(taken, waiting, &callback).await
     }
 
-    /// The mark in place of a flow whose callback has come before; nothing where the flow waits. Another request may have
-    /// taken it and not put its mark yet, so that nothing is there only if nothing comes.
-    async fn mark(&self, parked: &str) -> Result<Option<Mark>, StoreError> {
-        for pause in [25, 50, 100].map(Duration::from_millis) {
-            if let Some(record) = self.store.peek(parked).await? {
-                return Ok(Mark::read(&record));
-            }
-            tokio::time::sleep(pause).await;
-        }
-        Err(StoreError::NothingParked)
-    }
-
-    /// What a callback that came before has brought.
+    /// What a callback that came before has brought, as its note says.
     async fn received_before<C: OngoingContract + 'static, D: DeserializeOwned>(
         &self,
-        mark: Mark,
+        note: Option<String>,
         callback: &Callback,
         platform: Platform,
-    ) -> Result<(Flow<C, Authorized>, D), Error> {
-        let Mark::Connected(connected) = mark else {
-            return Err(StoreError::InProgress.into());
-        };
+    ) -> Result<Received<C, D>, Error> {
+        let note = note.ok_or(StoreError::InProgress)?;
+        let connected: Connected =
+            serde_json::from_str(&note).map_err(|_| SuspendedError::Damaged)?;
         if callback.code_sha256().as_ref() != Some(&connected.code_sha256) {
             return Err(StoreError::NothingParked.into());
         }
         let data = serde_json::from_str(&connected.data).map_err(|_| SuspendedError::Damaged)?;
         let flow = self.find_by_key(connected.user, platform).await?;
-        Ok((flow.ok_or(StoreError::NothingParked)?, data))
+        Ok(Received {
+            flow: flow.ok_or(StoreError::NothingParked)?,
+            data,
+            saving: None,
+        })
     }
 
-    /// Exchanges the code and keeps the tokens.
-    async fn connect<C: OngoingContract + 'static, D: Serialize>(
+    /// Exchanges the code. A process that dies from here on leaves the flow taken, so that the code is not sent again.
+    async fn connect<C: OngoingContract + 'static, D>(
         &self,
-        mut taken: Taken<S>,
+        taken: Taken<S>,
         waiting: Waiting<C, D>,
         callback: &Callback,
-    ) -> Result<(Flow<C, Authorized>, D), Error> {
+    ) -> Result<Received<C, D>, Error> {
         let Waiting {
             flow,
             data,
             connected,
         } = waiting;
-        // A process that dies from here on leaves the mark, which says why the code is not sent again.
-        let mark = Mark::Exchanging {
-            by: random::url_safe_256(),
-        };
-        taken.try_mark(mark.write()?).await?;
-        // From here on nothing puts the flow back but the platform's word that the code was not used.
-        let record = taken.hand_over();
-        let flow = match flow.redeem_in_full(callback).await {
-            Ok(flow) => flow,
-            Err(error) => {
-                if !error.may_have_taken_effect() {
-                    taken.replace(record).await;
-                }
-                return Err(error);
+        match flow.redeem_in_full(callback).await {
+            Ok(flow) => {
+                let saving = self.save_new_consent(&connected.user, &flow)?;
+                let flow = flow.refreshed_by(self.refresher(connected.user.clone()));
+                let note =
+                    serde_json::to_string(&connected).map_err(|_| SuspendedError::Damaged)?;
+                let saving = tokio::spawn(async move {
+                    saving.await;
+                    taken.leave_note(note).await;
+                });
+                Ok(Received {
+                    flow,
+                    data,
+                    saving: Some(saving),
+                })
             }
-        };
-        let user = connected.user.clone();
-        self.keep_in_any_case(&user, &flow).await?;
-        taken.replace(Mark::Connected(connected).write()?).await;
-        Ok((flow.refreshed_by(self.refresher(user)), data))
+            Err(error) => {
+                if error.may_have_taken_effect() {
+                    taken.hand_over();
+                } else {
+                    taken.put_back().await;
+                }
+                Err(error)
+            }
+        }
     }
 
-    /// Keeps the tokens of a new consent, for as long as it takes the store to take them.
-    async fn keep_in_any_case<C: 'static>(
+    /// Keeps the tokens of a new consent in this process, until the store has taken them.
+    fn save_new_consent<C: 'static>(
         &self,
         user: &str,
         flow: &Flow<C, Authorized>,
-    ) -> Result<(), Error> {
+    ) -> Result<impl Future<Output = ()> + Send + use<S, C>, Error> {
         let suspended = flow.suspend();
-        let written = suspended.written();
         let save = Save {
             store: self.store.clone(),
             user: user.to_owned(),
-            record: kept(written)?,
+            record: kept(suspended.written())?,
             place: Place::Consent,
         };
-        self.unsaved.save(save).await;
-        Ok(())
+        Ok(self.unsaved.save(save))
     }
 }
 
@@ -247,24 +237,47 @@ struct Waiting<C, D> {
     connected: Connected,
 }
 
-/// Checks all that can be checked before anything is used.
-fn waiting<S: FlowStore, C: OngoingContract, D: Serialize + DeserializeOwned>(
-    taken: &Taken<S>,
-    callback: &Callback,
-    platform: &Platform,
-    user: impl FnOnce(&D) -> String,
-) -> Result<Waiting<C, D>, Error> {
-    let (flow, data) = Suspended::of(Written::from_json(taken.record())?).into_parts();
-    let flow: Flow<C, AwaitingCallback<Verifier>> = flow.go_on(platform.clone())?;
-    flow.check(callback)?;
-    let connected = Connected {
-        code_sha256: callback.code_sha256().unwrap_or_default(),
-        user: key(&Ids::of(&platform.credentials), &user(&data)),
-        data: serde_json::to_string(&data).map_err(|_| SuspendedError::Damaged)?,
-    };
-    Ok(Waiting {
-        flow,
-        data,
-        connected,
-    })
+impl<C: OngoingContract, D: Serialize + DeserializeOwned> Waiting<C, D> {
+    /// Checks all that can be checked before anything is used.
+    fn read(
+        record: &str,
+        callback: &Callback,
+        platform: &Platform,
+        user: impl FnOnce(&D) -> String,
+    ) -> Result<Self, Error> {
+        let (flow, data) = Suspended::of(Written::from_json(record)?).into_parts();
+        let flow: Flow<C, AwaitingCallback<Verifier>> = flow.go_on(platform.clone())?;
+        flow.check(callback)?;
+        let connected = Connected {
+            code_sha256: callback.code_sha256().unwrap_or_default(),
+            user: key(&Ids::of(&platform.credentials), &named(&data, user)?),
+            data: serde_json::to_string(&data).map_err(|_| SuspendedError::Damaged)?,
+        };
+        Ok(Self {
+            flow,
+            data,
+            connected,
+        })
+    }
+}
+
+/// The output of a future; nothing where it takes longer. There may be no end.
+async fn in_time<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    match deadline {
+        Some(deadline) => tokio::time::timeout_at(deadline, work).await.ok(),
+        None => Some(work.await),
+    }
+}
+
+/// Why a callback was not received. Unless its code is being sent, nothing is sent from now on.
+fn unfinished(decision: &Decision, cause: &'static str) -> Error {
+    match decision.get_or_init(|| Course::GivesUp) {
+        Course::GivesUp => StoreError::failed(cause).into(),
+        Course::Sends => lost(Operation::ExchangeCode, cause),
+    }
+}
+
+/// The user whom the application names for what it attached. A panic's own words may have secrets.
+fn named<D>(data: &D, user: impl FnOnce(&D) -> String) -> Result<String, CallbackError> {
+    catch_unwind(AssertUnwindSafe(|| user(data))).map_err(|_| CallbackError::UserPanicked)
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::{FlowStore, Kept, Parked, TokenStore};
+use super::{FlowStore, Found, Kept, Parked, TokenStore};
 use crate::random;
 
 const LONG: Duration = Duration::from_mins(10);
@@ -30,7 +30,10 @@ pub async fn flow_store(store: &impl FlowStore) {
     gives_out_once_to_many(store).await;
     forgets_what_has_expired(store).await;
     a_later_put_replaces_an_earlier_one(store).await;
-    a_record_put_back_is_given_out_once_more(store).await;
+    a_repeated_put_changes_nothing(store).await;
+    a_claim_gets_its_record_again(store).await;
+    a_record_put_back_waits_again(store).await;
+    a_note_stays_in_place_of_the_record(store).await;
 }
 
 /// Tests a store of tokens, under users that nobody else has.
@@ -54,6 +57,7 @@ fn key() -> String {
 
 fn parked(record: &str, expires_in: Duration) -> Parked {
     Parked {
+        id: random::nonce(),
         record: record.to_owned(),
         expires_in,
     }
@@ -62,18 +66,19 @@ fn parked(record: &str, expires_in: Duration) -> Parked {
 async fn gives_out_what_was_put(store: &impl FlowStore) {
     let (one, other) = (key(), key());
     let long = "x' ü {}\n".repeat(4000);
-    put(store, &one, parked("one", LONG)).await;
-    put(store, &other, parked(&long, LONG)).await;
+    put(store, &one, &parked("one", LONG)).await;
+    put(store, &other, &parked(&long, LONG)).await;
     for _ in 0..2 {
-        let seen = store.peek(&other).await.expect("the store works");
-        assert_eq!(seen.as_ref(), Some(&long), "a look leaves a record there");
+        assert_eq!(
+            peek(store, &other).await,
+            Some(Found::Waiting(long.clone())),
+            "a look leaves a record there"
+        );
     }
-    let taken = take(store, &other).await.expect("what was put is there");
-    assert_eq!(taken.record, long, "a record comes back as it was");
-    assert!(
-        taken.expires_in <= LONG && taken.expires_in > LONG / 2,
-        "a record says for how long it is still good, not {:?}",
-        taken.expires_in
+    assert_eq!(
+        take(store, &other).await.as_ref(),
+        Some(&long),
+        "a record comes back as it was"
     );
     assert_eq!(
         take(store, &other).await,
@@ -81,22 +86,18 @@ async fn gives_out_what_was_put(store: &impl FlowStore) {
         "a record is given out once"
     );
     assert_eq!(
-        store.peek(&other).await.expect("the store works"),
-        None,
-        "nobody sees a record that was given out"
-    );
-    put(store, &other, taken).await;
-    assert!(
-        take(store, &other).await.is_some(),
-        "a record that is put back is there"
+        peek(store, &other).await,
+        Some(Found::Taken(None)),
+        "a look tells that a record was taken"
     );
     assert!(
         take(store, &one).await.is_some(),
         "a record stays when another is taken"
     );
+    let unknown = key();
     assert_eq!(
-        take(store, &key()).await,
-        None,
+        (peek(store, &unknown).await, take(store, &unknown).await),
+        (None, None),
         "an unknown key has nothing"
     );
 }
@@ -104,11 +105,11 @@ async fn gives_out_what_was_put(store: &impl FlowStore) {
 async fn gives_out_once_to_many(store: &impl FlowStore) {
     let keys: Vec<String> = (0..20).map(|_| key()).collect();
     for key in &keys {
-        put(store, key, parked(key, LONG)).await;
+        put(store, key, &parked(key, LONG)).await;
     }
     let claims = keys.iter().flat_map(|key| [key; 5]);
     let taken = join_all(claims.map(|key| take(store, key))).await;
-    let records: Vec<String> = taken.into_iter().flatten().map(|it| it.record).collect();
+    let records: Vec<String> = taken.into_iter().flatten().collect();
     let distinct: HashSet<&String> = records.iter().collect();
     assert_eq!(
         (records.len(), distinct.len()),
@@ -119,11 +120,15 @@ async fn gives_out_once_to_many(store: &impl FlowStore) {
 
 async fn forgets_what_has_expired(store: &impl FlowStore) {
     let (one, gone, far) = (key(), key(), key());
-    put(store, &one, parked("one", SHORT)).await;
-    put(store, &gone, parked("gone", Duration::ZERO)).await;
-    put(store, &far, parked("far", Duration::MAX)).await;
+    put(store, &one, &parked("one", SHORT)).await;
+    put(store, &gone, &parked("gone", Duration::ZERO)).await;
+    put(store, &far, &parked("far", Duration::MAX)).await;
     tokio::time::sleep(LONGER_THAN_SHORT).await;
-    assert_eq!(take(store, &one).await, None, "a record expires");
+    assert_eq!(
+        (peek(store, &one).await, take(store, &one).await),
+        (None, None),
+        "a record expires"
+    );
     assert_eq!(
         take(store, &gone).await,
         None,
@@ -136,20 +141,19 @@ async fn forgets_what_has_expired(store: &impl FlowStore) {
 }
 
 async fn a_later_put_replaces_an_earlier_one(store: &impl FlowStore) {
-    let (shortened, extended) = (key(), key());
-    put(store, &shortened, parked("earlier", LONG)).await;
-    put(store, &shortened, parked("later", SHORT)).await;
-    put(store, &extended, parked("earlier", SHORT)).await;
-    put(store, &extended, parked("later", LONG)).await;
+    let (shortened, extended, taken) = (key(), key(), key());
+    put(store, &shortened, &parked("earlier", LONG)).await;
+    put(store, &shortened, &parked("later", SHORT)).await;
+    put(store, &extended, &parked("earlier", SHORT)).await;
+    put(store, &extended, &parked("later", LONG)).await;
     tokio::time::sleep(LONGER_THAN_SHORT).await;
     assert_eq!(
         take(store, &shortened).await,
         None,
         "a later put under the same key replaces the expiry: this record has expired"
     );
-    let taken = take(store, &extended).await.map(|it| it.record);
     assert_eq!(
-        taken.as_deref(),
+        take(store, &extended).await.as_deref(),
         Some("later"),
         "a later put under the same key replaces the record and its expiry"
     );
@@ -158,30 +162,150 @@ async fn a_later_put_replaces_an_earlier_one(store: &impl FlowStore) {
         None,
         "a key that was put twice has one record"
     );
-}
-
-async fn a_record_put_back_is_given_out_once_more(store: &impl FlowStore) {
-    let key = key();
-    put(store, &key, parked("first", LONG)).await;
-    for record in ["second", "third"] {
-        let taken = take(store, &key).await.expect("what was put is there");
-        put(store, &key, parked(record, taken.expires_in)).await;
-    }
-    let claims = join_all([take(store, &key), take(store, &key)]).await;
-    let records: Vec<String> = claims.into_iter().flatten().map(|it| it.record).collect();
+    put(store, &taken, &parked("earlier", LONG)).await;
+    store.take(&taken, "claim").await.expect("the store works");
+    store
+        .leave_note(&taken, "claim", "note")
+        .await
+        .expect("the store works");
+    put(store, &taken, &parked("later", LONG)).await;
     assert_eq!(
-        records,
-        ["third"],
-        "a record can be put under a key that was taken, and is given out once"
+        take(store, &taken).await.as_deref(),
+        Some("later"),
+        "a record can be put where one was taken"
     );
 }
 
-async fn put(store: &impl FlowStore, key: &str, parked: Parked) {
+async fn a_repeated_put_changes_nothing(store: &impl FlowStore) {
+    let key = key();
+    let record = parked("record", LONG);
+    for _ in 0..2 {
+        put(store, &key, &record).await;
+    }
+    assert!(
+        take(store, &key).await.is_some(),
+        "a record that was put twice is there"
+    );
+    put(store, &key, &record).await;
+    assert_eq!(
+        take(store, &key).await,
+        None,
+        "the same put again does not bring back a record that was taken"
+    );
+}
+
+async fn a_claim_gets_its_record_again(store: &impl FlowStore) {
+    let key = key();
+    put(store, &key, &parked("record", LONG)).await;
+    for _ in 0..2 {
+        let taken = store.take(&key, "claim").await.expect("the store works");
+        assert_eq!(
+            taken.as_deref(),
+            Some("record"),
+            "a claim that asks again gets its record again"
+        );
+    }
+    assert_eq!(
+        take(store, &key).await,
+        None,
+        "and it is still its own alone"
+    );
+}
+
+async fn a_record_put_back_waits_again(store: &impl FlowStore) {
+    let (key, short) = (key(), key());
+    put(store, &key, &parked("record", LONG)).await;
+    put_back(store, &key, "claim").await;
+    for claim in ["first", "second"] {
+        let taken = store.take(&key, claim).await.expect("the store works");
+        assert_eq!(
+            taken.as_deref(),
+            Some("record"),
+            "a record that is put back is given out once more"
+        );
+        put_back(store, &key, "another").await;
+        assert_eq!(
+            peek(store, &key).await,
+            Some(Found::Taken(None)),
+            "a claim puts back what it has taken itself, and nothing else"
+        );
+        for _ in 0..2 {
+            put_back(store, &key, claim).await;
+        }
+    }
+    let claims = join_all([take(store, &key), take(store, &key)]).await;
+    assert_eq!(
+        claims.into_iter().flatten().count(),
+        1,
+        "a record that is put back is given out once"
+    );
+    put(store, &short, &parked("record", SHORT)).await;
+    store.take(&short, "claim").await.expect("the store works");
+    put_back(store, &short, "claim").await;
+    tokio::time::sleep(LONGER_THAN_SHORT).await;
+    assert_eq!(
+        take(store, &short).await,
+        None,
+        "a record that is put back expires when it would have"
+    );
+}
+
+async fn a_note_stays_in_place_of_the_record(store: &impl FlowStore) {
+    let (key, short) = (key(), key());
+    put(store, &key, &parked("record", LONG)).await;
+    let note = async |key: &str, claim: &str, note: &str| {
+        let noted = store.leave_note(key, claim, note).await;
+        noted.expect("the store works");
+    };
+    note(&key, "claim", "too early").await;
+    assert_eq!(
+        peek(store, &key).await,
+        Some(Found::Waiting("record".into())),
+        "a note can be left only by the claim that has taken the record"
+    );
+    store.take(&key, "claim").await.expect("the store works");
+    note(&key, "another", "another's").await;
+    for _ in 0..2 {
+        note(&key, "claim", "note ü").await;
+    }
+    put_back(store, &key, "claim").await;
+    assert_eq!(
+        peek(store, &key).await,
+        Some(Found::Taken(Some("note ü".into()))),
+        "a note stays, also when its claim puts the record back after that"
+    );
+    assert_eq!(
+        take(store, &key).await,
+        None,
+        "a record with a note is given to no other claim"
+    );
+    put(store, &short, &parked("record", SHORT)).await;
+    store.take(&short, "claim").await.expect("the store works");
+    note(&short, "claim", "note").await;
+    tokio::time::sleep(LONGER_THAN_SHORT).await;
+    assert_eq!(
+        peek(store, &short).await,
+        None,
+        "a note expires with its record"
+    );
+}
+
+async fn put(store: &impl FlowStore, key: &str, parked: &Parked) {
     store.put(key, parked).await.expect("the store works");
 }
 
-async fn take(store: &impl FlowStore, key: &str) -> Option<Parked> {
-    store.take(key).await.expect("the store works")
+async fn peek(store: &impl FlowStore, key: &str) -> Option<Found> {
+    store.peek(key).await.expect("the store works")
+}
+
+/// Takes for a claim that nobody else has.
+async fn take(store: &impl FlowStore, key: &str) -> Option<String> {
+    let claim = random::nonce();
+    store.take(key, &claim).await.expect("the store works")
+}
+
+async fn put_back(store: &impl FlowStore, key: &str, claim: &str) {
+    store.put_back(key, claim).await.expect("the store works");
 }
 
 fn kept(record: &str) -> Kept {
@@ -198,16 +322,23 @@ async fn keeps_what_was_saved(store: &impl TokenStore) {
     save(store, &one, &first).await;
     save(store, &other, &others).await;
     assert_eq!(
-        load(store, &one).await,
-        Some(first),
+        load(store, &one).await.as_ref(),
+        Some(&first),
         "what was saved is there"
     );
-    save(store, &one, &second).await;
-    assert_eq!(
-        load(store, &one).await,
-        Some(second),
-        "the last save stands"
+    let saved = store.replace(&one, None, &second).await;
+    assert!(
+        !saved.expect("the store works"),
+        "a record that is there is not replaced without its version"
     );
+    assert!(
+        store
+            .replace(&one, None, &first)
+            .await
+            .expect("the store works"),
+        "saving what is there already is a repetition"
+    );
+    assert_eq!(load(store, &one).await, Some(first), "the first save stays");
     assert_eq!(
         load(store, &other).await,
         Some(others),
@@ -218,7 +349,7 @@ async fn keeps_what_was_saved(store: &impl TokenStore) {
 async fn replaces_and_removes_one_version(store: &impl TokenStore) {
     let user = key();
     let (first, second, third) = (kept("first"), kept("second"), kept("third"));
-    let replace = async |version: &str, kept: &Kept| {
+    let replace = async |version: Option<&str>, kept: &Kept| {
         store
             .replace(&user, version, kept)
             .await
@@ -227,17 +358,17 @@ async fn replaces_and_removes_one_version(store: &impl TokenStore) {
     let remove =
         async |version: Option<&str>| store.remove(&user, version).await.expect("the store works");
     assert!(
-        !replace(&first.version, &second).await,
+        !replace(Some(&first.version), &second).await,
         "nothing is replaced where nothing is"
     );
     assert_eq!(load(store, &user).await, None, "nor saved");
     save(store, &user, &first).await;
     assert!(
-        replace(&first.version, &second).await,
+        replace(Some(&first.version), &second).await,
         "the version that is there is replaced"
     );
     assert!(
-        !replace(&first.version, &third).await,
+        !replace(Some(&first.version), &third).await,
         "and is replaced once"
     );
     assert_eq!(
@@ -265,7 +396,7 @@ async fn replaces_and_removes_one_version(store: &impl TokenStore) {
 async fn a_repeated_replacement_succeeds_and_changes_nothing(store: &impl TokenStore) {
     let user = key();
     let (first, second, third) = (kept("first"), kept("second"), kept("third"));
-    let replace = async |version: &str, kept: &Kept| {
+    let replace = async |version: Option<&str>, kept: &Kept| {
         store
             .replace(&user, version, kept)
             .await
@@ -273,7 +404,7 @@ async fn a_repeated_replacement_succeeds_and_changes_nothing(store: &impl TokenS
     };
     save(store, &user, &first).await;
     assert!(
-        replace(&first.version, &second).await,
+        replace(Some(&first.version), &second).await,
         "the version that is there is replaced"
     );
     assert!(
@@ -281,7 +412,7 @@ async fn a_repeated_replacement_succeeds_and_changes_nothing(store: &impl TokenS
         "a new version has no lease"
     );
     assert!(
-        replace(&first.version, &second).await,
+        replace(Some(&first.version), &second).await,
         "a replacement whose new version is already there succeeds: it is a repetition of itself"
     );
     assert_eq!(
@@ -294,11 +425,11 @@ async fn a_repeated_replacement_succeeds_and_changes_nothing(store: &impl TokenS
         "a repeated replacement ends no lease"
     );
     assert!(
-        replace(&second.version, &third).await,
+        replace(Some(&second.version), &third).await,
         "the version that is there is replaced"
     );
     assert!(
-        !replace(&first.version, &second).await,
+        !replace(Some(&first.version), &second).await,
         "a replacement fails when its new version was itself replaced"
     );
     assert_eq!(
@@ -364,7 +495,7 @@ async fn grants_a_lease_to_one(store: &impl TokenStore) {
         "a lease that was released is granted again"
     );
     store
-        .replace(&user, &first.version, &second)
+        .replace(&user, Some(&first.version), &second)
         .await
         .expect("the store works");
     assert!(
@@ -376,10 +507,11 @@ async fn grants_a_lease_to_one(store: &impl TokenStore) {
         "replacing ends the lease"
     );
     let third = kept("third");
+    store.remove(&user, None).await.expect("the store works");
     save(store, &user, &third).await;
     assert!(
         lease(store, &user, &third, "d", LONG).await,
-        "saving ends the lease"
+        "removing ends the lease"
     );
 }
 
@@ -460,8 +592,13 @@ async fn load(store: &impl TokenStore, user: &str) -> Option<Kept> {
     store.load(user).await.expect("the store works")
 }
 
+/// Keeps a record of a user who has none.
 async fn save(store: &impl TokenStore, user: &str, kept: &Kept) {
-    store.save(user, kept).await.expect("the store works");
+    let saved = store.replace(user, None, kept).await;
+    assert!(
+        saved.expect("the store works"),
+        "a record is kept where there is none"
+    );
 }
 
 async fn lease(

@@ -3,11 +3,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{FlowStore, Kept, Parked, StoreError, TokenStore};
+use super::{FlowStore, Found, Kept, Parked, StoreError, TokenStore};
 
 /// A store in memory, for one process: what it holds ends with the process. A clone is the same store.
 ///
-/// It holds a bounded number of flows; those that have expired leave by themselves.
+/// It holds a bounded number of flows that wait, and as many that were taken; those that have expired leave by
+/// themselves.
 ///
 /// ```
 /// use digime::store::MemoryStore;
@@ -19,13 +20,27 @@ pub struct MemoryStore(Arc<Mutex<Inner>>);
 
 struct Inner {
     capacity: usize,
-    parked: HashMap<String, (Instant, String)>,
-    /// The keys of what is parked, the first to expire first.
-    by_expiry: BTreeSet<(Instant, String)>,
-    kept: HashMap<String, Entry>,
+    flows: HashMap<String, Entry>,
+    /// The keys of flows that wait, the first to expire first.
+    waiting: BTreeSet<(Instant, String)>,
+    /// The keys of flows that were taken, likewise.
+    taken: BTreeSet<(Instant, String)>,
+    kept: HashMap<String, Tokens>,
 }
 
 struct Entry {
+    put_id: String,
+    record: String,
+    expires: Instant,
+    claim: Option<Claim>,
+}
+
+struct Claim {
+    id: String,
+    note: Option<String>,
+}
+
+struct Tokens {
     kept: Kept,
     lease: Option<Lease>,
 }
@@ -47,8 +62,9 @@ impl MemoryStore {
     pub fn with_capacity(capacity: usize) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             capacity,
-            parked: HashMap::new(),
-            by_expiry: BTreeSet::new(),
+            flows: HashMap::new(),
+            waiting: BTreeSet::new(),
+            taken: BTreeSet::new(),
             kept: HashMap::new(),
         })))
     }
@@ -73,68 +89,130 @@ impl Default for MemoryStore {
 
 impl Inner {
     fn drop_expired(&mut self, now: Instant) {
-        while let Some((expires, _)) = self.by_expiry.first()
-            && *expires <= now
-        {
-            if let Some((_, key)) = self.by_expiry.pop_first() {
-                self.parked.remove(&key);
+        for keys in [&mut self.waiting, &mut self.taken] {
+            while let Some((expires, _)) = keys.first()
+                && *expires <= now
+            {
+                if let Some((_, key)) = keys.pop_first() {
+                    self.flows.remove(&key);
+                }
             }
         }
     }
 
-    fn remove(&mut self, key: &str) -> Option<(Instant, String)> {
-        let (expires, record) = self.parked.remove(key)?;
-        self.by_expiry.remove(&(expires, key.to_owned()));
-        Some((expires, record))
+    fn remove(&mut self, key: &str) {
+        if let Some(entry) = self.flows.remove(key) {
+            let place = (entry.expires, key.to_owned());
+            self.waiting.remove(&place);
+            self.taken.remove(&place);
+        }
+    }
+
+    /// The flow that a claim has taken.
+    fn claimed(&mut self, key: &str, claim: &str) -> Option<&mut Entry> {
+        let has_it = |entry: &&mut Entry| entry.claim.as_ref().is_some_and(|it| it.id == claim);
+        self.flows.get_mut(key).filter(has_it)
+    }
+
+    /// Makes room for one more flow that was taken: the first to expire goes.
+    fn bound_taken(&mut self) {
+        if self.taken.len() >= self.capacity
+            && let Some((_, key)) = self.taken.pop_first()
+        {
+            self.flows.remove(&key);
+        }
     }
 }
 
 impl FlowStore for MemoryStore {
-    async fn put(&self, key: &str, parked: Parked) -> Result<(), StoreError> {
+    async fn put(&self, key: &str, parked: &Parked) -> Result<(), StoreError> {
         let now = Instant::now();
         let expires = after(now, parked.expires_in);
         let mut inner = self.lock();
         inner.drop_expired(now);
-        inner.remove(key);
-        if inner.parked.len() >= inner.capacity {
-            return Err(StoreError::Full(inner.parked.len()));
+        if inner
+            .flows
+            .get(key)
+            .is_some_and(|it| it.put_id == parked.id)
+        {
+            return Ok(());
         }
-        inner.by_expiry.insert((expires, key.to_owned()));
-        inner
-            .parked
-            .insert(key.to_owned(), (expires, parked.record));
+        inner.remove(key);
+        if inner.waiting.len() >= inner.capacity {
+            return Err(StoreError::Full(inner.waiting.len()));
+        }
+        inner.waiting.insert((expires, key.to_owned()));
+        let entry = Entry {
+            put_id: parked.id.clone(),
+            record: parked.record.clone(),
+            expires,
+            claim: None,
+        };
+        inner.flows.insert(key.to_owned(), entry);
         Ok(())
     }
 
-    async fn peek(&self, key: &str) -> Result<Option<String>, StoreError> {
+    async fn peek(&self, key: &str) -> Result<Option<Found>, StoreError> {
         let mut inner = self.lock();
         inner.drop_expired(Instant::now());
-        Ok(inner.parked.get(key).map(|(_, record)| record.clone()))
+        Ok(inner.flows.get(key).map(|entry| match &entry.claim {
+            None => Found::Waiting(entry.record.clone()),
+            Some(claim) => Found::Taken(claim.note.clone()),
+        }))
     }
 
-    async fn take(&self, key: &str) -> Result<Option<Parked>, StoreError> {
-        let now = Instant::now();
+    async fn take(&self, key: &str, claim: &str) -> Result<Option<String>, StoreError> {
         let mut inner = self.lock();
-        inner.drop_expired(now);
-        Ok(inner.remove(key).map(|(expires, record)| Parked {
-            record,
-            expires_in: expires.saturating_duration_since(now),
-        }))
+        inner.drop_expired(Instant::now());
+        if let Some(entry) = inner.claimed(key, claim) {
+            return Ok(Some(entry.record.clone()));
+        }
+        let Some(entry) = inner.flows.get_mut(key) else {
+            return Ok(None);
+        };
+        if entry.claim.is_some() {
+            return Ok(None);
+        }
+        entry.claim = Some(Claim {
+            id: claim.to_owned(),
+            note: None,
+        });
+        let record = entry.record.clone();
+        let place = (entry.expires, key.to_owned());
+        inner.waiting.remove(&place);
+        inner.bound_taken();
+        inner.taken.insert(place);
+        Ok(Some(record))
+    }
+
+    async fn put_back(&self, key: &str, claim: &str) -> Result<(), StoreError> {
+        let mut inner = self.lock();
+        let has_no_note =
+            |entry: &&mut Entry| entry.claim.as_ref().is_some_and(|it| it.note.is_none());
+        if let Some(entry) = inner.claimed(key, claim).filter(has_no_note) {
+            entry.claim = None;
+            let place = (entry.expires, key.to_owned());
+            inner.taken.remove(&place);
+            inner.waiting.insert(place);
+        }
+        Ok(())
+    }
+
+    async fn leave_note(&self, key: &str, claim: &str, note: &str) -> Result<(), StoreError> {
+        if let Some(entry) = self.lock().claimed(key, claim) {
+            entry.record.clear();
+            entry.claim = Some(Claim {
+                id: claim.to_owned(),
+                note: Some(note.to_owned()),
+            });
+        }
+        Ok(())
     }
 }
 
 impl TokenStore for MemoryStore {
     async fn load(&self, user: &str) -> Result<Option<Kept>, StoreError> {
         Ok(self.lock().kept.get(user).map(|entry| entry.kept.clone()))
-    }
-
-    async fn save(&self, user: &str, kept: &Kept) -> Result<(), StoreError> {
-        let entry = Entry {
-            kept: kept.clone(),
-            lease: None,
-        };
-        self.lock().kept.insert(user.to_owned(), entry);
-        Ok(())
     }
 
     async fn lease(
@@ -167,18 +245,26 @@ impl TokenStore for MemoryStore {
         Ok(())
     }
 
-    async fn replace(&self, user: &str, version: &str, kept: &Kept) -> Result<bool, StoreError> {
+    async fn replace(
+        &self,
+        user: &str,
+        version: Option<&str>,
+        kept: &Kept,
+    ) -> Result<bool, StoreError> {
         let mut inner = self.lock();
-        let Some(entry) = inner.kept.get_mut(user) else {
-            return Ok(false);
-        };
-        if entry.kept.version == version {
-            *entry = Entry {
+        let found = inner.kept.get(user).map(|tokens| &tokens.kept.version);
+        if found == Some(&kept.version) {
+            return Ok(true);
+        }
+        let fits = found.map(String::as_str) == version;
+        if fits {
+            let tokens = Tokens {
                 kept: kept.clone(),
                 lease: None,
             };
+            inner.kept.insert(user.to_owned(), tokens);
         }
-        Ok(entry.kept.version == kept.version)
+        Ok(fits)
     }
 
     async fn remove(&self, user: &str, version: Option<&str>) -> Result<bool, StoreError> {
@@ -198,7 +284,7 @@ impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = self.lock();
         f.debug_struct("MemoryStore")
-            .field("parked", &inner.parked.len())
+            .field("waiting", &inner.waiting.len())
             .field("kept", &inner.kept.len())
             .finish_non_exhaustive()
     }
@@ -208,18 +294,39 @@ impl fmt::Debug for MemoryStore {
 mod tests {
     use super::*;
 
+    async fn put(store: &MemoryStore, key: &str, id: &str) -> Result<(), StoreError> {
+        let parked = Parked {
+            id: id.to_owned(),
+            record: id.to_owned(),
+            expires_in: Duration::from_mins(1),
+        };
+        store.put(key, &parked).await
+    }
+
+    async fn take(store: &MemoryStore, key: &str) -> Option<String> {
+        store.take(key, "claim").await.expect("it works")
+    }
+
     #[tokio::test]
     async fn a_full_store_still_replaces_what_it_holds() {
         let store = MemoryStore::with_capacity(1);
-        for record in ["first", "second"] {
-            let parked = Parked {
-                record: record.to_owned(),
-                expires_in: Duration::from_mins(1),
-            };
-            store.put("key", parked).await.expect("there is room");
+        for id in ["first", "second"] {
+            put(&store, "key", id).await.expect("there is room");
         }
-        let taken = store.take("key").await.expect("it works");
-        assert_eq!(taken.expect("a record").record, "second");
-        assert_eq!(store.lock().by_expiry.len(), 0, "no key is left behind");
+        assert_eq!(take(&store, "key").await.as_deref(), Some("second"));
+        assert_eq!(store.lock().waiting.len(), 0, "no key is left behind");
+    }
+
+    #[tokio::test]
+    async fn flows_that_were_taken_leave_room_and_are_bounded_too() {
+        let store = MemoryStore::with_capacity(1);
+        for key in ["one", "two", "three"] {
+            put(&store, key, key).await.expect("there is room");
+            assert_eq!(take(&store, key).await.as_deref(), Some(key));
+        }
+        assert!(put(&store, "four", "four").await.is_ok());
+        let full = put(&store, "five", "five").await;
+        assert!(matches!(full, Err(StoreError::Full(1))));
+        assert_eq!(store.lock().flows.len(), 2, "one waits and one was taken");
     }
 }

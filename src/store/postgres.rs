@@ -8,13 +8,12 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::sql::{SWEEP_EVERY, failed, millis, repeated, sql_store};
-use super::{FlowStore, Kept, Parked, StoreError, TokenStore};
-use crate::random;
+use super::{FlowStore, Found, Kept, Parked, StoreError, TokenStore};
 
 /// A store in PostgreSQL, for many machines. A clone is the same store.
 ///
 /// Its tables are in [`PostgresStore::SCHEMA`], each with `digime_` before its name. A flow that was claimed stays in its
-/// row, marked, until it expires.
+/// row, under its claim, until it expires.
 ///
 /// A call whose connection fails is repeated for some seconds, and does nothing twice. PostgreSQL itself keeps what was
 /// removed and replaced in its files, until `VACUUM` and the recycling of its log.

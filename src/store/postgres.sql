@@ -5,8 +5,9 @@ CREATE TABLE IF NOT EXISTS digime_flows (
     key TEXT PRIMARY KEY,
     record TEXT NOT NULL,
     expires_at BIGINT NOT NULL,
+    put_id TEXT,
     claim TEXT,
-    put_id TEXT
+    note TEXT
 );
 
 CREATE INDEX IF NOT EXISTS digime_flows_by_expiry ON digime_flows (expires_at);
@@ -16,8 +17,7 @@ CREATE TABLE IF NOT EXISTS digime_tokens (
     version TEXT NOT NULL,
     record TEXT NOT NULL,
     holder TEXT,
-    leased_until BIGINT NOT NULL DEFAULT 0,
-    saved_version TEXT
+    leased_until BIGINT NOT NULL DEFAULT 0
 );
 
 -- Tables of an earlier version. ALTER TABLE would wait for whoever reads them, so it is left out where it is not needed.
@@ -26,8 +26,7 @@ BEGIN
     IF NOT EXISTS (
         SELECT FROM pg_attribute WHERE attrelid = 'digime_flows'::regclass AND attname = 'claim'
     ) THEN
-        ALTER TABLE digime_flows ADD COLUMN claim TEXT, ADD COLUMN put_id TEXT;
-        ALTER TABLE digime_tokens ADD COLUMN saved_version TEXT;
+        ALTER TABLE digime_flows ADD COLUMN put_id TEXT, ADD COLUMN claim TEXT, ADD COLUMN note TEXT;
     END IF;
 END
 $$;

@@ -8,8 +8,7 @@ use redis::{
     AsyncCommands, Client, FromRedisValue, RedisError, RetryMethod, Script, ScriptInvocation,
 };
 
-use super::{FlowStore, Kept, Parked, StoreError, TokenStore};
-use crate::random;
+use super::{FlowStore, Found, Kept, Parked, StoreError, TokenStore};
 
 /// For how long a call is repeated after faults of the connection.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -18,8 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// | key | holds |
 /// | --- | --- |
-/// | `{prefix}flow:{key}` | a hash: `record` and `put_id` of a flow that waits, and, for at most a minute after it was claimed, `claim` and `left`; it expires by itself |
-/// | `{prefix}tokens:{key}` | a hash of a user's tokens: `version`, `record`, `saved_version`, and, under a lease, `holder` and `leased_until` |
+/// | `{prefix}flow:{key}` | a hash: `record` and `put_id` of a flow, `claim` and `note` once it was claimed; it expires by itself |
+/// | `{prefix}tokens:{key}` | a hash of a user's tokens: `version` and `record`, and, under a lease, `holder` and `leased_until` |
 ///
 /// A call whose connection fails, or whose answer is late, is repeated for some seconds, and does nothing twice. Redis
 /// itself keeps what was removed and replaced in its append-only file until that is rewritten.
@@ -139,14 +138,25 @@ static PUT: LazyLock<Script> = LazyLock::new(|| {
 
 static TAKE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
-        "local flow = redis.call('HMGET', KEYS[1], 'record', 'claim', 'left')
+        "local flow = redis.call('HMGET', KEYS[1], 'record', 'claim')
          if not flow[1] then return end
-         if flow[2] == ARGV[1] then return {flow[1], flow[3]} end
-         if flow[2] then return end
-         local left = redis.call('PTTL', KEYS[1])
-         redis.call('HSET', KEYS[1], 'claim', ARGV[1], 'left', string.format('%.0f', left))
-         if left > 60000 then redis.call('PEXPIRE', KEYS[1], 60000) end
-         return {flow[1], left}",
+         if flow[2] and flow[2] ~= ARGV[1] then return end
+         redis.call('HSET', KEYS[1], 'claim', ARGV[1])
+         return flow[1]",
+    )
+});
+
+static PUT_BACK: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local flow = redis.call('HMGET', KEYS[1], 'claim', 'note')
+         if flow[1] == ARGV[1] and not flow[2] then redis.call('HDEL', KEYS[1], 'claim') end",
+    )
+});
+
+static LEAVE_NOTE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "if redis.call('HGET', KEYS[1], 'claim') ~= ARGV[1] then return end
+         redis.call('HSET', KEYS[1], 'record', '', 'note', ARGV[2])",
     )
 });
 
@@ -170,20 +180,11 @@ static RELEASE: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-static SAVE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "if redis.call('HGET', KEYS[1], 'saved_version') == ARGV[1] then return 1 end
-         redis.call('DEL', KEYS[1])
-         redis.call('HSET', KEYS[1], 'version', ARGV[1], 'record', ARGV[2], 'saved_version', ARGV[1])
-         return 1",
-    )
-});
-
 static REPLACE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local version = redis.call('HGET', KEYS[1], 'version')
          if version == ARGV[2] then return 1 end
-         if version ~= ARGV[1] then return 0 end
+         if (version or '') ~= ARGV[1] then return 0 end
          redis.call('HSET', KEYS[1], 'version', ARGV[2], 'record', ARGV[3])
          redis.call('HDEL', KEYS[1], 'holder', 'leased_until')
          return 1",
@@ -198,32 +199,39 @@ static REMOVE: LazyLock<Script> = LazyLock::new(|| {
 });
 
 impl FlowStore for RedisStore {
-    async fn put(&self, key: &str, parked: Parked) -> Result<(), StoreError> {
+    async fn put(&self, key: &str, parked: &Parked) -> Result<(), StoreError> {
         self.run(
             PUT.key(self.flow_key(key))
-                .arg(random::nonce())
-                .arg(parked.record)
+                .arg(&parked.id)
+                .arg(&parked.record)
                 .arg(millis(parked.expires_in)),
         )
         .await
     }
 
-    async fn peek(&self, key: &str) -> Result<Option<String>, StoreError> {
+    async fn peek(&self, key: &str) -> Result<Option<Found>, StoreError> {
         let key = self.flow_key(key);
-        let fields = ["record", "claim"];
+        let fields = ["record", "claim", "note"];
         let read = async || self.connection.clone().hmget(&key, &fields).await;
-        let (record, claim): (Option<String>, Option<String>) = repeated(read).await?;
-        Ok(record.filter(|_| claim.is_none()))
+        let (record, claim, note): (Option<String>, Option<String>, Option<String>) =
+            repeated(read).await?;
+        Ok(record.map(|record| match claim {
+            None => Found::Waiting(record),
+            Some(_) => Found::Taken(note),
+        }))
     }
 
-    async fn take(&self, key: &str) -> Result<Option<Parked>, StoreError> {
-        let taken: Option<(String, u64)> = self
-            .run(TAKE.key(self.flow_key(key)).arg(random::nonce()))
-            .await?;
-        Ok(taken.map(|(record, left)| Parked {
-            record,
-            expires_in: Duration::from_millis(left),
-        }))
+    async fn take(&self, key: &str, claim: &str) -> Result<Option<String>, StoreError> {
+        self.run(TAKE.key(self.flow_key(key)).arg(claim)).await
+    }
+
+    async fn put_back(&self, key: &str, claim: &str) -> Result<(), StoreError> {
+        self.run(PUT_BACK.key(self.flow_key(key)).arg(claim)).await
+    }
+
+    async fn leave_note(&self, key: &str, claim: &str, note: &str) -> Result<(), StoreError> {
+        self.run(LEAVE_NOTE.key(self.flow_key(key)).arg(claim).arg(note))
+            .await
     }
 }
 
@@ -236,12 +244,6 @@ impl TokenStore for RedisStore {
         Ok(version
             .zip(record)
             .map(|(version, record)| Kept { version, record }))
-    }
-
-    async fn save(&self, user: &str, kept: &Kept) -> Result<(), StoreError> {
-        self.run_on_tokens(&SAVE, user, &[&kept.version, &kept.record])
-            .await
-            .map(drop)
     }
 
     async fn lease(
@@ -262,7 +264,14 @@ impl TokenStore for RedisStore {
             .map(drop)
     }
 
-    async fn replace(&self, user: &str, version: &str, kept: &Kept) -> Result<bool, StoreError> {
+    async fn replace(
+        &self,
+        user: &str,
+        version: Option<&str>,
+        kept: &Kept,
+    ) -> Result<bool, StoreError> {
+        // No version is empty.
+        let version = version.unwrap_or_default();
         self.run_on_tokens(&REPLACE, user, &[version, &kept.version, &kept.record])
             .await
     }

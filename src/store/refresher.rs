@@ -28,6 +28,11 @@ const GRACE: Duration = Duration::from_secs(2);
 /// The pauses between two looks at a record that another machine is refreshing.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 
+/// How long a refresh waits for a store that has not taken an earlier change of the record.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+const UNCHANGED: &str = "it has not taken an earlier change of the user's record yet";
+
 /// Refreshes the tokens of one user through the store.
 pub struct StoreRefresher<S> {
     pub tokens: SharedTokens<S>,
@@ -85,7 +90,8 @@ impl Marked {
 impl<S: TokenStore> Refresh<S> {
     async fn run(self) -> Result<Tokens, Error> {
         // Long enough for a sender that dies and for the one after it.
-        let give_up = Instant::now().checked_add(self.tokens.lease.saturating_mul(2));
+        let begun = Instant::now();
+        let give_up = begun.checked_add(self.tokens.lease.saturating_mul(2));
         let mut sender = WatchedSender::default();
         let (mut pause, longest) = PAUSES;
         loop {
@@ -94,6 +100,11 @@ impl<S: TokenStore> Refresh<S> {
                 let unsaved = Written::<Authorized>::from_json(&unsaved.record)?;
                 if self.is_news(&unsaved.payload.tokens) {
                     return Ok(unsaved.payload.tokens);
+                }
+            } else if self.tokens.unsaved.is_changing_back(&self.user) {
+                // One task for each user is enough to wait for a store that takes nothing.
+                if begun.elapsed() >= PATIENCE {
+                    return Err(StoreError::failed(UNCHANGED).into());
                 }
             } else if let Some(tokens) = self.turn(&mut sender).await? {
                 return Ok(tokens);
@@ -178,7 +189,7 @@ impl<S: TokenStore> Refresh<S> {
             .with_max_times(3);
         let marking = || async {
             let store = &self.tokens.store;
-            let replaced = store.replace(&self.user, version, &record).await;
+            let replaced = store.replace(&self.user, Some(version), &record).await;
             if matches!(replaced, Ok(true)) {
                 return Ok(true);
             }
@@ -215,7 +226,7 @@ impl<S: TokenStore> Refresh<S> {
             record: kept(&marked.before)?,
             place: Place::Versions(versions),
         };
-        save.persistently(None).await;
+        self.tokens.unsaved.change_back(save).await;
         Ok(())
     }
 

@@ -79,14 +79,16 @@ impl<S: TokenStore> SharedTokens<S> {
         self
     }
 
-    /// Keeps the flow's tokens for a user, in place of any others, and gives the flow back, which from now on refreshes
-    /// them through the store.
+    /// Keeps the flow's tokens for a user, in place of those of an earlier consent, and gives the flow back, which from now
+    /// on refreshes them through the store. Where the store has tokens that this consent has brought since, they stay.
     ///
     /// A refresh that is running is waited for, as long as a call may take. When this is dropped while the store works on
     /// it, the tokens are kept all the same.
     ///
     /// # Errors
-    /// [`Error::Store`] when the store failed, or a refresh does not end. The flow comes back.
+    /// [`Error::Store`] when the store failed, a refresh does not end, or the store has tokens of a later consent
+    /// ([`StoreError::LaterConsent`]); [`Error::ConsentEnded`] when the flow's consent is known to have ended. The flow comes
+    /// back.
     pub async fn keep<C: Contract + 'static>(
         &self,
         user: &str,
@@ -94,6 +96,9 @@ impl<S: TokenStore> SharedTokens<S> {
     ) -> Result<Flow<C, Authorized>, Rejected<Flow<C, Authorized>>> {
         if !flow.settled().await {
             return Err(Rejected::new(flow, StoreError::Busy.into()));
+        }
+        if let Some(code) = flow.ended() {
+            return Err(Rejected::new(flow, Error::ConsentEnded { code }));
         }
         let suspended = flow.suspend();
         let user = key(&suspended.written().contract, user);
@@ -140,6 +145,8 @@ impl<S: TokenStore> SharedTokens<S> {
 
     /// Forgets a user's tokens, as when the user leaves the application. The consent itself ends in digi.me.
     ///
+    /// A consent that another process has received and its store has not taken yet is kept when the store takes it.
+    ///
     /// # Errors
     /// [`Error::Store`] when the store failed.
     pub fn forget<C: Contract>(
@@ -162,7 +169,7 @@ impl<S: TokenStore> SharedTokens<S> {
             record: kept(written)?,
             place: Place::Consent,
         };
-        Ok(save.or_hand_back().await?)
+        Ok(save.or_hand_back(self.unsaved.clone()).await?)
     }
 
     /// How many users' new tokens are in this process alone, because the store has not taken them yet.

@@ -1,15 +1,15 @@
 //! What the SQL stores have in common: all but how they connect, make their tables and tell the time.
 //!
 //! ```sql
-//! digime_flows  (key, record, expires_at, claim, put_id)
-//! digime_tokens (key, version, record, holder, leased_until, saved_version)
+//! digime_flows  (key, record, expires_at, put_id, claim, note)
+//! digime_tokens (key, version, record, holder, leased_until)
 //! ```
 //!
 //! Times are Unix milliseconds by the database's clock, which all machines share.
 //!
 //! A statement may be committed and its answer lost. So each can be repeated, and is: a repetition finds what the first
-//! execution left (the `claim` of a take, the `put_id` of a put, the `saved_version` of a save) and changes nothing. A
-//! claimed flow stays until it expires, since deleting it would be a second synced commit for each claim.
+//! execution left (the `claim` of a take, the `put_id` of a put, the version of a replacement) and changes nothing. A
+//! claimed flow stays until it expires, so that its claim can put it back.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -128,7 +128,7 @@ macro_rules! sql_store {
         }
 
         impl FlowStore for $store {
-            async fn put(&self, key: &str, parked: Parked) -> Result<(), StoreError> {
+            async fn put(&self, key: &str, parked: &Parked) -> Result<(), StoreError> {
                 if self.parked.fetch_add(1, Relaxed) % SWEEP_EVERY == 0 {
                     self.sweep().await?;
                 }
@@ -136,53 +136,74 @@ macro_rules! sql_store {
                     "INSERT INTO digime_flows (key, record, expires_at, put_id) VALUES ($1, $2, ",
                     $now,
                     " + $3, $4) ON CONFLICT (key) DO UPDATE SET record = excluded.record, \
-                     expires_at = excluded.expires_at, put_id = excluded.put_id, claim = NULL \
+                     expires_at = excluded.expires_at, put_id = excluded.put_id, claim = NULL, note = NULL \
                      WHERE digime_flows.put_id IS DISTINCT FROM excluded.put_id"
                 );
-                let put_id = random::nonce();
                 repeated(&self.pool, || {
                     sqlx::query(sql)
                         .bind(key)
                         .bind(&parked.record)
                         .bind(millis(parked.expires_in))
-                        .bind(&put_id)
+                        .bind(&parked.id)
                         .execute(&self.pool)
                 })
                 .await?;
                 Ok(())
             }
 
-            async fn peek(&self, key: &str) -> Result<Option<String>, StoreError> {
+            async fn peek(&self, key: &str) -> Result<Option<Found>, StoreError> {
                 let sql = concat!(
-                    "SELECT record FROM digime_flows WHERE key = $1 AND claim IS NULL AND expires_at > ",
+                    "SELECT record, claim, note FROM digime_flows WHERE key = $1 AND expires_at > ",
                     $now
                 );
-                repeated(&self.pool, || {
-                    sqlx::query_scalar(sql).bind(key).fetch_optional(&self.pool)
-                })
-                .await
+                let row: Option<(String, Option<String>, Option<String>)> =
+                    repeated(&self.pool, || {
+                        sqlx::query_as(sql).bind(key).fetch_optional(&self.pool)
+                    })
+                    .await?;
+                Ok(row.map(|(record, claim, note)| match claim {
+                    None => Found::Waiting(record),
+                    Some(_) => Found::Taken(note),
+                }))
             }
 
-            async fn take(&self, key: &str) -> Result<Option<Parked>, StoreError> {
+            async fn take(&self, key: &str, claim: &str) -> Result<Option<String>, StoreError> {
                 let sql = concat!(
                     "UPDATE digime_flows SET claim = $2 WHERE key = $1 AND expires_at > ",
                     $now,
-                    " AND (claim IS NULL OR claim = $2) RETURNING record, expires_at - ",
-                    $now
+                    " AND (claim IS NULL OR claim = $2) RETURNING record"
                 );
-                let claim = random::nonce();
                 // `fetch_optional` would not wait for the commit, and not see it fail.
-                let mut rows: Vec<(String, i64)> = repeated(&self.pool, || {
-                    sqlx::query_as(sql)
+                let mut rows = repeated(&self.pool, || {
+                    sqlx::query_scalar(sql)
                         .bind(key)
-                        .bind(&claim)
+                        .bind(claim)
                         .fetch_all(&self.pool)
                 })
                 .await?;
-                Ok(rows.pop().map(|(record, millis)| Parked {
-                    record,
-                    expires_in: Duration::from_millis(millis.unsigned_abs()),
-                }))
+                Ok(rows.pop())
+            }
+
+            async fn put_back(&self, key: &str, claim: &str) -> Result<(), StoreError> {
+                let sql = "UPDATE digime_flows SET claim = NULL WHERE key = $1 AND claim = $2 AND note IS NULL";
+                repeated(&self.pool, || {
+                    sqlx::query(sql).bind(key).bind(claim).execute(&self.pool)
+                })
+                .await?;
+                Ok(())
+            }
+
+            async fn leave_note(&self, key: &str, claim: &str, note: &str) -> Result<(), StoreError> {
+                let sql = "UPDATE digime_flows SET record = '', note = $3 WHERE key = $1 AND claim = $2";
+                repeated(&self.pool, || {
+                    sqlx::query(sql)
+                        .bind(key)
+                        .bind(claim)
+                        .bind(note)
+                        .execute(&self.pool)
+                })
+                .await?;
+                Ok(())
             }
         }
 
@@ -194,23 +215,6 @@ macro_rules! sql_store {
                 })
                 .await?;
                 Ok(row.map(|(version, record)| Kept { version, record }))
-            }
-
-            async fn save(&self, user: &str, kept: &Kept) -> Result<(), StoreError> {
-                let sql = "INSERT INTO digime_tokens (key, version, record, saved_version) VALUES ($1, $2, $3, $2) \
-                           ON CONFLICT (key) DO UPDATE SET version = excluded.version, record = excluded.record, \
-                           saved_version = excluded.saved_version, holder = NULL, leased_until = 0 \
-                           WHERE digime_tokens.saved_version IS DISTINCT FROM excluded.saved_version";
-                repeated(&self.pool, || {
-                    sqlx::query(sql)
-                        .bind(user)
-                        .bind(&kept.version)
-                        .bind(&kept.record)
-                        .execute(&self.pool)
-                })
-                .await?;
-                wipe(&self.pool).await;
-                Ok(())
             }
 
             async fn lease(
@@ -251,20 +255,36 @@ macro_rules! sql_store {
             async fn replace(
                 &self,
                 user: &str,
-                version: &str,
+                version: Option<&str>,
                 kept: &Kept,
             ) -> Result<bool, StoreError> {
-                let sql = "UPDATE digime_tokens SET version = $3, record = $4, holder = NULL, leased_until = 0 \
-                           WHERE key = $1 AND version = $2";
-                let done = repeated(&self.pool, || {
-                    sqlx::query(sql)
-                        .bind(user)
-                        .bind(version)
-                        .bind(&kept.version)
-                        .bind(&kept.record)
-                        .execute(&self.pool)
-                })
-                .await?;
+                let done = match version {
+                    Some(version) => {
+                        let sql = "UPDATE digime_tokens SET version = $3, record = $4, holder = NULL, \
+                                   leased_until = 0 WHERE key = $1 AND version = $2";
+                        repeated(&self.pool, || {
+                            sqlx::query(sql)
+                                .bind(user)
+                                .bind(version)
+                                .bind(&kept.version)
+                                .bind(&kept.record)
+                                .execute(&self.pool)
+                        })
+                        .await?
+                    }
+                    None => {
+                        let sql = "INSERT INTO digime_tokens (key, version, record) VALUES ($1, $2, $3) \
+                                   ON CONFLICT (key) DO NOTHING";
+                        repeated(&self.pool, || {
+                            sqlx::query(sql)
+                                .bind(user)
+                                .bind(&kept.version)
+                                .bind(&kept.record)
+                                .execute(&self.pool)
+                        })
+                        .await?
+                    }
+                };
                 wipe(&self.pool).await;
                 if done.rows_affected() == 1 {
                     return Ok(true);

@@ -9,13 +9,12 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Error, SqlitePool};
 
 use super::sql::{SWEEP_EVERY, failed, millis, pauses, repeated, sql_store};
-use super::{FlowStore, Kept, Parked, StoreError, TokenStore};
-use crate::random;
+use super::{FlowStore, Found, Kept, Parked, StoreError, TokenStore};
 
 /// A store in a SQLite file, for the processes of one machine. A clone is the same store.
 ///
 /// Its tables are in [`SqliteStore::SCHEMA`], each with `digime_` before its name. A flow that was claimed stays in its
-/// row, marked, until it expires.
+/// row, under its claim, until it expires.
 ///
 /// Tokens that were removed or replaced are overwritten in the file and in its log (`-wal`) before the call returns; while
 /// another connection reads the log, with the next change of tokens. With a pool of your own, switch on `secure_delete`
@@ -67,9 +66,9 @@ impl SqliteStore {
         })
         .await?;
         for column in [
-            "digime_flows ADD COLUMN claim TEXT",
             "digime_flows ADD COLUMN put_id TEXT",
-            "digime_tokens ADD COLUMN saved_version TEXT",
+            "digime_flows ADD COLUMN claim TEXT",
+            "digime_flows ADD COLUMN note TEXT",
         ] {
             self.add(column).await?;
         }

@@ -2,127 +2,131 @@
 
 use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable};
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
-use tokio::time::Instant;
 
 use super::bounded::Bounded;
-use super::{FlowStore, Parked, StoreError};
-
-/// The pauses between two tries to put a flow back.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(2));
+use super::{FlowStore, StoreError};
+use crate::random;
 
 /// How long a caller waits for a flow to be put back. The flow is put back after that too.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A parked flow that was taken out of its store. It returns there when this is dropped, until it is handed over.
-pub struct Taken<S: FlowStore> {
+/// How long a flow is put back that may have been taken although the store said otherwise. While a store is away there is
+/// one such flow for each claim, and flows rarely wait for longer.
+const LONGEST_DOUBT: Duration = Duration::from_hours(1);
+
+/// A claim to what is under a key. No other claim is the same.
+#[derive(Clone)]
+struct Claim<S> {
     store: Bounded<S>,
     key: String,
-    record: Option<String>,
-    /// What this caller may have put in its place.
-    mark: Option<String>,
-    /// When nobody needs it any more; nothing where no clock can show that.
-    expires: Option<Instant>,
+    id: String,
+}
+
+/// A parked flow that was taken for a claim. It waits again when this is dropped, unless it was handed over.
+pub struct Taken<S: FlowStore> {
+    claim: Option<Claim<S>>,
+    record: String,
 }
 
 impl<S: FlowStore> Taken<S> {
     /// Takes the flow under a key. A caller that is dropped while the store works on it loses nothing.
     pub async fn take(store: &Bounded<S>, key: String) -> Result<Option<Self>, StoreError> {
-        let timeout = store.timeout();
-        let store = store.clone();
-        let mut taking = Box::pin(async move {
-            let parked = store.take(&key).await?;
-            Ok(parked.map(|parked| Self {
-                store,
-                key,
-                expires: Instant::now().checked_add(parked.expires_in),
-                record: Some(parked.record),
-                mark: None,
-            }))
-        });
+        let claim = Claim {
+            store: store.clone(),
+            key,
+            id: random::nonce(),
+        };
+        let mut taking = Box::pin(claim.take());
         // A store that answers at once needs no task.
         if let Some(taken) = taking.as_mut().now_or_never() {
             return taken;
         }
-        match tokio::time::timeout(timeout, tokio::spawn(taking)).await {
+        match tokio::time::timeout(store.timeout(), tokio::spawn(taking)).await {
             Ok(taken) => taken.unwrap_or_else(|_| Err(StoreError::failed("its task ended early"))),
             // What is taken later is put back.
-            Err(_) => Err(StoreError::TimedOut(timeout)),
+            Err(_) => Err(StoreError::TimedOut(store.timeout())),
         }
     }
 
     pub fn record(&self) -> &str {
-        self.record.as_deref().unwrap_or_default()
+        &self.record
     }
 
-    /// Keeps it out of the store: the caller is responsible for it from now on, and gets its record.
-    pub fn hand_over(&mut self) -> String {
-        self.record.take().unwrap_or_default()
+    /// Leaves it taken: the caller has the flow from now on.
+    pub fn hand_over(mut self) {
+        self.claim = None;
     }
 
-    /// Returns it to the store.
+    /// Lets it wait again.
     pub async fn put_back(mut self) {
-        if let Some(record) = self.record.take() {
-            self.replace(record).await;
+        if let Some(claim) = self.claim.take() {
+            in_moderation(claim.put_back(pauses())).await;
         }
     }
 
-    /// Puts another record in its place, which expires when it does.
-    pub async fn replace(&self, record: String) {
-        let putting = tokio::spawn(self.putting(record));
-        // It goes on without us.
-        let _ = tokio::time::timeout(PATIENCE, putting).await;
-    }
-
-    /// Puts a mark of this caller in its place, once. No other caller's mark is the same.
-    pub async fn try_mark(&mut self, mark: String) -> Result<(), StoreError> {
-        self.mark = Some(mark.clone());
-        self.store.put(&self.key, parked(mark, self.expires)).await
-    }
-
-    /// Puts a record until the store takes it or nobody needs it any more.
-    fn putting(&self, mut record: String) -> impl Future<Output = ()> + Send + 'static {
-        let (store, key, expires) = (self.store.clone(), self.key.clone(), self.expires);
-        let own_mark = self.mark.clone();
-        async move {
-            let (mut pause, longest) = PAUSES;
-            let mut has_failed = false;
-            while expires.is_none_or(|expires| Instant::now() < expires) {
-                // A try may have put it although the store says otherwise, and somebody may have claimed it since then.
-                if has_failed
-                    && let Ok(Some(found)) = store.take(&key).await
-                    && own_mark.as_ref() != Some(&found.record)
-                {
-                    record = found.record;
-                }
-                match store.put(&key, parked(record.clone(), expires)).await {
-                    Ok(()) => return,
-                    Err(error) => {
-                        has_failed = true;
-                        tracing::warn!(%error, ?pause, "a flow could not be put back into its store: trying again");
-                    }
-                }
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(longest);
-            }
+    /// Leaves a note in its place.
+    pub async fn leave_note(mut self, note: String) {
+        if let Some(claim) = self.claim.take() {
+            in_moderation(claim.leave_note(note)).await;
         }
     }
 }
 
-fn parked(record: String, expires: Option<Instant>) -> Parked {
-    let expires_in = expires.map_or(Duration::MAX, |expires| {
-        expires.saturating_duration_since(Instant::now())
-    });
-    Parked { record, expires_in }
+/// Waits for work that goes on without the caller when it takes long.
+async fn in_moderation(work: impl Future<Output = ()> + Send + 'static) {
+    let _ = tokio::time::timeout(PATIENCE, tokio::spawn(work)).await;
+}
+
+impl<S: FlowStore> Claim<S> {
+    async fn take(self) -> Result<Option<Taken<S>>, StoreError> {
+        match self.store.take(&self.key, &self.id).await {
+            Ok(record) => Ok(record.map(|record| Taken {
+                claim: Some(self),
+                record,
+            })),
+            Err(error) => {
+                // It may be taken although the store says otherwise.
+                let pauses = pauses().with_total_delay(Some(LONGEST_DOUBT));
+                tokio::spawn(self.put_back(pauses));
+                Err(error)
+            }
+        }
+    }
+
+    async fn put_back(self, pauses: ExponentialBuilder) {
+        let call = || self.store.put_back(&self.key, &self.id);
+        // A failure was logged.
+        let _ = call.retry(pauses).notify(warn).await;
+    }
+
+    async fn leave_note(self, note: String) {
+        let call = || self.store.leave_note(&self.key, &self.id, &note);
+        // It ends when the store has taken the note.
+        let _ = call.retry(pauses()).notify(warn).await;
+    }
+}
+
+/// Tries until the store does what it is asked for.
+fn pauses() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(10))
+        .with_max_delay(Duration::from_secs(30))
+        .without_max_times()
+}
+
+fn warn(error: &StoreError, pause: Duration) {
+    tracing::warn!(%error, ?pause, "the store did not take a change of a parked flow: trying again");
 }
 
 impl<S: FlowStore> Drop for Taken<S> {
     fn drop(&mut self) {
-        if let Some(record) = self.record.take()
+        if let Some(claim) = self.claim.take()
             && let Ok(runtime) = Handle::try_current()
         {
-            runtime.spawn(self.putting(record));
+            runtime.spawn(claim.put_back(pauses()));
         }
     }
 }

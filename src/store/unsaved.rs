@@ -1,9 +1,11 @@
 //! Tokens that are in this process alone, because their store has not taken them yet.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{oneshot, watch};
 
@@ -26,6 +28,26 @@ pub struct Unsaved(Arc<Inner>);
 struct Inner {
     records: Mutex<HashMap<String, Kept>>,
     count: watch::Sender<usize>,
+    /// How many changes of each user's record are being undone.
+    changes_back: Mutex<HashMap<String, usize>>,
+}
+
+/// A change of a user's record that is being undone.
+struct ChangingBack {
+    unsaved: Unsaved,
+    user: String,
+}
+
+impl Drop for ChangingBack {
+    fn drop(&mut self) {
+        let mut changes_back = self.unsaved.changes_back();
+        if let Entry::Occupied(mut running) = changes_back.entry(std::mem::take(&mut self.user)) {
+            *running.get_mut() -= 1;
+            if *running.get() == 0 {
+                running.remove();
+            }
+        }
+    }
 }
 
 impl Unsaved {
@@ -50,13 +72,50 @@ impl Unsaved {
         });
     }
 
-    /// Saves a new record for as long as the process lives, unless it is forgotten. Returns when the store has taken it,
-    /// has failed for the first time, or does not answer.
-    pub async fn save<S: TokenStore>(&self, save: Save<S>) {
+    /// Saves a new record for as long as the process lives, unless it is forgotten. The future waits until the store has
+    /// taken it, has failed for the first time, or does not answer.
+    pub fn save<S: TokenStore>(&self, save: Save<S>) -> impl Future<Output = ()> + Send + use<S> {
         self.change(|records| {
             records.insert(save.user.clone(), save.record.clone());
         });
-        save.persistently(Some(self.clone())).await;
+        let unsaved = self.clone();
+        in_a_task(async move |failed| {
+            let (user, version) = (&save.user, &save.record.version);
+            save.until_decided(|| unsaved.wants(user, version), failed)
+                .await;
+            if unsaved.get(user).is_none() {
+                // The user was forgotten while the store was being asked.
+                save.undo().await;
+            }
+            unsaved.saved(user, version);
+        })
+    }
+
+    /// Changes a record back, for as long as the process lives. The future waits as that of [`Self::save`] does.
+    pub fn change_back<S: TokenStore>(
+        &self,
+        save: Save<S>,
+    ) -> impl Future<Output = ()> + Send + use<S> {
+        let changing_back = self.changing_back(&save.user);
+        in_a_task(async move |failed| {
+            save.until_decided(|| true, failed).await;
+            drop(changing_back);
+        })
+    }
+
+    /// Notes that a user's record is being changed back, until what this gives is dropped.
+    fn changing_back(&self, user: &str) -> ChangingBack {
+        let mut changing_back = self.changes_back();
+        *changing_back.entry(user.to_owned()).or_default() += 1;
+        ChangingBack {
+            unsaved: self.clone(),
+            user: user.to_owned(),
+        }
+    }
+
+    /// Whether the store has not taken an earlier change of the user's record yet.
+    pub fn is_changing_back(&self, user: &str) -> bool {
+        self.changes_back().contains_key(user)
     }
 
     fn wants(&self, user: &str, version: &str) -> bool {
@@ -82,12 +141,32 @@ impl Unsaved {
         self.0.count.send_replace(records.len());
     }
 
+    fn changes_back(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        // Nothing panics while it is held.
+        self.0
+            .changes_back
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
         // Nothing panics while it is held.
         self.0
             .records
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Does work in a task. The future waits until the work has ended, has dropped what it was given, or takes too long.
+fn in_a_task<F>(work: impl FnOnce(oneshot::Sender<()>) -> F) -> impl Future<Output = ()> + Send
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (failed, has_failed) = oneshot::channel();
+    tokio::spawn(work(failed));
+    async {
+        let _ = tokio::time::timeout(PATIENCE, has_failed).await;
     }
 }
 
@@ -101,7 +180,7 @@ pub struct Save<S> {
 
 /// Where a record belongs.
 pub enum Place {
-    /// In the place of whatever there is but newer tokens of the same consent: the user has consented.
+    /// In the place of whatever there is but newer tokens of the same consent, and tokens of a later consent.
     Consent,
     /// In the place of the record that has the first of these versions which is there, and of no other.
     Versions(Vec<String>),
@@ -113,41 +192,30 @@ pub enum Place {
 }
 
 impl<S: TokenStore> Save<S> {
-    /// Tries until the store has decided, in a task of its own, and for as long as `unsaved` wants the record. Returns when
-    /// the store has decided, when it has failed for the first time, or when it does not answer.
-    pub async fn persistently(self, unsaved: Option<Unsaved>) {
-        let (failed, has_failed) = oneshot::channel::<()>();
+    /// Tries until the store has decided, for as long as the record is wanted. Drops `failed` when the store fails.
+    async fn until_decided(&self, is_wanted: impl Fn() -> bool, failed: oneshot::Sender<()>) {
         let mut failed = Some(failed);
-        tokio::spawn(async move {
-            let (user, version) = (&self.user, &self.record.version);
-            let is_wanted = || {
-                unsaved
-                    .as_ref()
-                    .is_none_or(|unsaved| unsaved.wants(user, version))
-            };
-            let (mut pause, longest) = PAUSES;
-            while is_wanted()
-                && let Err(error) = self.once().await
-            {
-                tracing::error!(%error, ?pause, "the store did not take a user's tokens: trying again");
-                failed.take();
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(longest);
-            }
-            if let Some(unsaved) = &unsaved {
-                unsaved.saved(user, version);
-            }
-        });
-        let _ = tokio::time::timeout(PATIENCE, has_failed).await;
+        let (mut pause, longest) = PAUSES;
+        while is_wanted()
+            && let Err(error) = self.once().await
+            && !matches!(error, StoreError::LaterConsent)
+        {
+            tracing::error!(%error, ?pause, "the store did not take a user's tokens: trying again");
+            failed.take();
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(longest);
+        }
     }
 
     /// Tries once. A failure is the caller's to handle; for a caller that was dropped meanwhile, it is tried on.
-    pub async fn or_hand_back(self) -> Result<(), StoreError> {
+    pub async fn or_hand_back(self, unsaved: Unsaved) -> Result<(), StoreError> {
         let (tell, told) = oneshot::channel();
         tokio::spawn(async move {
             let tried = self.once().await;
-            if let Err(Err(_)) = tell.send(tried) {
-                self.persistently(None).await;
+            if let Err(Err(error)) = tell.send(tried)
+                && !matches!(error, StoreError::LaterConsent)
+            {
+                unsaved.save(self).await;
             }
         });
         told.await
@@ -157,7 +225,7 @@ impl<S: TokenStore> Save<S> {
     /// Asks the store once for each version that it may replace.
     async fn once(&self) -> Result<(), StoreError> {
         match &self.place {
-            Place::Consent => self.replace_other_consent().await,
+            Place::Consent => self.replace_earlier_consent().await,
             Place::Versions(versions) => self.replace_first(versions).await,
             Place::Spent {
                 version,
@@ -166,7 +234,15 @@ impl<S: TokenStore> Save<S> {
         }
     }
 
-    async fn replace(&self, version: &str) -> Result<bool, StoreError> {
+    /// Removes the record, where the store has it.
+    async fn undo(&self) {
+        let removing = || self.store.remove(&self.user, Some(&self.record.version));
+        if let Err(error) = removing.retry(ExponentialBuilder::default()).await {
+            tracing::error!(%error, "a user who was forgotten may still have tokens in the store");
+        }
+    }
+
+    async fn replace(&self, version: Option<&str>) -> Result<bool, StoreError> {
         self.store.replace(&self.user, version, &self.record).await
     }
 
@@ -174,15 +250,18 @@ impl<S: TokenStore> Save<S> {
         self.store.load(&self.user).await
     }
 
-    async fn replace_other_consent(&self) -> Result<(), StoreError> {
+    async fn replace_earlier_consent(&self) -> Result<(), StoreError> {
         loop {
-            let Some(found) = self.load().await? else {
-                return self.store.save(&self.user, &self.record).await;
-            };
-            if found.version == self.record.version
-                || is_as_new(&found, &self.record)
-                || self.replace(&found.version).await?
-            {
+            let found = self.load().await?;
+            if let Some(found) = &found {
+                match Age::of(found, &self.record) {
+                    Age::Earlier => {}
+                    Age::Same => return Ok(()),
+                    Age::LaterConsent => return Err(StoreError::LaterConsent),
+                }
+            }
+            let version = found.as_ref().map(|found| found.version.as_str());
+            if self.replace(version).await? {
                 return Ok(());
             }
         }
@@ -190,7 +269,7 @@ impl<S: TokenStore> Save<S> {
 
     async fn replace_first(&self, versions: &[String]) -> Result<(), StoreError> {
         for version in versions {
-            if self.replace(version).await? {
+            if self.replace(Some(version)).await? {
                 break;
             }
         }
@@ -203,7 +282,7 @@ impl<S: TokenStore> Save<S> {
         refresh_token: &SecretString,
     ) -> Result<(), StoreError> {
         loop {
-            let replaced = self.replace(&version).await;
+            let replaced = self.replace(Some(&version)).await;
             if matches!(replaced, Ok(true)) {
                 return Ok(());
             }
@@ -227,16 +306,48 @@ fn holds(found: &Kept, refresh_token: &SecretString) -> bool {
     })
 }
 
-/// Whether a stored record has tokens of the same consent as `record`, and as new ones: a record that is kept again after
-/// an error may have been refreshed meanwhile. Every consent has a postbox of its own.
-fn is_as_new(found: &Kept, record: &Kept) -> bool {
-    let read =
-        |kept: &Kept| Written::<Authorized>::from_json(&kept.record).map(|read| read.payload);
-    match (read(found), read(record)) {
-        (Ok(found), Ok(new)) => {
-            found.postbox_id() == new.postbox_id()
-                && found.tokens.expires_at() >= new.tokens.expires_at()
+/// How old a stored record is, beside one that is to be kept.
+enum Age {
+    Earlier,
+    /// It has the same tokens, or those that the same consent has brought since.
+    Same,
+    /// It is of a consent that was received later.
+    LaterConsent,
+}
+
+impl Age {
+    /// A stored record that can't be read counts as an earlier one.
+    fn of(found: &Kept, new: &Kept) -> Self {
+        let read =
+            |kept: &Kept| Written::<Authorized>::from_json(&kept.record).map(|read| read.payload);
+        let (Ok(found), Ok(new)) = (read(found), read(new)) else {
+            return Self::Earlier;
+        };
+        // Records of an earlier version of this library do not say when consent was received.
+        let is_same_consent = new.tokens.consented_at() == found.tokens.consented_at()
+            && new.postbox_id() == found.postbox_id();
+        if new.tokens.consented_at() < found.tokens.consented_at() {
+            Self::LaterConsent
+        } else if is_same_consent && !new.tokens.are_refreshed_from(&found.tokens) {
+            Self::Same
+        } else {
+            Self::Earlier
         }
-        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_back_is_noted_until_the_last_has_ended() {
+        let unsaved = Unsaved::default();
+        let changes = [unsaved.changing_back("user"), unsaved.changing_back("user")];
+        for change in changes {
+            assert!(unsaved.is_changing_back("user"));
+            drop(change);
+        }
+        assert!(!unsaved.is_changing_back("user"));
     }
 }

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use digime::store::{Kept, MemoryStore, Parked};
+use digime::store::{Found, Kept, MemoryStore, Parked};
 use digime::{
-    Authorized, Callback, Error, Flow, FlowStore, PostboxItem, SharedTokens, StoreError,
+    Authorized, Callback, Client, Error, Flow, FlowStore, PostboxItem, SharedTokens, StoreError,
     SuspendedError, TokenStore,
 };
 use digime_sandbox::{Endpoint, Fault, Sandbox};
@@ -20,8 +20,9 @@ enum Call {
     Put,
     Peek,
     Take,
+    PutBack,
+    LeaveNote,
     Load,
-    Save,
     Lease,
     Release,
     Replace,
@@ -29,12 +30,13 @@ enum Call {
 }
 
 impl Call {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Put,
         Self::Peek,
         Self::Take,
+        Self::PutBack,
+        Self::LeaveNote,
         Self::Load,
-        Self::Save,
         Self::Lease,
         Self::Release,
         Self::Replace,
@@ -113,26 +115,32 @@ impl Reached {
 }
 
 impl FlowStore for Reached {
-    async fn put(&self, key: &str, parked: Parked) -> Result<(), StoreError> {
+    async fn put(&self, key: &str, parked: &Parked) -> Result<(), StoreError> {
         self.reach(Call::Put, self.store.put(key, parked)).await
     }
 
-    async fn peek(&self, key: &str) -> Result<Option<String>, StoreError> {
+    async fn peek(&self, key: &str) -> Result<Option<Found>, StoreError> {
         self.reach(Call::Peek, self.store.peek(key)).await
     }
 
-    async fn take(&self, key: &str) -> Result<Option<Parked>, StoreError> {
-        self.reach(Call::Take, self.store.take(key)).await
+    async fn take(&self, key: &str, claim: &str) -> Result<Option<String>, StoreError> {
+        self.reach(Call::Take, self.store.take(key, claim)).await
+    }
+
+    async fn put_back(&self, key: &str, claim: &str) -> Result<(), StoreError> {
+        self.reach(Call::PutBack, self.store.put_back(key, claim))
+            .await
+    }
+
+    async fn leave_note(&self, key: &str, claim: &str, note: &str) -> Result<(), StoreError> {
+        self.reach(Call::LeaveNote, self.store.leave_note(key, claim, note))
+            .await
     }
 }
 
 impl TokenStore for Reached {
     async fn load(&self, user: &str) -> Result<Option<Kept>, StoreError> {
         self.reach(Call::Load, self.store.load(user)).await
-    }
-
-    async fn save(&self, user: &str, kept: &Kept) -> Result<(), StoreError> {
-        self.reach(Call::Save, self.store.save(user, kept)).await
     }
 
     async fn lease(
@@ -151,7 +159,12 @@ impl TokenStore for Reached {
             .await
     }
 
-    async fn replace(&self, user: &str, version: &str, kept: &Kept) -> Result<bool, StoreError> {
+    async fn replace(
+        &self,
+        user: &str,
+        version: Option<&str>,
+        kept: &Kept,
+    ) -> Result<bool, StoreError> {
         self.reach(Call::Replace, self.store.replace(user, version, kept))
             .await
     }
@@ -223,7 +236,7 @@ async fn tokens_that_are_kept_again_after_an_error_overwrite_no_newer_ones() {
     let sandbox = sandbox().await;
     let shared = MemoryStore::new();
     let (one, other) = (Machine::new(&shared), Machine::new(&shared));
-    one.store.break_call(Call::Save, Befalls::LosesItsAnswer);
+    one.store.break_call(Call::Replace, Befalls::LosesItsAnswer);
     let flow = authorized(&sandbox).await;
     let rejected = one.tokens.keep("customer-42", flow).await;
     let flow = rejected.expect_err("the answer was lost").into_flow();
@@ -246,7 +259,7 @@ async fn new_tokens_are_saved_when_the_store_comes_back() {
     let before = sandbox.requests(Endpoint::Token);
     let broken = async {
         until(async || sandbox.requests(Endpoint::Token) > before).await;
-        for call in [Call::Load, Call::Replace, Call::Save] {
+        for call in [Call::Load, Call::Replace] {
             one.store.break_call(call, Befalls::Fails);
         }
     };
@@ -535,7 +548,7 @@ async fn a_flow_that_could_not_be_put_back_is_put_back_later_and_the_first_error
     let (receipts, client) = (receipts(&sandbox), client(&sandbox));
     let store = Reached::new(&MemoryStore::new());
     let callback = parked(&sandbox, &store).await;
-    store.break_call(Call::Put, Befalls::Fails);
+    store.break_call(Call::PutBack, Befalls::Fails);
     let mends = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         store.mend();
@@ -564,10 +577,9 @@ async fn a_callback_whose_tokens_the_store_does_not_take_yet_is_answered() {
     let store = Reached::new(&MemoryStore::new());
     let tokens = SharedTokens::new(store.clone());
     let callback = parked(&sandbox, &store).await;
-    store.break_call(Call::Save, Befalls::Fails);
-    let user = |customer: &String| customer.clone();
+    store.break_call(Call::Replace, Befalls::Fails);
     let (flow, _) = tokens
-        .receive_callback(callback, &receipts, &client, user)
+        .receive_callback(callback, &receipts, &client, customer)
         .await
         .expect("the flow");
     assert_eq!(tokens.unsaved(), 1);
@@ -582,18 +594,215 @@ async fn a_callback_whose_tokens_the_store_does_not_take_yet_is_answered() {
 async fn a_callback_is_tried_again_whichever_call_of_the_store_fails_before_the_code_is_sent() {
     let sandbox = sandbox().await;
     let (receipts, client) = (receipts(&sandbox), client(&sandbox));
-    let user = |customer: &String| customer.clone();
-    for call in [Call::Peek, Call::Take, Call::Put] {
+    for befalls in [Befalls::Fails, Befalls::LosesItsAnswer] {
+        for call in [Call::Peek, Call::Take] {
+            let store = Reached::new(&MemoryStore::new());
+            let tokens = SharedTokens::new(store.clone());
+            let callback = parked(&sandbox, &store).await;
+            let before = sandbox.requests(Endpoint::Token);
+            store.break_call(call, befalls);
+            let load = || tokens.receive_callback(callback.clone(), &receipts, &client, customer);
+            let error = load().await.expect_err("the store is away");
+            assert!(matches!(error, Error::Store(_)), "{error}");
+            assert_eq!(sandbox.requests(Endpoint::Token), before);
+            store.mend();
+            until(async || load().await.is_ok()).await;
+        }
+    }
+}
+
+/// The customer that a flow is for.
+#[allow(
+    clippy::ptr_arg,
+    reason = "it names the customer by what was attached, which is a `String`"
+)]
+fn customer(attached: &String) -> String {
+    attached.clone()
+}
+
+#[tokio::test]
+async fn a_claim_whose_answer_is_lost_leaves_its_flow_parked() {
+    let sandbox = sandbox().await;
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    let store = Reached::new(&MemoryStore::new());
+    let callback = parked(&sandbox, &store).await;
+    store.break_call(Call::Take, Befalls::LosesItsAnswer);
+    let claim = async || {
+        let claimed = store.claim::<_, _, String>(&callback, &receipts, &client);
+        claimed.await
+    };
+    let error = claim().await.expect_err("the answer was lost");
+    assert!(
+        matches!(error, Error::Store(StoreError::Failed(_))),
+        "{error}"
+    );
+    store.mend();
+    until(async || claim().await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn a_flow_that_is_parked_again_after_a_lost_answer_is_claimed_once() {
+    let sandbox = sandbox().await;
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    let store = Reached::new(&MemoryStore::new());
+    let awaiting = awaiting_ongoing(&sandbox).await;
+    let callback = consent(&sandbox, awaiting.url()).await;
+    store.break_call(Call::Put, Befalls::LosesItsAnswer);
+    let rejected = store.park(awaiting.suspend()).await;
+    let suspended = rejected.expect_err("the answer was lost").into_flow();
+    let claim = || store.claim::<_, _, ()>(&callback, &receipts, &client);
+    let (awaiting, ()) = claim().await.expect("it was parked");
+    store.mend();
+    store.park(suspended).await.expect("the store works");
+    let error = claim().await.expect_err("it was claimed");
+    assert!(
+        matches!(error, Error::Store(StoreError::NothingParked)),
+        "{error}"
+    );
+    store.park(awaiting.suspend()).await.expect("it is parked");
+    let again = claim().await;
+    assert!(again.is_ok(), "whoever has the flow can park it again");
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_before_the_code_is_sent_uses_nothing() {
+    let sandbox = sandbox().await;
+    let receipts = receipts(&sandbox);
+    let client = Client::builder()
+        .base_url(sandbox.base_url())
+        .call_timeout(Duration::from_millis(300))
+        .build()
+        .expect("a client");
+    for call in [Call::Peek, Call::Take] {
         let store = Reached::new(&MemoryStore::new());
         let tokens = SharedTokens::new(store.clone());
         let callback = parked(&sandbox, &store).await;
         let before = sandbox.requests(Endpoint::Token);
-        store.break_call(call, Befalls::Fails);
-        let load = || tokens.receive_callback(callback.clone(), &receipts, &client, user);
-        let error = load().await.expect_err("the store is away");
-        assert!(matches!(error, Error::Store(_)), "{error}");
-        assert_eq!(sandbox.requests(Endpoint::Token), before);
+        store.break_call(call, Befalls::Hangs);
+        let receive =
+            |client| tokens.receive_callback(callback.clone(), &receipts, client, customer);
+        let error = receive(&client).await.expect_err("the store hangs");
+        assert!(
+            matches!(error, Error::Store(StoreError::Failed(_))),
+            "{error}"
+        );
         store.mend();
-        until(async || load().await.is_ok()).await;
+        let patient = crate::set_up::client(&sandbox);
+        until(async || receive(&patient).await.is_ok()).await;
+        assert_eq!(
+            sandbox.requests(Endpoint::Token),
+            before + 1,
+            "the call that had given up sent nothing"
+        );
     }
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_after_the_answer_does_not_hide_it() {
+    let sandbox = sandbox().await;
+    let receipts = receipts(&sandbox);
+    let client = Client::builder()
+        .base_url(sandbox.base_url())
+        .call_timeout(Duration::from_secs(3))
+        .build()
+        .expect("a client");
+    for call in [Call::Load, Call::Replace, Call::LeaveNote] {
+        let store = Reached::new(&MemoryStore::new());
+        let tokens = SharedTokens::new(store.clone());
+        let callback = parked(&sandbox, &store).await;
+        store.break_call(call, Befalls::Hangs);
+        let received = tokens.receive_callback(callback, &receipts, &client, customer);
+        let (flow, _) = received.await.expect("the tokens are in this process");
+        let _ = flow.push(item()).await.expect("a delivery");
+        store.mend();
+        tokens.flush().await;
+    }
+}
+
+#[tokio::test]
+async fn an_earlier_consent_whose_save_was_held_up_replaces_no_later_one() {
+    let sandbox = sandbox().await;
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    let shared = MemoryStore::new();
+    let (one, other) = (Machine::new(&shared), Machine::new(&shared));
+    let callback = parked(&sandbox, &one.store).await;
+    one.store.break_call(Call::Replace, Befalls::Fails);
+    let receiving = one
+        .tokens
+        .receive_callback(callback, &receipts, &client, customer);
+    assert!(receiving.await.is_ok(), "the tokens are in this process");
+    // Consents within a few milliseconds of each other may come in any order.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let later = authorized(&sandbox).await;
+    let token = later.access_token();
+    let _ = other.tokens.keep("customer-42", later).await.expect("kept");
+    one.store.mend();
+    one.tokens.flush().await;
+    assert_eq!(other.flow(&sandbox).await.access_token(), token);
+}
+
+#[tokio::test]
+async fn tokens_of_an_earlier_consent_are_not_kept_over_a_later_one() {
+    let sandbox = sandbox().await;
+    let machine = Machine::new(&MemoryStore::new());
+    let earlier = authorized(&sandbox).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let later = authorized(&sandbox).await;
+    let token = later.access_token();
+    let _ = machine
+        .tokens
+        .keep("customer-42", later)
+        .await
+        .expect("kept");
+    let rejected = machine.tokens.keep("customer-42", earlier).await;
+    let rejected = rejected.expect_err("there is a later consent");
+    assert!(
+        matches!(rejected.error(), Error::Store(StoreError::LaterConsent)),
+        "{}",
+        rejected.error()
+    );
+    assert_eq!(machine.flow(&sandbox).await.access_token(), token);
+}
+
+#[tokio::test]
+async fn tokens_that_were_refreshed_outside_the_store_are_kept() {
+    let sandbox = sandbox().await;
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    let machine = Machine::new(&MemoryStore::new());
+    let flow = authorized(&sandbox).await;
+    let suspended = flow.suspend();
+    let _ = machine
+        .tokens
+        .keep("customer-42", flow)
+        .await
+        .expect("kept");
+    // The tokens may be of the same second.
+    let outside = suspended.resume(&receipts, &client).expect("the flow");
+    let token = outside.refresh().await.expect("new tokens");
+    let _ = machine
+        .tokens
+        .keep("customer-42", outside)
+        .await
+        .expect("kept");
+    assert_eq!(machine.flow(&sandbox).await.access_token(), token);
+}
+
+#[tokio::test]
+async fn a_customer_who_is_forgotten_stays_so_after_a_keep_that_was_dropped() {
+    let sandbox = sandbox().await;
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    let store = Reached::new(&MemoryStore::new());
+    let tokens = SharedTokens::new(store.clone()).store_timeout(Duration::from_millis(100));
+    let flow = authorized(&sandbox).await;
+    store.break_call(Call::Load, Befalls::Hangs);
+    let keeping = tokens.keep("customer-42", flow);
+    let dropped = tokio::time::timeout(Duration::from_millis(20), keeping).await;
+    assert!(dropped.is_err(), "the store hangs");
+    until(async || tokens.unsaved() == 1).await;
+    let forgotten = tokens.forget("customer-42", &receipts).await;
+    forgotten.expect("the store works");
+    store.mend();
+    tokens.flush().await;
+    let found = tokens.find("customer-42", &receipts, &client).await;
+    assert!(found.expect("the store works").is_none());
 }

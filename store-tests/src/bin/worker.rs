@@ -96,11 +96,12 @@ async fn work<S: FlowStore + TokenStore>(store: S, place: Place, work: Work) {
 /// Waits until the other process is there too.
 async fn meet(store: &impl FlowStore, name: &str, waits_for: &str) {
     let here = Parked {
+        id: name.to_owned(),
         record: "here".into(),
         expires_in: Duration::from_mins(10),
     };
-    store.put(name, here).await.expect("it is put");
-    while store.take(waits_for).await.expect("it works").is_none() {
+    store.put(name, &here).await.expect("it is put");
+    while store.peek(waits_for).await.expect("it works").is_none() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -165,10 +166,6 @@ impl<S: TokenStore> TokenStore for Mortal<S> {
         self.store.load(user).await
     }
 
-    async fn save(&self, user: &str, kept: &Kept) -> Result<(), StoreError> {
-        self.store.save(user, kept).await
-    }
-
     async fn lease(
         &self,
         user: &str,
@@ -183,7 +180,12 @@ impl<S: TokenStore> TokenStore for Mortal<S> {
         self.store.release(user, holder).await
     }
 
-    async fn replace(&self, user: &str, version: &str, kept: &Kept) -> Result<bool, StoreError> {
+    async fn replace(
+        &self,
+        user: &str,
+        version: Option<&str>,
+        kept: &Kept,
+    ) -> Result<bool, StoreError> {
         // The first record is the mark, the second the new tokens.
         match self.replaced.fetch_add(1, Relaxed) {
             0 => self.die(Death::BeforeMarking),

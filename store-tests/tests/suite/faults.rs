@@ -3,7 +3,9 @@
 use std::error::Error;
 use std::time::Duration;
 
-use digime::store::{FlowStore, Kept, Parked, PostgresStore, RedisStore, StoreError, TokenStore};
+use digime::store::{
+    FlowStore, Found, Kept, Parked, PostgresStore, RedisStore, StoreError, TokenStore,
+};
 use digime_store_tests::with_store;
 use tokio::net::TcpListener;
 
@@ -21,6 +23,8 @@ macro_rules! on_each_server {
 
 on_each_server! {
     a_take_whose_answer_is_lost_gives_the_record_out_once
+    a_record_whose_putting_back_loses_its_answer_is_given_out_once_more
+    a_note_whose_answer_is_lost_is_left
     a_put_whose_answer_is_lost_revives_no_record_that_was_taken_meanwhile
     a_lease_whose_answer_is_lost_is_granted_to_its_holder
     a_replacement_whose_answer_is_lost_succeeds
@@ -30,6 +34,7 @@ on_each_server! {
 
 fn parked(record: &str) -> Parked {
     Parked {
+        id: "a put".into(),
         record: record.to_owned(),
         expires_in: LONG,
     }
@@ -42,15 +47,24 @@ fn kept(version: &str) -> Kept {
     }
 }
 
+/// Keeps a record of a user who has none.
+async fn save(store: &impl TokenStore, user: &str) {
+    let saved = store.replace(user, None, &kept("1")).await;
+    assert!(saved.expect("it is saved"));
+}
+
 /// Does a call once before the one whose answer is lost, so that the server knows its statement or script.
 async fn known(store: &(impl FlowStore + TokenStore)) {
     let user = user();
-    store.put(&user, parked("known")).await.expect("it works");
-    store.take(&user).await.expect("it works");
-    store.save(&user, &kept("1")).await.expect("it works");
+    store.put(&user, &parked("known")).await.expect("it works");
+    store.take(&user, "a").await.expect("it works");
+    store.put_back(&user, "a").await.expect("it works");
+    store.leave_note(&user, "a", "").await.expect("it works");
+    let saved = store.replace(&user, None, &kept("1")).await;
+    assert!(saved.expect("it works"));
     let leased = store.lease(&user, "1", "holder", LONG).await;
     assert!(leased.expect("it works"));
-    let replaced = store.replace(&user, "1", &kept("2")).await;
+    let replaced = store.replace(&user, Some("1"), &kept("2")).await;
     assert!(replaced.expect("it works"));
     let removed = store.remove(&user, Some("2")).await;
     assert!(removed.expect("it works"));
@@ -76,12 +90,39 @@ async fn a_take_whose_answer_is_lost_gives_the_record_out_once(url: &str) {
     let (proxy, key) = (Proxy::start(url).await, user());
     with_store!(&proxy.url, store => {
         known(&store).await;
-        store.put(&key, parked("the record")).await.expect("it is put");
-        let taken = losing(&proxy, &key, store.take(&key), async || ()).await;
+        store.put(&key, &parked("the record")).await.expect("it is put");
+        let taken = losing(&proxy, &key, store.take(&key, "a"), async || ()).await;
         let taken = taken.expect("a take is repeated").expect("the record is still there");
-        assert_eq!(taken.record, "the record");
-        assert!(taken.expires_in <= LONG && taken.expires_in > LONG / 2);
-        assert_eq!(store.take(&key).await.expect("it works"), None);
+        assert_eq!(taken, "the record");
+        assert_eq!(store.take(&key, "b").await.expect("it works"), None);
+    });
+}
+
+async fn a_record_whose_putting_back_loses_its_answer_is_given_out_once_more(url: &str) {
+    let (proxy, key) = (Proxy::start(url).await, user());
+    with_store!(url, elsewhere => with_store!(&proxy.url, store => {
+        known(&store).await;
+        store.put(&key, &parked("the record")).await.expect("it is put");
+        store.take(&key, "a").await.expect("it works");
+        let put_back = losing(&proxy, &key, store.put_back(&key, "a"), async || {
+            let taken = elsewhere.take(&key, "b").await.expect("it works");
+            assert!(taken.is_some(), "it was put back");
+        });
+        put_back.await.expect("it is repeated");
+        assert_eq!(store.take(&key, "c").await.expect("it works"), None);
+    }));
+}
+
+async fn a_note_whose_answer_is_lost_is_left(url: &str) {
+    let (proxy, key) = (Proxy::start(url).await, user());
+    with_store!(&proxy.url, store => {
+        known(&store).await;
+        store.put(&key, &parked("the record")).await.expect("it is put");
+        store.take(&key, "a").await.expect("it works");
+        let noted = losing(&proxy, &key, store.leave_note(&key, "a", "a note"), async || ()).await;
+        noted.expect("it is repeated");
+        let found = store.peek(&key).await.expect("it works");
+        assert_eq!(found, Some(Found::Taken(Some("a note".into()))));
     });
 }
 
@@ -89,12 +130,13 @@ async fn a_put_whose_answer_is_lost_revives_no_record_that_was_taken_meanwhile(u
     let (proxy, key) = (Proxy::start(url).await, user());
     with_store!(url, elsewhere => with_store!(&proxy.url, store => {
         known(&store).await;
-        let put = losing(&proxy, &key, store.put(&key, parked("the record")), async || {
-            let taken = elsewhere.take(&key).await.expect("it works");
+        let parked = parked("the record");
+        let put = losing(&proxy, &key, store.put(&key, &parked), async || {
+            let taken = elsewhere.take(&key, "a").await.expect("it works");
             assert!(taken.is_some(), "the put was done");
         });
         put.await.expect("a put is repeated");
-        assert_eq!(store.take(&key).await.expect("it works"), None);
+        assert_eq!(store.take(&key, "b").await.expect("it works"), None);
     }));
 }
 
@@ -102,7 +144,7 @@ async fn a_lease_whose_answer_is_lost_is_granted_to_its_holder(url: &str) {
     let (proxy, user) = (Proxy::start(url).await, user());
     with_store!(&proxy.url, store => {
         known(&store).await;
-        store.save(&user, &kept("1")).await.expect("it is saved");
+        save(&store, &user).await;
         let granted = losing(&proxy, &user, store.lease(&user, "1", "a", LONG), async || ()).await;
         assert!(granted.expect("a lease is repeated"));
         let other = store.lease(&user, "1", "b", LONG).await;
@@ -114,8 +156,8 @@ async fn a_replacement_whose_answer_is_lost_succeeds(url: &str) {
     let (proxy, user) = (Proxy::start(url).await, user());
     with_store!(&proxy.url, store => {
         known(&store).await;
-        store.save(&user, &kept("1")).await.expect("it is saved");
-        let (old, new) = ("1", kept("2"));
+        save(&store, &user).await;
+        let (old, new) = (Some("1"), kept("2"));
         let replaced = losing(&proxy, &user, store.replace(&user, old, &new), async || ()).await;
         assert!(replaced.expect("a replacement is repeated"));
         assert_eq!(store.load(&user).await.expect("it works"), Some(kept("2")));
@@ -127,11 +169,12 @@ async fn a_save_whose_answer_is_lost_undoes_no_replacement_made_meanwhile(url: &
     let first = kept("1");
     with_store!(url, elsewhere => with_store!(&proxy.url, store => {
         known(&store).await;
-        let saved = losing(&proxy, &user, store.save(&user, &first), async || {
-            let replaced = elsewhere.replace(&user, "1", &kept("2")).await;
+        let saved = losing(&proxy, &user, store.replace(&user, None, &first), async || {
+            let replaced = elsewhere.replace(&user, Some("1"), &kept("2")).await;
             assert!(replaced.expect("it works"), "the save was done");
         });
-        saved.await.expect("a save is repeated");
+        let saved = saved.await.expect("a save is repeated");
+        assert!(!saved, "another record has come in its place");
         assert_eq!(store.load(&user).await.expect("it works"), Some(kept("2")));
     }));
 }
@@ -140,7 +183,7 @@ async fn a_removal_whose_answer_is_lost_removes(url: &str) {
     let (proxy, user) = (Proxy::start(url).await, user());
     with_store!(&proxy.url, store => {
         known(&store).await;
-        store.save(&user, &kept("1")).await.expect("it is saved");
+        save(&store, &user).await;
         let removed = losing(&proxy, &user, store.remove(&user, None), async || ()).await;
         removed.expect("a removal is repeated");
         assert_eq!(store.load(&user).await.expect("it works"), None);
@@ -165,13 +208,13 @@ async fn goes_away_and_comes_back(server: &Restartable) {
     let key = user();
     with_store!(&server.url, store => {
         known(&store).await;
-        store.put(&key, parked("the record")).await.expect("it is put");
+        store.put(&key, &parked("the record")).await.expect("it is put");
         server.stop().await;
         server.start().await;
-        let taken = store.take(&key).await.expect("the first call after a restart succeeds");
-        assert_eq!(taken.expect("the record is still there").record, "the record");
+        let taken = store.take(&key, "a").await.expect("the first call after a restart succeeds");
+        assert_eq!(taken.as_deref(), Some("the record"), "the record is still there");
 
-        store.save(&key, &kept("1")).await.expect("it is saved");
+        save(&store, &key).await;
         server.stop().await;
         let error = store.load(&key).await.expect_err("nobody is there");
         assert_says(&error, "refused");

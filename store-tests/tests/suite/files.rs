@@ -26,17 +26,24 @@ fn kept(number: usize, user: usize) -> Kept {
     }
 }
 
+/// Keeps a record of a user who has none.
+async fn save(store: &SqliteStore, user: &str, kept: &Kept) {
+    let saved = store.replace(user, None, kept).await;
+    assert!(saved.expect("it is saved"));
+}
+
 #[tokio::test]
 async fn the_files_can_be_read_by_their_user_only() {
     let folder = tempfile::tempdir().expect("a folder");
     let database = folder.path().join("store.db");
     let store = SqliteStore::open(&database).await.expect("a store");
-    store.save("user", &kept(1, 1)).await.expect("it is saved");
+    save(&store, "user", &kept(1, 1)).await;
     let parked = Parked {
+        id: "a put".into(),
         record: "a record".into(),
         expires_in: Duration::from_mins(1),
     };
-    store.put("key", parked).await.expect("it is put");
+    store.put("key", &parked).await.expect("it is put");
     for file in files(&database) {
         assert_eq!(mode(&file), 0o600, "{}", file.display());
     }
@@ -49,7 +56,7 @@ async fn a_file_that_is_there_keeps_its_permissions() {
     drop(SqliteStore::open(&database).await.expect("a store"));
     fs::set_permissions(&database, fs::Permissions::from_mode(0o640)).expect("a file");
     let store = SqliteStore::open(&database).await.expect("a store");
-    store.save("user", &kept(1, 1)).await.expect("it is saved");
+    save(&store, "user", &kept(1, 1)).await;
     assert_eq!(mode(&database), 0o640);
 }
 
@@ -60,24 +67,18 @@ async fn removed_and_replaced_tokens_are_in_no_file() {
     let store = SqliteStore::open(&database).await.expect("a store");
     // Enough users that SQLite splits and joins pages, all at a time.
     let users = 0..60;
-    let save = async |number, user: usize| {
-        let saved = store.save(&user.to_string(), &kept(number, user)).await;
-        saved.expect("it is saved");
-    };
-    join_all(users.clone().map(|user| save(1, user))).await;
+    let save = async |user: usize| save(&store, &user.to_string(), &kept(1, user)).await;
+    join_all(users.clone().map(save)).await;
     assert!(holds(&database, "marker-1-7 "), "the test can see tokens");
 
     let replace = async |user: usize| {
         let (name, old) = (user.to_string(), kept(1, user).version);
-        let replaced = store.replace(&name, &old, &kept(2, user)).await;
+        let replaced = store.replace(&name, Some(&old), &kept(2, user)).await;
         assert!(replaced.expect("it works"));
     };
     join_all(users.clone().map(replace)).await;
     assert!(!holds(&database, "marker-1-"), "replaced");
     assert!(holds(&database, "marker-2-7 "), "the new ones are there");
-
-    join_all(users.clone().map(|user| save(3, user))).await;
-    assert!(!holds(&database, "marker-2-"), "saved over");
 
     let remove = async |user: usize| {
         let removed = store.remove(&user.to_string(), None).await;
@@ -92,20 +93,22 @@ async fn a_log_that_somebody_reads_is_emptied_by_the_next_change() {
     let folder = tempfile::tempdir().expect("a folder");
     let database = folder.path().join("store.db");
     let store = SqliteStore::open(&database).await.expect("a store");
-    store.save("one", &kept(1, 1)).await.expect("it is saved");
+    save(&store, "one", &kept(1, 1)).await;
 
     let reader = SqlitePool::connect(&format!("sqlite:{}", database.display())).await;
     let mut reading = reader.expect("a reader").begin().await.expect("it reads");
     let read = reading.fetch_all("SELECT record FROM digime_tokens").await;
     assert_eq!(read.expect("rows").len(), 1);
-    store.save("one", &kept(2, 1)).await.expect("it is saved");
+    let (old, new) = (kept(1, 1).version, kept(2, 1));
+    let replaced = store.replace("one", Some(&old), &new).await;
+    assert!(replaced.expect("it works"));
     assert!(
         holds(&database, "marker-1-"),
         "the reader can still read it"
     );
 
     reading.commit().await.expect("it has read");
-    store.save("two", &kept(3, 2)).await.expect("it is saved");
+    save(&store, "two", &kept(3, 2)).await;
     assert!(!holds(&database, "marker-1-"), "it is overwritten");
 }
 

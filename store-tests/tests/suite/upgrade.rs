@@ -19,23 +19,25 @@ const TABLES: &str = "
 ";
 
 async fn keeps_what_an_earlier_version_kept(store: impl FlowStore + TokenStore) {
-    let taken = store.take("key").await.expect("it works");
-    assert_eq!(taken.expect("a record").record, "the record");
-    assert_eq!(store.take("key").await.expect("it works"), None);
+    let taken = store.take("key", "a").await.expect("it works");
+    assert_eq!(taken.as_deref(), Some("the record"));
+    assert_eq!(store.take("key", "b").await.expect("it works"), None);
     let again = Parked {
+        id: "again".into(),
         record: "again".into(),
         expires_in: Duration::from_mins(1),
     };
-    store.put("key", again).await.expect("it is put");
-    assert!(store.take("key").await.expect("it works").is_some());
+    store.put("key", &again).await.expect("it is put");
+    assert!(store.take("key", "b").await.expect("it works").is_some());
+    let noted = store.leave_note("key", "b", "a note").await;
+    noted.expect("it works");
 
     let new = Kept {
         version: "2".into(),
         record: "new tokens".into(),
     };
-    let replaced = store.replace("user", "1", &new).await;
+    let replaced = store.replace("user", Some("1"), &new).await;
     assert!(replaced.expect("it works"));
-    store.save("user", &new).await.expect("it is saved");
     assert_eq!(store.load("user").await.expect("it works"), Some(new));
 }
 

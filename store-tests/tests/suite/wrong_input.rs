@@ -12,6 +12,7 @@ on_each_store! { a_key_with_a_nul_is_kept_or_refused }
 async fn a_key_with_a_nul_is_kept_or_refused(url: &str) {
     let key = format!("{}\0", user());
     let parked = Parked {
+        id: "a put".into(),
         record: "the record".into(),
         expires_in: Duration::from_mins(1),
     };
@@ -20,15 +21,16 @@ async fn a_key_with_a_nul_is_kept_or_refused(url: &str) {
         record: "the record".into(),
     };
     with_store!(url, store => {
-        match store.put(&key, parked.clone()).await {
+        match store.put(&key, &parked).await {
             Ok(()) => {
-                let taken = store.take(&key).await.expect("what was put can be taken");
-                assert_eq!(taken.expect("a record").record, parked.record);
+                let taken = store.take(&key, "a").await.expect("what was put can be taken");
+                assert_eq!(taken, Some(parked.record));
             }
             Err(error) => assert!(error.to_string().contains("0x00"), "{error}"),
         }
-        match store.save(&key, &kept).await {
-            Ok(()) => {
+        match store.replace(&key, None, &kept).await {
+            Ok(saved) => {
+                assert!(saved);
                 let loaded = store.load(&key).await.expect("what was saved can be loaded");
                 assert_eq!(loaded, Some(kept));
             }
