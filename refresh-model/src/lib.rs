@@ -32,7 +32,7 @@
 //! | its mark | the grant has ended | remove that version. Not if it sent in doubt |
 //! | another version or nothing | the grant has ended | load again, and decide by what is there |
 //! | its mark | the answer is lost | leave it, and tell the caller "in doubt" |
-//! | tokens of another consent, or nothing | the user has consented again | write the new tokens |
+//! | tokens of an earlier consent, or nothing | the user has consented again | replace that version, or nothing, by the new tokens, and look again if it has changed |
 //! | tokens of the same consent | keeping its tokens is tried again after an error | write nothing |
 //!
 //! A mark belongs to one call. Two calls in one process are two senders, so a process must not take the mark of one for

@@ -184,6 +184,8 @@ pub struct State {
     pub excused: bool,
     /// The first token of the new consent, while the application tries to keep it.
     pub to_keep: Option<Token>,
+    /// The version that it has found in the store, or nothing, and wants to replace.
+    pub keeps_in_place_of: Option<Option<Version>>,
     /// The tokens of the new consent have been in the store.
     pub kept: bool,
     /// The application forgot the user, who has not consented again since.
@@ -252,7 +254,8 @@ pub enum Action {
         /// The platform ends the earlier grant.
         ends_earlier: bool,
     },
-    /// The application keeps the tokens of the new consent. After an error it tries again, at any time.
+    /// The application looks for what it may replace by the tokens of the new consent, then keeps them. After an error it
+    /// tries again, at any time.
     Keep(Outcome),
     /// The application forgets the user.
     Forget,
@@ -315,6 +318,7 @@ impl Protocol {
             removed_wrongly: false,
             excused: false,
             to_keep: None,
+            keeps_in_place_of: None,
             kept: false,
             forgotten: false,
         }
@@ -426,6 +430,7 @@ impl Protocol {
                 state.budget.forgets -= 1;
                 state.store = None;
                 state.to_keep = None;
+                state.keeps_in_place_of = None;
                 state.forgotten = true;
                 state.excused = true;
             }
@@ -442,17 +447,27 @@ impl Protocol {
 
     fn keep(&self, state: &mut State, outcome: Outcome) {
         let Some(token) = state.to_keep else { return };
-        let is_there = state.store.is_some_and(|r| r.token.grant == token.grant);
-        if !is_there || !self.follows(Rule::KeepingIsOfOneConsent) {
-            state.store = Some(Record {
-                version: state.fresh(),
-                token,
-                sent: false,
-            });
-            state.excused &= state.kept || !state.platform.is_good(token);
-            state.kept = true;
-            state.forgotten = false;
+        let found = state.store.map(|record| record.version);
+        let Some(replaced) = state.keeps_in_place_of.take() else {
+            let is_there = state.store.is_some_and(|r| r.token.grant == token.grant);
+            if !is_there || !self.follows(Rule::KeepingIsOfOneConsent) {
+                state.keeps_in_place_of = Some(found);
+            } else if outcome == Outcome::Done {
+                state.to_keep = None;
+            }
+            return;
+        };
+        if found != replaced {
+            return;
         }
+        state.store = Some(Record {
+            version: state.fresh(),
+            token,
+            sent: false,
+        });
+        state.excused &= state.kept || !state.platform.is_good(token);
+        state.kept = true;
+        state.forgotten = false;
         if outcome == Outcome::Done {
             state.to_keep = None;
         }
@@ -763,6 +778,9 @@ impl State {
 
     fn each_version(&mut self, visit: &mut impl FnMut(&mut Version)) {
         self.store.iter_mut().for_each(|r| visit(&mut r.version));
+        if let Some(Some(version)) = &mut self.keeps_in_place_of {
+            visit(version);
+        }
         for machine in &mut self.machines {
             match &mut machine.call {
                 Call::Rest { .. } | Call::Load { .. } | Call::Wait { .. } => {}
