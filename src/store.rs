@@ -282,7 +282,7 @@ pub trait FlowStore: Clone + Send + Sync + 'static {
                 .ok_or(StoreError::NothingParked)?;
             match resumed(taken.record(), platform) {
                 Ok(claimed) => {
-                    taken.hand_over();
+                    drop(taken.hand_over());
                     Ok(claimed)
                 }
                 Err(error) => {

@@ -184,33 +184,33 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         let Waiting {
             flow,
             data,
-            connected,
+            user,
+            note,
         } = waiting;
-        match flow.redeem_in_full(callback).await {
-            Ok(flow) => {
-                let saving = self.save_new_consent(&connected.user, &flow)?;
-                let flow = flow.refreshed_by(self.refresher(connected.user.clone()));
-                let note =
-                    serde_json::to_string(&connected).map_err(|_| SuspendedError::Damaged)?;
-                let saving = tokio::spawn(async move {
-                    saving.await;
-                    taken.leave_note(note).await;
-                });
-                Ok(Received {
-                    flow,
-                    data,
-                    saving: Some(saving),
-                })
-            }
+        let claim = taken.hand_over();
+        let flow = match flow.redeem_in_full(callback).await {
+            Ok(flow) => flow,
             Err(error) => {
-                if error.may_have_taken_effect() {
-                    taken.hand_over();
-                } else {
-                    taken.put_back().await;
+                if let Some(claim) = claim
+                    && !error.may_have_taken_effect()
+                {
+                    claim.put_back().await;
                 }
-                Err(error)
+                return Err(error);
             }
-        }
+        };
+        let saving = self.save_new_consent(&user, &flow)?;
+        let saving = tokio::spawn(async move {
+            saving.await;
+            if let Some(claim) = claim {
+                claim.leave_note(note).await;
+            }
+        });
+        Ok(Received {
+            flow: flow.refreshed_by(self.refresher(user)),
+            data,
+            saving: Some(saving),
+        })
     }
 
     /// Keeps the tokens of a new consent in this process, until the store has taken them.
@@ -234,7 +234,10 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
 struct Waiting<C, D> {
     flow: Flow<C, AwaitingCallback<Verifier>>,
     data: D,
-    connected: Connected,
+    /// The user's key in the token store.
+    user: String,
+    /// What is left in its place once its code was exchanged.
+    note: String,
 }
 
 impl<C: OngoingContract, D: Serialize + DeserializeOwned> Waiting<C, D> {
@@ -248,15 +251,18 @@ impl<C: OngoingContract, D: Serialize + DeserializeOwned> Waiting<C, D> {
         let (flow, data) = Suspended::of(Written::from_json(record)?).into_parts();
         let flow: Flow<C, AwaitingCallback<Verifier>> = flow.go_on(platform.clone())?;
         flow.check(callback)?;
+        let user = key(&Ids::of(&platform.credentials), &named(&data, user)?);
         let connected = Connected {
             code_sha256: callback.code_sha256().unwrap_or_default(),
-            user: key(&Ids::of(&platform.credentials), &named(&data, user)?),
+            user: user.clone(),
             data: serde_json::to_string(&data).map_err(|_| SuspendedError::Damaged)?,
         };
+        let note = serde_json::to_string(&connected).map_err(|_| SuspendedError::Damaged)?;
         Ok(Self {
             flow,
             data,
-            connected,
+            user,
+            note,
         })
     }
 }

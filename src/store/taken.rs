@@ -18,8 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LONGEST_DOUBT: Duration = Duration::from_hours(1);
 
 /// A claim to what is under a key. No other claim is the same.
-#[derive(Clone)]
-struct Claim<S> {
+pub struct Claim<S> {
     store: Bounded<S>,
     key: String,
     id: String,
@@ -55,22 +54,15 @@ impl<S: FlowStore> Taken<S> {
         &self.record
     }
 
-    /// Leaves it taken: the caller has the flow from now on.
-    pub fn hand_over(mut self) {
-        self.claim = None;
+    /// Leaves it taken: the caller is responsible for the flow from now on.
+    pub fn hand_over(mut self) -> Option<Claim<S>> {
+        self.claim.take()
     }
 
     /// Lets it wait again.
-    pub async fn put_back(mut self) {
-        if let Some(claim) = self.claim.take() {
-            in_moderation(claim.put_back(pauses())).await;
-        }
-    }
-
-    /// Leaves a note in its place.
-    pub async fn leave_note(mut self, note: String) {
-        if let Some(claim) = self.claim.take() {
-            in_moderation(claim.leave_note(note)).await;
+    pub async fn put_back(self) {
+        if let Some(claim) = self.hand_over() {
+            claim.put_back().await;
         }
     }
 }
@@ -89,23 +81,31 @@ impl<S: FlowStore> Claim<S> {
             })),
             Err(error) => {
                 // It may be taken although the store says otherwise.
-                let pauses = pauses().with_total_delay(Some(LONGEST_DOUBT));
-                tokio::spawn(self.put_back(pauses));
+                tokio::spawn(self.putting_back(pauses().with_total_delay(Some(LONGEST_DOUBT))));
                 Err(error)
             }
         }
     }
 
-    async fn put_back(self, pauses: ExponentialBuilder) {
+    /// Lets the record wait again.
+    pub async fn put_back(self) {
+        in_moderation(self.putting_back(pauses())).await;
+    }
+
+    /// Leaves a note in place of the record.
+    pub async fn leave_note(self, note: String) {
+        in_moderation(async move {
+            let call = || self.store.leave_note(&self.key, &self.id, &note);
+            // It ends when the store has taken the note.
+            let _ = call.retry(pauses()).notify(warn).await;
+        })
+        .await;
+    }
+
+    async fn putting_back(self, pauses: ExponentialBuilder) {
         let call = || self.store.put_back(&self.key, &self.id);
         // A failure was logged.
         let _ = call.retry(pauses).notify(warn).await;
-    }
-
-    async fn leave_note(self, note: String) {
-        let call = || self.store.leave_note(&self.key, &self.id, &note);
-        // It ends when the store has taken the note.
-        let _ = call.retry(pauses()).notify(warn).await;
     }
 }
 
@@ -126,7 +126,7 @@ impl<S: FlowStore> Drop for Taken<S> {
         if let Some(claim) = self.claim.take()
             && let Ok(runtime) = Handle::try_current()
         {
-            runtime.spawn(claim.put_back(pauses()));
+            runtime.spawn(claim.putting_back(pauses()));
         }
     }
 }
