@@ -1,6 +1,6 @@
 //! Stores that fail, hang or answer late, and machines that pause: no consent is lost by them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -62,6 +62,8 @@ enum Befalls {
 struct Reached {
     store: MemoryStore,
     faults: Arc<Mutex<HashMap<Call, Befalls>>>,
+    /// The calls that were made.
+    reached: Arc<Mutex<HashSet<Call>>>,
     mended: watch::Sender<u32>,
 }
 
@@ -70,6 +72,7 @@ impl Reached {
         Self {
             store: store.clone(),
             faults: Arc::default(),
+            reached: Arc::default(),
             mended: watch::Sender::new(0),
         }
     }
@@ -85,12 +88,17 @@ impl Reached {
         self.mended.send_modify(|times| *times += 1);
     }
 
+    fn is_reached(&self, call: Call) -> bool {
+        self.reached.lock().expect("no panic").contains(&call)
+    }
+
     async fn reach<T>(
         &self,
         call: Call,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let mut mended = self.mended.subscribe();
+        self.reached.lock().expect("no panic").insert(call);
         let befalls = self.faults.lock().expect("no panic").get(&call).copied();
         match befalls {
             None => work.await,
@@ -805,4 +813,32 @@ async fn a_customer_who_is_forgotten_stays_so_after_a_keep_that_was_dropped() {
     tokens.flush().await;
     let found = tokens.find("customer-42", &receipts, &client).await;
     assert!(found.expect("the store works").is_none());
+}
+
+#[tokio::test]
+async fn a_callback_that_is_overtaken_brings_what_the_other_brought() {
+    let sandbox = sandbox().await;
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    let shared = MemoryStore::new();
+    let (one, other) = (Machine::new(&shared), Machine::new(&shared));
+    let callback = parked(&sandbox, &one.store).await;
+    let receive = |machine: &Machine| {
+        let tokens = machine.tokens.clone();
+        tokens.receive_callback(callback.clone(), &receipts, &client, customer)
+    };
+    // The first has seen the flow, and takes it after the second.
+    one.store.break_call(Call::Take, Befalls::Hangs);
+    let overtakes = async {
+        until(async || one.store.is_reached(Call::Take)).await;
+        let (flow, _) = receive(&other).await.expect("the flow");
+        one.store.mend();
+        flow.access_token()
+    };
+    let (overtaken, token) = tokio::join!(receive(&one), overtakes);
+    let (flow, attached) = overtaken.expect("the same flow");
+    assert_eq!(
+        (flow.access_token(), attached.as_str()),
+        (token, "customer-42")
+    );
+    assert_eq!(sandbox.requests(Endpoint::Token), 1);
 }
