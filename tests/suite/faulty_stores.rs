@@ -1,6 +1,6 @@
 //! Stores that fail, hang or answer late, and machines that pause: no consent is lost by them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -62,8 +62,8 @@ enum Befalls {
 struct Reached {
     store: MemoryStore,
     faults: Arc<Mutex<HashMap<Call, Befalls>>>,
-    /// The calls that were made.
-    reached: Arc<Mutex<HashSet<Call>>>,
+    /// How often each call was made.
+    reached: Arc<Mutex<HashMap<Call, u32>>>,
     mended: watch::Sender<u32>,
 }
 
@@ -88,8 +88,10 @@ impl Reached {
         self.mended.send_modify(|times| *times += 1);
     }
 
-    fn is_reached(&self, call: Call) -> bool {
-        self.reached.lock().expect("no panic").contains(&call)
+    /// Waits until a call was made so many times.
+    async fn until_reached(&self, call: Call, times: u32) {
+        let made = || self.reached.lock().expect("no panic").get(&call).copied();
+        until(async || made().unwrap_or_default() >= times).await;
     }
 
     async fn reach<T>(
@@ -98,7 +100,12 @@ impl Reached {
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let mut mended = self.mended.subscribe();
-        self.reached.lock().expect("no panic").insert(call);
+        *self
+            .reached
+            .lock()
+            .expect("no panic")
+            .entry(call)
+            .or_default() += 1;
         let befalls = self.faults.lock().expect("no panic").get(&call).copied();
         match befalls {
             None => work.await,
@@ -558,7 +565,7 @@ async fn a_flow_that_could_not_be_put_back_is_put_back_later_and_the_first_error
     let callback = parked(&sandbox, &store).await;
     store.break_call(Call::PutBack, Befalls::Fails);
     let mends = async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        store.until_reached(Call::PutBack, 6).await;
         store.mend();
     };
     // What is attached is a text, and no number.
@@ -829,7 +836,7 @@ async fn a_callback_that_is_overtaken_brings_what_the_other_brought() {
     // The first has seen the flow, and takes it after the second.
     one.store.break_call(Call::Take, Befalls::Hangs);
     let overtakes = async {
-        until(async || one.store.is_reached(Call::Take)).await;
+        one.store.until_reached(Call::Take, 1).await;
         let (flow, _) = receive(&other).await.expect("the flow");
         one.store.mend();
         flow.access_token()
