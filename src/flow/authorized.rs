@@ -83,12 +83,12 @@ impl Authorized {
         demand: Demand,
         is_stale: impl FnOnce(&Tokens) -> bool,
     ) -> Result<AccessToken, Error> {
-        let refresh = |_| {
-            self.refresher
-                .refresh(platform.clone(), self.tokens.clone(), demand)
-        };
-        let refreshed = self.tokens.fresh(is_stale, refresh);
-        let tokens = tokio::time::timeout(platform.client.call_timeout(), refreshed)
+        let timeout = platform.client.call_timeout();
+        let (refresher, held) = (self.refresher.clone(), self.tokens.clone());
+        let platform = platform.clone();
+        let refresh = move |_| refresher.refresh(platform, held, demand);
+        let refreshed = self.tokens.fresh(is_stale, demand.insists(), refresh);
+        let tokens = tokio::time::timeout(timeout, refreshed)
             .await
             .unwrap_or_else(|_| Err(self.overdue()))?;
         Ok(tokens.access_token())
@@ -162,7 +162,8 @@ impl<C> Flow<C, Authorized> {
     ///
     /// A push never sends a refresh token whose earlier answer was lost: it fails with [`Error::RefreshInDoubt`]. This
     /// call sends it all the same, since the application asks for it by name: it either brings new tokens, or shows that
-    /// the token was spent.
+    /// the token was spent. Where a push is refreshing the token already, this call waits for it, and sends the token only if
+    /// the push had to leave that to the application.
     ///
     /// # Errors
     /// [`Error::ConsentEnded`] when the user has to consent again, [`Error::Request`] when the platform was not reached

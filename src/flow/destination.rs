@@ -98,6 +98,6 @@ impl Destination {
         let establish = |stale: SessionData| async move {
             platform.establish_session(stale.scope.as_ref()).await
         };
-        self.session.fresh(is_stale, establish).await
+        self.session.fresh(is_stale, None, establish).await
     }
 }

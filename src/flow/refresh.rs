@@ -5,10 +5,11 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::renewable::Renewable;
+use super::renewable::{Insists, Renewable};
 use crate::error::Error;
 use crate::platform::{Platform, RefreshToken, Tokens};
 use crate::random;
+use crate::store::StoreError;
 
 /// Gets tokens in place of stale ones. It is the seam at which a store of tokens comes in.
 pub trait Refresher: Send + Sync {
@@ -28,6 +29,22 @@ pub enum Demand {
     Push,
     /// The application asked for a refresh by name. It decides to send a refresh token that may be spent.
     Application,
+}
+
+impl Demand {
+    /// The application insists where a refresh for a push sent nothing, as it had to leave the decision to the application
+    /// or gave up waiting for another machine.
+    pub fn insists(self) -> Insists {
+        match self {
+            Self::Push => None,
+            Self::Application => Some(|error| {
+                matches!(
+                    error,
+                    Error::RefreshInDoubt | Error::Store(StoreError::Busy)
+                )
+            }),
+        }
+    }
 }
 
 /// What became of a refresh token that was sent.

@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use tokio::sync::watch;
+use tokio::task;
 use tracing::Instrument;
 
 use crate::error::{Error, Internal};
@@ -16,8 +17,21 @@ pub struct Renewable<T> {
     renewal: Mutex<Option<Renewal<T>>>,
 }
 
-/// A renewal that runs. All who wait for it share its outcome.
-type Renewal<T> = Shared<BoxFuture<'static, Result<T, Error>>>;
+/// A renewal that runs.
+#[derive(Debug)]
+struct Renewal<T> {
+    /// The task that takes its outcome in.
+    task: task::Id,
+    outcome: Outcome<T>,
+    insists: bool,
+}
+
+/// All who wait for a renewal share its outcome.
+type Outcome<T> = Shared<BoxFuture<'static, Result<T, Error>>>;
+
+/// The failures of a renewal that somebody else began after which a caller wants a renewal of its own. Nothing for a caller
+/// that shares every outcome.
+pub type Insists = Option<fn(&Error) -> bool>;
 
 impl<T: Clone + Send + Sync + 'static> Renewable<T> {
     pub fn new(value: T) -> Arc<Self> {
@@ -51,39 +65,63 @@ impl<T: Clone + Send + Sync + 'static> Renewable<T> {
 
     /// Waits until no renewal is running.
     pub async fn settled(&self) {
-        let renewal = self.lock().clone();
-        if let Some(renewal) = renewal {
+        let outcome = self.lock().as_ref().map(|renewal| renewal.outcome.clone());
+        if let Some(outcome) = outcome {
             // The value is right whether it could be renewed or not.
-            let _ = renewal.await;
+            let _ = outcome.await;
         }
     }
 
-    /// The value, renewed first if it is stale. Whoever asks while it is renewed gets the outcome of that renewal.
+    /// The value, renewed first if it is stale. Whoever asks while it is renewed gets the outcome of that renewal. For the
+    /// first caller that insists, another renewal is put behind it, which the callers after that one share.
     pub async fn fresh<F>(
         self: &Arc<Self>,
         is_stale: impl FnOnce(&T) -> bool,
-        renew: impl FnOnce(T) -> F,
+        insists: Insists,
+        renew: impl FnOnce(T) -> F + Send + 'static,
     ) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
-        let renewal = {
+        let outcome = {
             let mut running = self.lock();
             let current = self.get();
             if !is_stale(&current) {
                 return Ok(current);
             }
             // A renewal whose runtime was shut down has ended and did not say so.
-            running.take_if(|renewal| renewal.peek().is_some());
-            let begin = || self.begin(renew(current));
-            running.get_or_insert_with(begin).clone()
+            let running_now = running
+                .take()
+                .filter(|renewal| renewal.outcome.peek().is_none());
+            let renewal = match (running_now, insists) {
+                (Some(renewal), Some(insists)) if !renewal.insists => {
+                    self.begin(true, self.clone().after(renewal.outcome, insists, renew))
+                }
+                (Some(renewal), _) => renewal,
+                (None, _) => self.begin(insists.is_some(), renew(current)),
+            };
+            running.insert(renewal).outcome.clone()
         };
-        renewal.await
+        outcome.await
+    }
+
+    /// The outcome of an earlier renewal, or of another where a caller insists on it.
+    async fn after<F: Future<Output = Result<T, Error>>>(
+        self: Arc<Self>,
+        earlier: Outcome<T>,
+        insists: fn(&Error) -> bool,
+        renew: impl FnOnce(T) -> F,
+    ) -> Result<T, Error> {
+        match earlier.await {
+            Err(error) if insists(&error) => renew(self.get()).await,
+            outcome => outcome,
+        }
     }
 
     /// Starts a renewal, while the lock is held.
     fn begin(
         self: &Arc<Self>,
+        insists: bool,
         renewing: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Renewal<T> {
         let renewable = self.clone();
@@ -97,16 +135,22 @@ impl<T: Clone + Send + Sync + 'static> Renewable<T> {
             if let Ok(value) = &outcome {
                 renewable.value.send_replace(value.clone());
             }
-            *running = None;
+            // Another may have been put behind it.
+            running.take_if(|renewal| task::try_id() == Some(renewal.task));
             drop(running);
             outcome
         };
-        tokio::spawn(taking_in)
-            .map(|ended| {
-                ended.unwrap_or_else(|_| Err(Internal("renewing a token or session").into()))
-            })
-            .boxed()
-            .shared()
+        let task = tokio::spawn(taking_in);
+        Renewal {
+            task: task.id(),
+            outcome: task
+                .map(|ended| {
+                    ended.unwrap_or_else(|_| Err(Internal("renewing a token or session").into()))
+                })
+                .boxed()
+                .shared(),
+            insists,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Renewal<T>>> {
@@ -118,6 +162,9 @@ impl<T: Clone + Send + Sync + 'static> Renewable<T> {
 #[cfg(test)]
 mod tests {
     use std::future::{pending, ready};
+    use std::pin::pin;
+
+    use futures_util::poll;
 
     use super::*;
 
@@ -127,22 +174,71 @@ mod tests {
             .expect("a runtime")
     }
 
+    #[tokio::test]
+    async fn callers_that_insist_share_the_renewal_behind_the_first() {
+        let value = Renewable::new(1);
+        let ((end_first, first_ends), (end_second, second_ends)) = (oneshot(), oneshot());
+        let insists: Insists = Some(|error| matches!(error, Error::RefreshInDoubt));
+        let mut first = pin!(value.fresh(|_| true, None, |_| first_ends));
+        assert!(poll!(&mut first).is_pending());
+        let mut second = pin!(value.fresh(|_| true, insists, |_| second_ends));
+        assert!(poll!(&mut second).is_pending());
+        end_first(Err(Error::RefreshInDoubt));
+        assert!(first.await.is_err(), "the first caller does not insist");
+
+        let mut third = pin!(value.fresh(|_| true, insists, |_| ready(Ok(3))));
+        assert!(poll!(&mut third).is_pending(), "it waits for the second");
+        end_second(Ok(2));
+        assert_eq!(second.await.expect("the second renewal"), 2);
+        assert_eq!(third.await.expect("the same renewal"), 2);
+        assert!(!value.is_being_renewed());
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_insists_takes_every_other_outcome() {
+        for outcome in [Ok(2), Err(Error::SessionExpired)] {
+            let value = Renewable::new(1);
+            let (end, ends) = oneshot();
+            let insists: Insists = Some(|error| matches!(error, Error::RefreshInDoubt));
+            let mut first = pin!(value.fresh(|_| true, None, |_| ends));
+            assert!(poll!(&mut first).is_pending());
+            let mut second = pin!(value.fresh(|_| true, insists, |_| ready(Ok(3))));
+            assert!(poll!(&mut second).is_pending());
+            end(outcome.clone());
+            let (first, second) = (first.await, second.await);
+            assert_eq!(first.as_ref().ok(), outcome.as_ref().ok());
+            assert_eq!(second.as_ref().ok(), outcome.as_ref().ok());
+        }
+    }
+
+    /// A renewal, and what ends it.
+    fn oneshot() -> (
+        impl FnOnce(Result<i32, Error>),
+        impl Future<Output = Result<i32, Error>> + Send,
+    ) {
+        let (end, ends) = tokio::sync::oneshot::channel();
+        (
+            move |outcome| end.send(outcome).expect("a renewal"),
+            async { ends.await.expect("an outcome") },
+        )
+    }
+
     #[test]
     fn a_renewal_whose_runtime_was_shut_down_blocks_no_other() {
         let value = Renewable::new(1);
         let first = runtime();
         first.block_on(async {
-            let renewing = value.fresh(|_| true, |_| pending());
-            assert!(futures_util::poll!(std::pin::pin!(renewing)).is_pending());
+            let renewing = value.fresh(|_| true, None, |_| pending());
+            assert!(poll!(pin!(renewing)).is_pending());
         });
         drop(first);
         let renewed = runtime().block_on(async {
-            let cut_short = value.fresh(|_| true, |_| ready(Ok(2))).await;
+            let cut_short = value.fresh(|_| true, None, |_| ready(Ok(2))).await;
             assert!(
                 cut_short.is_err(),
                 "it shares the renewal that was cut short"
             );
-            value.fresh(|_| true, |_| ready(Ok(3))).await
+            value.fresh(|_| true, None, |_| ready(Ok(3))).await
         });
         assert_eq!(renewed.expect("another renewal"), 3);
     }

@@ -12,6 +12,7 @@ mod misuse;
 mod promises;
 mod pushes;
 mod refusals;
+mod renewals;
 mod set_up;
 mod slow_line;
 mod suspended;

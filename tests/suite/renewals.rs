@@ -1,0 +1,84 @@
+//! How the calls of one flow share a renewal of its tokens or its session.
+
+use std::time::Duration;
+
+use digime::store::MemoryStore;
+use digime::{Authorized, Error, Flow, PostboxItem, RequestError, SharedTokens};
+use digime_sandbox::{Endpoint, Fault, Sandbox};
+use futures_util::future::join_all;
+
+use crate::set_up::{Receipts, authorized, client, receipts};
+
+fn item() -> PostboxItem {
+    PostboxItem::bytes("a.txt", "hello")
+}
+
+/// A platform whose access tokens are good, but so short-lived that each push refreshes them first.
+async fn sandbox() -> Sandbox {
+    Sandbox::builder()
+        .access_token_lifetime(Duration::from_secs(20))
+        .start()
+        .await
+        .expect("a port")
+}
+
+/// A flow whose refresh token was sent and not used, which only the platform knows.
+async fn in_doubt(sandbox: &Sandbox) -> Flow<Receipts, Authorized> {
+    let flow = authorized(sandbox).await;
+    sandbox.inject(Endpoint::Token, Fault::DisconnectAfter(0));
+    let error = flow.push(item()).await.expect_err("no answer");
+    assert!(error.may_have_taken_effect(), "{error}");
+    flow
+}
+
+fn assert_in_doubt<T: std::fmt::Debug>(result: Result<T, Error>) {
+    let error = result.expect_err("the token is in doubt");
+    assert!(matches!(error, Error::RefreshInDoubt), "{error}");
+}
+
+#[tokio::test]
+async fn a_refresh_by_name_beside_a_push_sends_the_token_in_doubt_once() {
+    let sandbox = sandbox().await;
+    let flow = in_doubt(&sandbox).await;
+    let before = sandbox.requests(Endpoint::Token);
+    // The push is polled first, so its renewal is running when the others come.
+    let (pushed, first, second) = tokio::join!(flow.push(item()), flow.refresh(), flow.refresh());
+    assert_in_doubt(pushed);
+    assert_eq!(first.expect("a token"), second.expect("a token"));
+    assert_eq!(sandbox.requests(Endpoint::Token), before + 1);
+}
+
+#[tokio::test]
+async fn a_refresh_by_name_beside_a_push_sends_a_shared_token_in_doubt_once() {
+    let sandbox = sandbox().await;
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    let tokens = SharedTokens::new(MemoryStore::new());
+    let kept = tokens.keep("customer-42", in_doubt(&sandbox).await).await;
+    drop(kept.expect("they are kept"));
+    let found = tokens.find("customer-42", &receipts, &client).await;
+    let flow = found.expect("the store works").expect("the flow");
+    let before = sandbox.requests(Endpoint::Token);
+    let (pushed, first, second) = tokio::join!(flow.push(item()), flow.refresh(), flow.refresh());
+    assert_in_doubt(pushed);
+    assert_eq!(first.expect("a token"), second.expect("a token"));
+    assert_eq!(sandbox.requests(Endpoint::Token), before + 1);
+}
+
+#[tokio::test]
+async fn a_refresh_by_name_shares_the_lost_answer_of_a_push() {
+    let sandbox = sandbox().await;
+    let flow = authorized(&sandbox).await;
+    let before = sandbox.requests(Endpoint::Token);
+    sandbox.inject(Endpoint::Token, Fault::LoseAnswer);
+    let pushes = join_all((0..20).map(|_| flow.push(item())));
+    let (pushed, refreshed) = tokio::join!(pushes, flow.refresh());
+    let pushed = pushed.into_iter().map(|pushed| pushed.map(drop));
+    for result in pushed.chain([refreshed.map(drop)]) {
+        let error = result.expect_err("a lost answer");
+        assert!(
+            matches!(error, Error::Request(RequestError::AnswerLost { .. })),
+            "{error}"
+        );
+    }
+    assert_eq!(sandbox.requests(Endpoint::Token), before + 1);
+}
