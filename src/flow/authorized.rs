@@ -30,7 +30,7 @@ impl Authorized {
     pub(super) fn new(destination: Destination, tokens: Tokens) -> Self {
         Self {
             destination,
-            tokens: Renewable::new(tokens),
+            tokens: Renewable::new(tokens, Operation::RefreshToken),
             refresher: Arc::new(PlatformRefresher),
         }
     }

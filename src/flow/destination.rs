@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::renewable::Renewable;
 use crate::callback::CallbackError;
-use crate::error::{Error, Refusal};
+use crate::error::{Error, Operation, Refusal};
 use crate::platform::{AccessToken, Doubt, Platform, Upload};
 use crate::postbox::{Delivery, Postbox, PostboxItem, PostboxRecord};
 use crate::session::SessionData;
@@ -34,7 +34,7 @@ impl Destination {
     pub fn new(postbox: Postbox, session: SessionData) -> Self {
         Self {
             postbox,
-            session: Renewable::new(session),
+            session: Renewable::new(session, Operation::EstablishSession),
         }
     }
 

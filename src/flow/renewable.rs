@@ -6,7 +6,8 @@ use tokio::sync::watch;
 use tokio::task;
 use tracing::Instrument;
 
-use crate::error::{Error, Internal};
+use crate::error::{Error, Operation};
+use crate::platform::lost;
 
 /// A value that many use at a time and that is replaced when it is stale, once for all of them.
 ///
@@ -14,6 +15,8 @@ use crate::error::{Error, Internal};
 #[derive(Debug)]
 pub struct Renewable<T> {
     value: watch::Sender<T>,
+    /// What the platform is asked for by a renewal.
+    operation: Operation,
     renewal: Mutex<Option<Renewal<T>>>,
 }
 
@@ -34,9 +37,10 @@ type Outcome<T> = Shared<BoxFuture<'static, Result<T, Error>>>;
 pub type Insists = Option<fn(&Error) -> bool>;
 
 impl<T: Clone + Send + Sync + 'static> Renewable<T> {
-    pub fn new(value: T) -> Arc<Self> {
+    pub fn new(value: T, operation: Operation) -> Arc<Self> {
         Arc::new(Self {
             value: watch::Sender::new(value),
+            operation,
             renewal: Mutex::new(None),
         })
     }
@@ -125,12 +129,13 @@ impl<T: Clone + Send + Sync + 'static> Renewable<T> {
         renewing: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Renewal<T> {
         let renewable = self.clone();
+        let operation = self.operation;
+        // The request may have been sent before the task ended with its runtime.
+        let ended_early = move || lost(operation, "its task ended early");
         let task = tokio::spawn(renewing.in_current_span());
         // A second task waits for the first, so that the outcome is taken in although nobody waits for it.
         let taking_in = async move {
-            let outcome = task
-                .await
-                .unwrap_or_else(|_| Err(Internal("renewing a token or session").into()));
+            let outcome = task.await.unwrap_or_else(|_| Err(ended_early()));
             let mut running = renewable.lock();
             if let Ok(value) = &outcome {
                 renewable.value.send_replace(value.clone());
@@ -144,9 +149,7 @@ impl<T: Clone + Send + Sync + 'static> Renewable<T> {
         Renewal {
             task: task.id(),
             outcome: task
-                .map(|ended| {
-                    ended.unwrap_or_else(|_| Err(Internal("renewing a token or session").into()))
-                })
+                .map(move |ended| ended.unwrap_or_else(|_| Err(ended_early())))
                 .boxed()
                 .shared(),
             insists,
@@ -176,7 +179,7 @@ mod tests {
 
     #[tokio::test]
     async fn callers_that_insist_share_the_renewal_behind_the_first() {
-        let value = Renewable::new(1);
+        let value = Renewable::new(1, Operation::RefreshToken);
         let ((end_first, first_ends), (end_second, second_ends)) = (oneshot(), oneshot());
         let insists: Insists = Some(|error| matches!(error, Error::RefreshInDoubt));
         let mut first = pin!(value.fresh(|_| true, None, |_| first_ends));
@@ -197,7 +200,7 @@ mod tests {
     #[tokio::test]
     async fn a_caller_that_insists_takes_every_other_outcome() {
         for outcome in [Ok(2), Err(Error::SessionExpired)] {
-            let value = Renewable::new(1);
+            let value = Renewable::new(1, Operation::RefreshToken);
             let (end, ends) = oneshot();
             let insists: Insists = Some(|error| matches!(error, Error::RefreshInDoubt));
             let mut first = pin!(value.fresh(|_| true, None, |_| ends));
@@ -225,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_renewal_whose_runtime_was_shut_down_blocks_no_other() {
-        let value = Renewable::new(1);
+        let value = Renewable::new(1, Operation::RefreshToken);
         let first = runtime();
         first.block_on(async {
             let renewing = value.fresh(|_| true, None, |_| pending());
@@ -234,10 +237,8 @@ mod tests {
         drop(first);
         let renewed = runtime().block_on(async {
             let cut_short = value.fresh(|_| true, None, |_| ready(Ok(2))).await;
-            assert!(
-                cut_short.is_err(),
-                "it shares the renewal that was cut short"
-            );
+            let error = cut_short.expect_err("it shares the renewal that was cut short");
+            assert!(error.may_have_taken_effect(), "{error}");
             value.fresh(|_| true, None, |_| ready(Ok(3))).await
         });
         assert_eq!(renewed.expect("another renewal"), 3);

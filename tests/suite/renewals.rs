@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use digime::store::MemoryStore;
-use digime::{Authorized, Error, Flow, PostboxItem, RequestError, SharedTokens};
+use digime::{Authorized, Error, Flow, Operation, PostboxItem, RequestError, SharedTokens};
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 use futures_util::future::join_all;
 
-use crate::set_up::{Receipts, authorized, client, receipts};
+use crate::set_up::{Receipts, authorized, client, ready, receipts};
 
 fn item() -> PostboxItem {
     PostboxItem::bytes("a.txt", "hello")
@@ -81,4 +81,78 @@ async fn a_refresh_by_name_shares_the_lost_answer_of_a_push() {
         );
     }
     assert_eq!(sandbox.requests(Endpoint::Token), before + 1);
+}
+
+/// Begins a push in a runtime that ends as soon as the platform has the push's request to an endpoint.
+fn push_until_requested(
+    push: impl Future<Output: std::fmt::Debug>,
+    sandbox: &Sandbox,
+    endpoint: Endpoint,
+) {
+    let before = sandbox.requests(endpoint);
+    sandbox.inject(endpoint, Fault::Delay(Duration::from_hours(1)));
+    runtime().block_on(async {
+        let requested = async {
+            while sandbox.requests(endpoint) == before {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            pushed = push => panic!("{pushed:?}"),
+            () = requested => {}
+        }
+    });
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// A runtime that works although nobody waits for it, as a platform must.
+fn platforms_runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+fn assert_lost<T: std::fmt::Debug>(result: Result<T, Error>, expected: Operation) {
+    match result.expect_err("the renewal has ended") {
+        Error::Request(RequestError::AnswerLost { operation, .. }) => {
+            assert_eq!(operation, expected);
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_refresh_token_whose_runtime_ended_is_in_doubt() {
+    let platform = platforms_runtime();
+    let sandbox = platform.block_on(sandbox());
+    let flow = platform.block_on(authorized(&sandbox));
+    push_until_requested(flow.push(item()), &sandbox, Endpoint::Token);
+    let before = sandbox.requests(Endpoint::Token);
+    runtime().block_on(async {
+        assert_lost(flow.push(item()).await, Operation::RefreshToken);
+        assert_in_doubt(flow.push(item()).await);
+        assert_eq!(sandbox.requests(Endpoint::Token), before);
+        flow.refresh().await.expect("the platform had not used it");
+    });
+}
+
+#[test]
+fn a_session_whose_runtime_ended_is_established_by_the_push_after_the_next() {
+    let platform = platforms_runtime();
+    let sandbox = platform.block_on(sandbox());
+    let flow = platform.block_on(ready(&sandbox));
+    sandbox.end_sessions();
+    push_until_requested(flow.push(item()), &sandbox, Endpoint::Session);
+    runtime().block_on(async {
+        assert_lost(flow.push(item()).await, Operation::EstablishSession);
+        let _ = flow.push(item()).await.expect("a delivery");
+    });
 }
