@@ -81,16 +81,25 @@ impl Authorized {
         &self,
         platform: &Platform,
         demand: Demand,
-        is_stale: impl FnOnce(&Tokens) -> bool,
+        is_stale: impl Fn(&Tokens) -> bool,
     ) -> Result<AccessToken, Error> {
         let timeout = platform.client.call_timeout();
         let (refresher, held) = (self.refresher.clone(), self.tokens.clone());
         let platform = platform.clone();
         let refresh = move |_| refresher.refresh(platform, held, demand);
-        let refreshed = self.tokens.fresh(is_stale, demand.insists(), refresh);
+        let refreshed = self.tokens.fresh(&is_stale, demand.insists(), refresh);
         let tokens = tokio::time::timeout(timeout, refreshed)
             .await
-            .unwrap_or_else(|_| Err(self.overdue()))?;
+            .unwrap_or_else(|_| Err(self.overdue()))
+            .or_else(|error| {
+                // A refresh has its tokens before it ends, and a store may hold it up after that.
+                let held = self.tokens.get();
+                if is_stale(&held) {
+                    Err(error)
+                } else {
+                    Ok(held)
+                }
+            })?;
         Ok(tokens.access_token())
     }
 
@@ -191,7 +200,10 @@ impl<C> Flow<C, Authorized> {
     /// the flow again when [`refreshed_token`](Self::refreshed_token) gives the new token.
     pub fn suspend(&self) -> Suspended<C, Authorized> {
         let mut tokens = self.state.tokens.get();
-        if self.state.tokens.is_being_renewed() && tokens.refresh == RefreshToken::Unsent {
+        let is_replaced = |stale: Tokens| stale.access_token() == tokens.access_token();
+        if tokens.refresh == RefreshToken::Unsent
+            && self.state.tokens.being_replaced().is_some_and(is_replaced)
+        {
             tokens.refresh = RefreshToken::Sent {
                 by: "the flow that was suspended".into(),
             };

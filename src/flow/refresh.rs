@@ -60,7 +60,7 @@ pub enum Sent {
 }
 
 /// Sends a refresh token. The flow that holds it knows until the outcome is known, so that a flow which is suspended
-/// meanwhile does not pass off the token as a good one.
+/// meanwhile does not pass off the token as a good one. It has the new tokens at once, and waits for no store.
 pub async fn send(
     platform: &Platform,
     held: &Renewable<Tokens>,
@@ -72,7 +72,10 @@ pub async fn send(
         by: sender.to_owned(),
     });
     match platform.refresh(tokens).await {
-        Ok(tokens) => Sent::Exchanged(tokens),
+        Ok(new) => {
+            held.change(|held| held.clone_from(&new));
+            Sent::Exchanged(new)
+        }
         Err(Error::ConsentEnded { code }) => {
             note(RefreshToken::Ended { code: code.clone() });
             Sent::Ended { code }

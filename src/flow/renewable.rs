@@ -23,6 +23,7 @@ pub struct Renewable<T> {
 /// A renewal that runs.
 #[derive(Debug)]
 struct Renewal<T> {
+    stale: T,
     /// The task that takes its outcome in.
     task: task::Id,
     outcome: Outcome<T>,
@@ -63,8 +64,9 @@ impl<T: Clone + Send + Sync + 'static> Renewable<T> {
         }
     }
 
-    pub fn is_being_renewed(&self) -> bool {
-        self.lock().is_some()
+    /// The value in whose place a running renewal gets another. The value may have been changed already.
+    pub fn being_replaced(&self) -> Option<T> {
+        self.lock().as_ref().map(|renewal| renewal.stale.clone())
     }
 
     /// Waits until no renewal is running.
@@ -147,6 +149,7 @@ impl<T: Clone + Send + Sync + 'static> Renewable<T> {
         };
         let task = tokio::spawn(taking_in);
         Renewal {
+            stale: self.get(),
             task: task.id(),
             outcome: task
                 .map(move |ended| ended.unwrap_or_else(|_| Err(ended_early())))
@@ -194,7 +197,7 @@ mod tests {
         end_second(Ok(2));
         assert_eq!(second.await.expect("the second renewal"), 2);
         assert_eq!(third.await.expect("the same renewal"), 2);
-        assert!(!value.is_being_renewed());
+        assert_eq!(value.being_replaced(), None);
     }
 
     #[tokio::test]

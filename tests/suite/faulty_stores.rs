@@ -12,7 +12,9 @@ use digime::{
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 use tokio::sync::watch;
 
-use crate::set_up::{Receipts, authorized, awaiting_ongoing, client, consent, receipts, sandbox};
+use crate::set_up::{
+    Receipts, authorized, awaiting_ongoing, client, consent, quick, receipts, sandbox,
+};
 
 /// A call of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -515,6 +517,40 @@ async fn a_store_that_hangs_holds_no_call_and_costs_nothing() {
     one.store.mend();
     until(async || is_unsent(&other).await).await;
     let _ = flow.push(item()).await.expect("a delivery");
+    assert_eq!(sandbox.refreshes(), 1);
+}
+
+#[tokio::test]
+async fn a_push_uses_new_tokens_before_a_slow_store_has_them() {
+    let sandbox = sandbox().await;
+    let (one, other) = two_machines(&sandbox).await;
+    let receipts = receipts(&sandbox);
+    // The call ends before a save that hangs is left to itself.
+    let client = quick(&sandbox)
+        .call_timeout(Duration::from_secs(4))
+        .build()
+        .expect("a client");
+    let found = one.tokens.find("customer-42", &receipts, &client).await;
+    let flow = found.expect("the store works").expect("the flow");
+    let before = flow.access_token();
+    sandbox.inject(Endpoint::Token, Fault::Delay(Duration::from_secs(2)));
+    let hang = async {
+        until(async || sandbox.requests(Endpoint::Token) > 1).await;
+        one.store.break_call(Call::Replace, Befalls::Hangs);
+        flow.refreshed_token(&before).await;
+        serde_json::to_value(flow.suspend()).expect("JSON")
+    };
+    let (pushed, suspended) = tokio::join!(flow.push(item()), hang);
+    let _ = pushed.expect("the tokens are in this process");
+    assert_eq!(one.tokens.unsaved(), 1);
+    let kept = &suspended["state_data"]["tokens"];
+    assert_eq!(kept["access_token"], flow.access_token().secret());
+    assert!(kept["refresh"].is_null(), "the new token was not sent");
+
+    one.store.mend();
+    one.tokens.flush().await;
+    let others = other.flow(&sandbox).await;
+    let _ = others.push(item()).await.expect("a delivery");
     assert_eq!(sandbox.refreshes(), 1);
 }
 
