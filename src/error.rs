@@ -92,6 +92,25 @@ impl Error {
         }
     }
 
+    /// Why the last attempt failed: this error, or the source of an [`EarlierAttempt`](Self::EarlierAttempt).
+    ///
+    /// A push can find out that consent has ended after an attempt that may have had an effect:
+    ///
+    /// ```
+    /// use digime::Error;
+    ///
+    /// fn has_to_consent_again(error: &Error) -> bool {
+    ///     matches!(error.reason(), Error::ConsentEnded { .. })
+    /// }
+    /// ```
+    #[must_use]
+    pub fn reason(&self) -> &Self {
+        match self {
+            Self::EarlierAttempt { source, .. } => source.reason(),
+            error => error,
+        }
+    }
+
     /// The refusal of the platform, where this is one.
     pub(crate) fn refusal(&self) -> Option<&Refusal> {
         match self {

@@ -86,9 +86,9 @@ pub enum ItemError {
         /// What the system said.
         source: Arc<io::Error>,
     },
-    /// It was read, and has to be read again. It was not delivered.
+    /// It can be read only once, and was read.
     #[error(
-        "`{}` can be read only once and would have to be sent again, since the access token had expired: it was not delivered; push what can be read again, `PostboxItem::open_with`, or make a new item",
+        "`{}` can be read only once, and was read: push what can be read again, `PostboxItem::open_with`, or make a new item",
         excerpt(.name, LONGEST_SHOWN)
     )]
     ReadOnce {

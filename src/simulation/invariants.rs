@@ -110,10 +110,7 @@ impl Machine {
             self.world
                 .violation(format!("5: {:?}: {why}: {text}", self.host));
         };
-        let reason = match error {
-            Error::EarlierAttempt { source, .. } => source,
-            other => other,
-        };
+        let reason = error.reason();
         let is_not_sent = matches!(reason, Error::Request(RequestError::NotSent { .. }));
         if is_not_sent != text.contains("was not reached") {
             wrong("it says that the platform was not reached, or fails to");

@@ -15,6 +15,9 @@ const SIZE: usize = 1_500_000;
 /// How often the client of a row sends a push.
 const ATTEMPTS: usize = 3;
 
+/// How the platform answers a push whose access token has expired.
+const PENDING: &str = r#"{"status":"pending","expires":60}"#;
+
 /// What befalls the pushes of a row.
 enum Befalls {
     Push(Fault),
@@ -24,6 +27,7 @@ enum Befalls {
     EndedConsent,
     /// The answer says that the token has expired, and the refresh is refused.
     EndsConsent,
+    Refresh(Fault),
     /// It fails before its end.
     BrokenItem,
     /// It can be opened once.
@@ -37,6 +41,8 @@ fn befalls(fault: &str) -> Befalls {
         "the access token has expired" => return Befalls::ExpiredTokens,
         "consent has ended" => return Befalls::EndedConsent,
         "consent ends" => return Befalls::EndsConsent,
+        "the refresh is refused" => return Befalls::Refresh(Fault::Refuse(401, "InvalidJWT")),
+        "nobody answers the refresh" => return Befalls::Refresh(Fault::DisconnectAfter(0)),
         "the item can't be read to its end" => return Befalls::BrokenItem,
         "the item is gone" => return Befalls::GoneItem,
         "killed before the first byte" => Fault::DisconnectAfter(0),
@@ -44,6 +50,7 @@ fn befalls(fault: &str) -> Befalls {
         "killed after the last byte" => Fault::DisconnectAfter(u64::MAX),
         "killed before the answer" => Fault::LoseAnswer,
         "the answer is cut short" => Fault::CutAnswer,
+        "it waits in the postbox" => Fault::Answer(PENDING.into()),
         "the answer makes no sense" => Fault::Answer("{}".into()),
         "401" => Fault::Status(401),
         "500" => Fault::Status(500),
@@ -95,10 +102,10 @@ fn inject(sandbox: &Sandbox, one: &Befalls) {
         Befalls::ExpiredTokens => sandbox.expire_access_tokens(),
         Befalls::EndedConsent => sandbox.end_consent(),
         Befalls::EndsConsent => {
-            let pending = r#"{"status":"pending","expires":60}"#;
-            sandbox.inject(Endpoint::Push, Fault::Answer(pending.into()));
+            sandbox.inject(Endpoint::Push, Fault::Answer(PENDING.into()));
             sandbox.inject(Endpoint::Token, Fault::Refuse(401, "InvalidToken"));
         }
+        Befalls::Refresh(fault) => sandbox.inject(Endpoint::Token, fault.clone()),
         Befalls::Nobody | Befalls::BrokenItem | Befalls::GoneItem => {}
     }
 }
@@ -108,7 +115,9 @@ async fn row(faults: &str, when: &str) -> String {
     let sandbox = sandbox().await;
     let all: Vec<Befalls> = faults.split(", then ").map(befalls).collect();
     let mut client = quick(&sandbox);
-    if faults.starts_with("it ") && faults != "it reads slowly" {
+    let never_ends =
+        |one: &Befalls| matches!(one, Befalls::Push(Fault::StopReading(_) | Fault::Delay(_)));
+    if all.iter().any(never_ends) {
         // Only where nothing else can end an attempt: no other row depends on how fast this machine is.
         client = client.stall_timeout(Duration::from_secs(3));
     }
@@ -144,11 +153,7 @@ fn outcome(pushed: &Result<Delivery, Error>) -> (String, &'static str) {
         }
         Err(error) => error,
     };
-    let last = match error {
-        Error::EarlierAttempt { source, .. } => source,
-        error => error,
-    };
-    let seen = match last {
+    let seen = match error.reason() {
         Error::Request(RequestError::NotSent { .. }) => "`NotSent`".into(),
         Error::Request(RequestError::AnswerLost { .. }) => "`AnswerLost`".into(),
         Error::Request(RequestError::Malformed { .. }) => "`Malformed`".into(),
