@@ -316,3 +316,69 @@ async fn a_file_that_changes_while_it_is_sent_is_not_delivered() {
     }
     assert!(sandbox.inbox().is_empty());
 }
+
+/// What befalls the pushes of a call, two of them one after another.
+const OF_PUSHES: [Fault; 11] = [
+    Fault::LoseAnswer,
+    Fault::CutAnswer,
+    Fault::DisconnectAfter(0),
+    Fault::Status(303),
+    Fault::Status(408),
+    Fault::Status(413),
+    Fault::Status(500),
+    Fault::Status(501),
+    Fault::Status(503),
+    Fault::Refuse(401, "InvalidSession"),
+    Fault::RefuseUnread(401),
+];
+
+#[tokio::test]
+async fn a_push_that_fails_after_any_two_faults_says_what_they_may_have_done() {
+    let sandbox = sandbox().await;
+    let flow = authorized(&sandbox).await;
+    let endings = [Fault::Status(400), Fault::Answer("{}".into())];
+    for first in &OF_PUSHES {
+        for (second, last) in OF_PUSHES.iter().zip(endings.iter().cycle()) {
+            let before = sandbox.inbox().len();
+            for fault in [first, second, last] {
+                sandbox.inject(Endpoint::Push, fault.clone());
+            }
+            let pushed = flow.push(PostboxItem::bytes("a", "b")).await;
+            let arrived = sandbox.inbox().len() - before;
+            let what = format!("{first:?}, {second:?}, {last:?}: {arrived} arrived: {pushed:?}");
+            match pushed {
+                Ok(_) => assert!(arrived > 0, "{what}"),
+                Err(error) => assert!(arrived == 0 || error.may_have_taken_effect(), "{what}"),
+            }
+            // Each of these takes at least one of the faults that are left.
+            for _ in 0..2 {
+                let _ = flow.push(PostboxItem::bytes("rest", "b")).await;
+            }
+        }
+    }
+    assert_eq!(sandbox.violations(), [""; 0], "nothing was sent twice");
+}
+
+#[tokio::test]
+async fn keys_that_are_away_for_a_moment_cost_no_token() {
+    let sandbox = sandbox().await;
+    for fault in [
+        Fault::Status(503),
+        Fault::LoseAnswer,
+        Fault::CutAnswer,
+        Fault::DisconnectAfter(0),
+    ] {
+        // Each client has to fetch them.
+        let awaiting = awaiting_ongoing(&sandbox).await.suspend();
+        let awaiting = awaiting.resume(receipts(&sandbox), &client(&sandbox));
+        let awaiting = awaiting.expect("the flow");
+        let callback = consent(&sandbox, awaiting.url()).await;
+        sandbox.inject(Endpoint::Keys, fault.clone());
+        let exchanged = awaiting.exchange_code(callback).await;
+        let flow = exchanged.unwrap_or_else(|rejected| panic!("{fault:?}: {rejected}"));
+        let flow = flow.suspend().resume(receipts(&sandbox), &client(&sandbox));
+        sandbox.inject(Endpoint::Keys, fault.clone());
+        let refreshed = flow.expect("the flow").refresh().await;
+        assert!(refreshed.is_ok(), "{fault:?}: {refreshed:?}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Servers that speak HTTP and are no platform: they redirect, never end, or never answer.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use digime::{Client, Error, PostboxItem, RequestError};
 use digime_sandbox::{Endpoint, Fault};
@@ -182,4 +182,35 @@ async fn settings_of_any_size_do_not_panic() {
         .await
         .expect_err("too long a pause");
     assert!(error.to_string().contains("503"), "{error}");
+}
+
+/// What comes of a session whose answer has a date, or whatever stands in its place.
+async fn link_under(date: &str) -> Result<(), Error> {
+    let in_half_an_hour = SystemTime::now() + Duration::from_mins(30);
+    let expiry = in_half_an_hour.duration_since(SystemTime::UNIX_EPOCH);
+    let expiry = expiry.expect("a time after 1970").as_millis();
+    let session = format!(r#"{{"sessionKey":"k","sessionExchangeToken":"t","expiry":{expiry}}}"#);
+    let length = session.len();
+    let answer = format!("HTTP/1.1 200 OK\r\n{date}content-length: {length}\r\n\r\n{session}");
+    let server = Server::answering(answer).await;
+    let flow = welcome(&sandbox().await).flow(&server.client());
+    let session = flow.establish_session().await?;
+    let _ = flow.create_postbox(session).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_date_of_an_answer_decides_what_has_expired_where_it_can_be_read() {
+    for date in [
+        "",
+        "date: soon\r\n",
+        "date: Thu, 01 Jan 1970 00:00:00 GMT\r\n",
+        "date: Thu, 99 Jan 99999 00:00:00 GMT\r\n",
+    ] {
+        let linked = link_under(date).await;
+        assert!(linked.is_ok(), "{date}: {linked:?}");
+    }
+    let error = link_under("date: Thu, 01 Jan 2099 00:00:00 GMT\r\n").await;
+    let error = error.expect_err("it is long after the session's end there");
+    assert!(matches!(error, Error::SessionExpired), "{error}");
 }

@@ -2,6 +2,7 @@
 
 mod attribute;
 mod callbacks;
+mod dropped_futures;
 mod examples;
 mod fault_table;
 mod faults;

@@ -705,6 +705,23 @@ async fn an_item_that_never_opens_ends_its_push() {
 }
 
 #[tokio::test]
+async fn an_item_whose_reader_never_gives_anything_ends_its_push() {
+    let sandbox = sandbox().await;
+    let client = quick(&sandbox)
+        .retries(0)
+        .stall_timeout(Duration::from_secs(1))
+        .build()
+        .expect("a client");
+    let flow = authorized_with(&sandbox, &client).await;
+    // Nobody writes to the other end.
+    let (_kept, reader) = tokio::io::duplex(64);
+    let pushed = in_time(flow.push(PostboxItem::reader("a.bin", reader))).await;
+    let error = pushed.expect_err("nothing was read");
+    assert!(error.to_string().contains("stood still"), "{error}");
+    assert!(sandbox.inbox().is_empty());
+}
+
+#[tokio::test]
 async fn a_session_is_taken_whatever_else_the_platform_says_of_it() {
     let sandbox = sandbox().await;
     let flow = welcome(&sandbox).flow(&client(&sandbox));

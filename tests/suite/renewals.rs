@@ -1,13 +1,19 @@
-//! How the calls of one flow share a renewal of its tokens or its session.
+//! How calls share what is sent once, and what they know of it when its runtime ends.
 
 use std::time::Duration;
 
 use digime::store::MemoryStore;
-use digime::{Authorized, Error, Flow, Operation, PostboxItem, RequestError, SharedTokens};
+use digime::{
+    Authorized, Error, Flow, Operation, PostboxItem, RequestError, SharedTokens, StoreError,
+    Suspended,
+};
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 use futures_util::future::join_all;
 
-use crate::set_up::{Receipts, authorized, client, ready, receipts};
+use crate::set_up::{
+    Receipts, authorized, authorized_with, awaiting_ongoing, awaiting_with, client, consent, quick,
+    ready, receipts,
+};
 
 fn item() -> PostboxItem {
     PostboxItem::bytes("a.txt", "hello")
@@ -83,9 +89,9 @@ async fn a_refresh_by_name_shares_the_lost_answer_of_a_push() {
     assert_eq!(sandbox.requests(Endpoint::Token), before + 1);
 }
 
-/// Begins a push in a runtime that ends as soon as the platform has the push's request to an endpoint.
-fn push_until_requested(
-    push: impl Future<Output: std::fmt::Debug>,
+/// Begins a call in a runtime that ends as soon as the platform has the call's request to an endpoint.
+fn run_until_requested(
+    call: impl Future<Output: std::fmt::Debug>,
     sandbox: &Sandbox,
     endpoint: Endpoint,
 ) {
@@ -98,7 +104,7 @@ fn push_until_requested(
             }
         };
         tokio::select! {
-            pushed = push => panic!("{pushed:?}"),
+            ended = call => panic!("{ended:?}"),
             () = requested => {}
         }
     });
@@ -134,7 +140,7 @@ fn a_refresh_token_whose_runtime_ended_is_in_doubt() {
     let platform = platforms_runtime();
     let sandbox = platform.block_on(sandbox());
     let flow = platform.block_on(authorized(&sandbox));
-    push_until_requested(flow.push(item()), &sandbox, Endpoint::Token);
+    run_until_requested(flow.push(item()), &sandbox, Endpoint::Token);
     let before = sandbox.requests(Endpoint::Token);
     runtime().block_on(async {
         assert_lost(flow.push(item()).await, Operation::RefreshToken);
@@ -150,9 +156,74 @@ fn a_session_whose_runtime_ended_is_established_by_the_push_after_the_next() {
     let sandbox = platform.block_on(sandbox());
     let flow = platform.block_on(ready(&sandbox));
     sandbox.end_sessions();
-    push_until_requested(flow.push(item()), &sandbox, Endpoint::Session);
+    run_until_requested(flow.push(item()), &sandbox, Endpoint::Session);
     runtime().block_on(async {
         assert_lost(flow.push(item()).await, Operation::EstablishSession);
         let _ = flow.push(item()).await.expect("a delivery");
     });
+}
+
+#[test]
+fn a_code_whose_runtime_ended_is_sent_again_after_an_error_has_said_so() {
+    let platform = platforms_runtime();
+    let sandbox = platform.block_on(sandbox());
+    let awaiting = platform.block_on(awaiting_ongoing(&sandbox));
+    let callback = platform.block_on(consent(&sandbox, awaiting.url()));
+    let copy = serde_json::to_string(&awaiting.suspend()).expect("JSON");
+    let client = client(&sandbox);
+    let exchange = || {
+        let suspended: Suspended<Receipts, _> = serde_json::from_str(&copy).expect("the flow");
+        let flow = suspended.resume(receipts(&sandbox), &client);
+        flow.expect("the flow").exchange_code(callback.clone())
+    };
+    run_until_requested(exchange(), &sandbox, Endpoint::Token);
+    let before = sandbox.requests(Endpoint::Token);
+    runtime().block_on(async {
+        assert_lost(
+            exchange().await.map_err(Error::from),
+            Operation::ExchangeCode,
+        );
+        assert_eq!(sandbox.requests(Endpoint::Token), before);
+        let flow = exchange().await.expect("the platform had not used it");
+        let _ = flow.push(item()).await.expect("a delivery");
+    });
+}
+
+#[test]
+fn a_client_outlives_the_runtimes_that_use_it() {
+    let platform = platforms_runtime();
+    let sandbox = platform.block_on(sandbox());
+    let client = client(&sandbox);
+    for _ in 0..5 {
+        // Its connections end with it.
+        let awaiting = runtime().block_on(awaiting_with(&sandbox, &client));
+        let flow = runtime().block_on(async {
+            let callback = consent(&sandbox, awaiting.url()).await;
+            awaiting.exchange_code(callback).await.expect("tokens")
+        });
+        let _ = runtime().block_on(flow.push(item())).expect("a delivery");
+    }
+    assert_eq!(sandbox.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_flow_whose_refresh_does_not_end_is_not_kept_and_comes_back() {
+    let sandbox = sandbox().await;
+    let client = quick(&sandbox)
+        .call_timeout(Duration::from_secs(1))
+        .build()
+        .expect("a client");
+    let flow = authorized_with(&sandbox, &client).await;
+    sandbox.inject(Endpoint::Token, Fault::Delay(Duration::from_hours(1)));
+    let error = flow.refresh().await.expect_err("no answer in time");
+    assert!(error.may_have_taken_effect(), "{error}");
+    let tokens = SharedTokens::new(MemoryStore::new());
+    let rejected = tokens.keep("customer-42", flow).await;
+    let rejected = rejected.expect_err("the refresh is running");
+    assert!(
+        matches!(rejected.error(), Error::Store(StoreError::Busy)),
+        "{rejected}"
+    );
+    let suspended = serde_json::to_value(rejected.into_flow().suspend()).expect("JSON");
+    assert!(!suspended["state_data"]["tokens"]["refresh"].is_null());
 }

@@ -37,6 +37,23 @@ async fn a_token_that_expired_early_is_refreshed_and_the_item_pushed_again() {
 }
 
 #[tokio::test]
+async fn a_platform_that_always_says_pending_is_pushed_to_twice() {
+    let sandbox = sandbox().await;
+    let flow = authorized(&sandbox).await;
+    for _ in 0..2 {
+        let pending = r#"{"status":"pending","expires":60}"#;
+        sandbox.inject(Endpoint::Push, Fault::Answer(pending.into()));
+    }
+    let delivery = flow.push(item()).await.expect("the platform has it");
+    assert_eq!(delivery.status(), DeliveryStatus::Pending);
+    assert_eq!(delivery.expires_in(), Some(Duration::from_mins(1)));
+    assert_eq!(
+        (sandbox.requests(Endpoint::Push), sandbox.refreshes()),
+        (2, 1)
+    );
+}
+
+#[tokio::test]
 async fn pushes_that_find_the_token_expired_share_one_refresh() {
     let sandbox = sandbox().await;
     let flow = authorized(&sandbox).await;

@@ -1,0 +1,127 @@
+//! Calls that are dropped after any number of polls lose nothing that can be had only once.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use digime::store::MemoryStore;
+use digime::{FlowStore, PostboxItem, SharedTokens, Suspended};
+use digime_sandbox::Endpoint;
+use futures_util::poll;
+
+use crate::set_up::{
+    Receipts, authorized, awaiting_ongoing, awaiting_with, client, consent, receipts, sandbox,
+};
+
+/// Longer than anything here takes, so that only what never comes about fails.
+const FOREVER: Duration = Duration::from_mins(2);
+
+fn item() -> PostboxItem {
+    PostboxItem::bytes("a.txt", "hello")
+}
+
+/// Polls a call some times, with a pause after each, and drops it. Says whether it had not ended.
+async fn is_dropped_after(polls: usize, call: impl Future) -> bool {
+    let mut call = pin!(call);
+    for _ in 0..polls {
+        if poll!(&mut call).is_ready() {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    true
+}
+
+/// Waits until something is there.
+async fn until<T>(look: impl AsyncFn() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(FOREVER, looking)
+        .await
+        .expect("it comes about")
+}
+
+#[tokio::test]
+async fn a_push_that_is_dropped_after_any_poll_sends_its_refresh_token_once() {
+    let sandbox = sandbox().await;
+    for polls in 1..30 {
+        let flow = authorized(&sandbox).await;
+        sandbox.expire_access_tokens();
+        let before = sandbox.requests(Endpoint::Token);
+        is_dropped_after(polls, flow.push(item())).await;
+        let pushed = flow.push(item()).await;
+        assert!(pushed.is_ok(), "after {polls} polls: {pushed:?}");
+        let sent = sandbox.requests(Endpoint::Token) - before;
+        assert_eq!(sent, 1, "after {polls} polls");
+    }
+}
+
+#[tokio::test]
+async fn an_exchange_that_is_dropped_after_any_poll_sends_its_code_once() {
+    let sandbox = sandbox().await;
+    let client = client(&sandbox);
+    for polls in 1..12 {
+        let awaiting = awaiting_with(&sandbox, &client).await;
+        let callback = consent(&sandbox, awaiting.url()).await;
+        let copy = serde_json::to_string(&awaiting.suspend()).expect("JSON");
+        let exchange = || {
+            let suspended: Suspended<Receipts, _> = serde_json::from_str(&copy).expect("the flow");
+            let flow = suspended.resume(receipts(&sandbox), &client);
+            flow.expect("the flow").exchange_code(callback.clone())
+        };
+        let before = sandbox.requests(Endpoint::Token);
+        let is_dropped = is_dropped_after(polls, exchange()).await;
+        let flow = exchange().await;
+        assert_eq!(flow.is_ok(), is_dropped, "after {polls} polls: {flow:?}");
+        let sent = sandbox.requests(Endpoint::Token) - before;
+        assert_eq!(sent, 1, "after {polls} polls");
+    }
+}
+
+#[tokio::test]
+async fn a_callback_that_is_dropped_after_any_poll_connects_its_customer() {
+    let sandbox = sandbox().await;
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    for polls in 1..12 {
+        let store = MemoryStore::new();
+        let tokens = SharedTokens::new(store.clone());
+        let awaiting = awaiting_ongoing(&sandbox).await;
+        let callback = consent(&sandbox, awaiting.url()).await;
+        let suspended = awaiting.suspend().with("customer-42".to_owned());
+        store.park(suspended).await.expect("it is parked");
+        let load = || {
+            tokens.receive_callback(callback.clone(), &receipts, &client, |customer: &String| {
+                customer.clone()
+            })
+        };
+        let before = sandbox.requests(Endpoint::Token);
+        is_dropped_after(polls, load()).await;
+        let (flow, customer) = until(async || load().await.ok()).await;
+        assert_eq!(customer, "customer-42");
+        let sent = sandbox.requests(Endpoint::Token) - before;
+        assert_eq!(sent, 1, "after {polls} polls");
+        let _ = flow.push(item()).await.expect("a delivery");
+    }
+}
+
+#[tokio::test]
+async fn tokens_whose_keeping_is_dropped_after_any_poll_are_kept() {
+    let sandbox = sandbox().await;
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    for polls in 1..6 {
+        let tokens = SharedTokens::new(MemoryStore::new());
+        let flow = authorized(&sandbox).await;
+        is_dropped_after(polls, tokens.keep("customer-42", flow)).await;
+        let find = async || {
+            let found = tokens.find("customer-42", &receipts, &client).await;
+            found.expect("the store works")
+        };
+        let found = until(find).await;
+        let _ = found.push(item()).await.expect("a delivery");
+    }
+}
