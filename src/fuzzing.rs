@@ -675,7 +675,7 @@ pub fn refusal(data: &[u8]) {
     let Ok(status) = StatusCode::from_u16(u16::from_be_bytes([*one, *two])) else {
         return;
     };
-    let refusal = http::refusal(status, body, Redaction::default());
+    let refusal = http::refusal(status, body, &Redaction::default());
     assert_eq!(refusal.status, status.as_u16());
     let texts = [&refusal.code, &refusal.message];
     for text in texts.into_iter().chain(&refusal.reference) {

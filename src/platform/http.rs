@@ -118,13 +118,13 @@ impl Platform {
             came_at,
         } = answer;
         Span::current().record("status", status.as_u16());
-        let redaction = Redaction(secrets);
+        let redaction = Redaction::new(secrets);
         let date = date(&headers);
         let ahead = date.map(|date| {
             self.client
                 .learn_platform_time(unix_time::millis(date), came_at)
         });
-        warn_of_sdk_status(&headers, redaction);
+        warn_of_sdk_status(&headers, &redaction);
         if status.is_success() {
             return Ok(serde_json::from_slice(&body?).map_err(|error| {
                 RequestError::Malformed {
@@ -135,7 +135,7 @@ impl Platform {
             })?);
         }
         // The status says enough where the body is lost.
-        let mut refusal = refusal(status, &body.unwrap_or_default(), redaction);
+        let mut refusal = refusal(status, &body.unwrap_or_default(), &redaction);
         refusal.clock_ahead = ahead
             .map(|millis| millis / 1000)
             .filter(|ahead| ahead.abs() >= 60);
@@ -261,7 +261,7 @@ struct RefusalError {
     reference: Option<String>,
 }
 
-pub(crate) fn refusal(status: StatusCode, body: &[u8], redaction: Redaction<'_>) -> Refusal {
+pub(crate) fn refusal(status: StatusCode, body: &[u8], redaction: &Redaction<'_>) -> Refusal {
     let RefusalBody { error } = serde_json::from_slice(body).unwrap_or_default();
     Refusal {
         status: status.as_u16(),
@@ -297,7 +297,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime, unreadable: Duration) -> Op
     })
 }
 
-fn warn_of_sdk_status(headers: &HeaderMap, redaction: Redaction<'_>) {
+fn warn_of_sdk_status(headers: &HeaderMap, redaction: &Redaction<'_>) {
     let text = |name| {
         headers
             .get(name)
@@ -348,12 +348,12 @@ mod tests {
         let nothing = Redaction::default();
         let body = br#"{"error":{"code":"InvalidContractId","message":"no such contract","reference":"r1"}}"#;
         assert_eq!(
-            refusal(StatusCode::NOT_FOUND, body, nothing).to_string(),
+            refusal(StatusCode::NOT_FOUND, body, &nothing).to_string(),
             "404 InvalidContractId: no such contract, reference r1"
         );
         for body in ["", "<html>", "{}", r#"{"error":1}"#] {
             assert_eq!(
-                refusal(StatusCode::BAD_GATEWAY, body.as_bytes(), nothing).to_string(),
+                refusal(StatusCode::BAD_GATEWAY, body.as_bytes(), &nothing).to_string(),
                 "502"
             );
         }
