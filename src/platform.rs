@@ -13,6 +13,8 @@ pub(crate) mod platform_token;
 mod push;
 pub(crate) mod redaction;
 mod request_token;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod sealing;
 mod session;
 mod transport;

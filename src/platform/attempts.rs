@@ -9,7 +9,11 @@ use tokio::time::Instant;
 use tracing::{Instrument, field};
 
 use super::Platform;
+use crate::client::Client;
 use crate::error::{Error, Operation, RequestError};
+
+/// The shortest pause of a request that is sent again for minutes, whatever the client's settings are.
+const SHORTEST_PERSISTENT: Duration = Duration::from_millis(100);
 
 /// When a call ends, whatever it still could try.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +36,7 @@ impl Deadline {
         self.remaining().map_or(timeout, |left| left.min(timeout))
     }
 
-    fn leaves(self, pause: Duration) -> bool {
+    pub fn leaves(self, pause: Duration) -> bool {
         self.remaining().is_none_or(|left| pause < left)
     }
 }
@@ -79,6 +83,40 @@ pub struct Retries<'a> {
     pub backoff: ExponentialBuilder,
     /// Where attempts of unknown effect are noted.
     pub doubt: &'a Doubt,
+    /// Whether it is sent again until the deadline, after any failure and however long the platform asks to wait.
+    pub is_persistent: bool,
+}
+
+impl Retries<'_> {
+    /// Whether another attempt may end in another way.
+    fn may_pass(&self, error: &Error) -> bool {
+        match error {
+            Error::Request(RequestError::Unsendable { .. }) => false,
+            Error::Request(error) => self.is_persistent || error.may_pass(),
+            _ => false,
+        }
+    }
+
+    /// The pause before the next attempt; nothing where there is no other.
+    fn pause(&self, error: &Error, planned: Option<Duration>, client: &Client) -> Option<Duration> {
+        let asked = match error {
+            Error::Request(error) => error.retry_after().unwrap_or_default(),
+            _ => Duration::ZERO,
+        };
+        let mut pause = planned?.max(asked);
+        if self.is_persistent {
+            pause = pause.max(SHORTEST_PERSISTENT);
+            // Time is left for the last attempt.
+            let latest = self.deadline.remaining().unwrap_or(Duration::MAX);
+            match latest.saturating_sub(client.timeout()) {
+                Duration::ZERO => {}
+                latest => pause = pause.min(latest),
+            }
+        } else if asked > client.longest_retry_after() {
+            return None;
+        }
+        self.deadline.leaves(pause).then_some(pause)
+    }
 }
 
 impl Platform {
@@ -92,7 +130,6 @@ impl Platform {
     where
         A: Future<Output = Result<T, Error>>,
     {
-        let longest = self.client.longest_retry_after();
         let attempts = AtomicU32::new(0);
         let observed = || {
             let number = attempts.fetch_add(1, Relaxed) + 1;
@@ -102,16 +139,9 @@ impl Platform {
             .retry(retries.backoff)
             .when(|error| {
                 retries.doubt.note(error);
-                matches!(error, Error::Request(error) if error.may_pass()) && is_possible()
+                retries.may_pass(error) && is_possible()
             })
-            .adjust(|error, pause| {
-                let asked = match error {
-                    Error::Request(error) => error.retry_after().unwrap_or_default(),
-                    _ => Duration::ZERO,
-                };
-                let pause = pause?.max(asked);
-                (asked <= longest && retries.deadline.leaves(pause)).then_some(pause)
-            })
+            .adjust(|error, pause| retries.pause(error, pause, &self.client))
             .notify(|error, pause| tracing::warn!(%error, ?pause, "trying again"))
             .await
     }

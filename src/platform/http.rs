@@ -31,6 +31,8 @@ pub(super) struct Call<'a> {
     pub deadline: Deadline,
     /// What the request sends and no error may show.
     pub secrets: &'a [&'a str],
+    /// Whether it is sent again until the deadline, whatever it fails by.
+    pub is_persistent: bool,
 }
 
 /// What came back.
@@ -52,14 +54,21 @@ impl Platform {
         let Call {
             operation,
             deadline,
+            is_persistent,
             ..
         } = *call;
         let doubt = Doubt::default();
+        let backoff = self.client.backoff();
         let retries = Retries {
             operation,
             deadline,
-            backoff: self.client.backoff(),
+            backoff: if is_persistent {
+                backoff.without_max_times()
+            } else {
+                backoff
+            },
             doubt: &doubt,
+            is_persistent,
         };
         let request = &request;
         let result = self

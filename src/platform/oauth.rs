@@ -237,6 +237,7 @@ impl Platform {
             operation,
             deadline,
             secrets,
+            is_persistent: false,
         };
         let answer: Answer = self
             .call(&call, || {

@@ -1,5 +1,6 @@
 //! The tokens with which the platform answers: which key may have signed them, and that it did.
 
+use backon::BackoffBuilder;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -72,21 +73,40 @@ impl Platform {
         deadline: Deadline,
         token: &str,
     ) -> Result<T, Error> {
+        // Only this answer holds the tokens, so they are worth more time than the caller has.
+        let holds_tokens = !operation.is_repeatable();
+        let deadline = if holds_tokens {
+            Deadline::after(PATIENCE)
+        } else {
+            deadline
+        };
         let call = Call {
             operation: Operation::FetchKeys,
-            // Tokens that only this answer holds are worth more time than the caller has. The number of retries still ends it.
-            deadline: if operation.is_repeatable() {
-                deadline
-            } else {
-                Deadline::after(PATIENCE)
-            },
+            deadline,
             secrets: &[],
+            is_persistent: holds_tokens,
         };
-        let fetch = async |jku: Url| {
-            self.call(&call, || Ok(self.client.http().get(jku.clone())))
-                .await
+        let mut pauses = self.client.backoff().build();
+        let verified = loop {
+            let fetch = async |jku: Url| {
+                self.call(&call, || Ok(self.client.http().get(jku.clone())))
+                    .await
+            };
+            let verified = verify(token, self.client.base_url(), self.client.keys(), fetch).await;
+            // A key set that is cached on the way may lag behind a key that has just been changed.
+            let may_lag = holds_tokens
+                && matches!(
+                    verified,
+                    Err(Failure::Token(PlatformTokenError::UnknownKey))
+                );
+            match pauses.next() {
+                Some(pause) if may_lag && deadline.leaves(pause) => {
+                    tokio::time::sleep(pause).await;
+                }
+                _ => break verified,
+            }
         };
-        match verify(token, self.client.base_url(), self.client.keys(), fetch).await {
+        match verified {
             Ok(claims) => Ok(claims),
             Err(Failure::Token(source)) => {
                 Err(RequestError::Untrusted { operation, source }.into())
@@ -190,14 +210,21 @@ fn at_origin_of(base_url: &Url, url: &str) -> Option<Url> {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    use std::time::Duration;
 
     use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
     use base64::Engine;
     use base64::prelude::BASE64_URL_SAFE_NO_PAD;
     use serde_json::json;
+    use tokio::time::Instant;
 
     use super::*;
+    use crate::pkce::CodeVerifier;
+    use crate::platform::Tokens;
     use crate::platform::jws::verifying_key;
+    use crate::platform::scripted::{self, Answer};
     use crate::vectors;
 
     const BASE_URL: &str = "https://api.digi.me/v1.5";
@@ -679,5 +706,119 @@ mod tests {
             check(&known, &cache),
             (Err(PlatformTokenError::Signature), 0)
         );
+    }
+
+    /// Asks a platform for tokens whose key set is answered as `keys` says, by how often it was asked and for how long. Gives
+    /// the outcome, how often the key set was asked for, and how long that took.
+    async fn refresh(
+        keys: impl Fn(u32, Duration) -> Answer + Send + Sync + 'static,
+    ) -> (Result<Tokens, Error>, u32, Duration) {
+        let (fetches, begun) = (Arc::new(AtomicU32::new(0)), Instant::now());
+        let count = fetches.clone();
+        let client = scripted::client(move |path| {
+            if path.ends_with("/jwks") {
+                keys(count.fetch_add(1, Relaxed), begun.elapsed())
+            } else {
+                let claims = json!({"access_token": "a", "refresh_token": "r", "expires_on": 4_000_000_000_u64});
+                scripted::signed(&claims)
+            }
+        });
+        let client = client.build().expect("a client");
+        let platform = Platform::new(&scripted::receipts(), &client);
+        let refreshed = platform.refresh(&"r".to_owned().into()).await;
+        (refreshed, fetches.load(Relaxed), begun.elapsed())
+    }
+
+    fn good_keys() -> Answer {
+        scripted::ok(&scripted::key_set())
+    }
+
+    fn no_keys() -> Answer {
+        scripted::ok(&json!({"keys": []}))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tokens_outlive_a_key_set_that_is_away_for_minutes() {
+        let away: [fn() -> Answer; 4] = [
+            || scripted::status(503),
+            || scripted::status(404),
+            || scripted::ok(&json!("maintenance")),
+            || scripted::with_header(scripted::status(503), "retry-after", "3600"),
+        ];
+        for answer in away {
+            let (refreshed, ..) = refresh(move |_, elapsed| {
+                if elapsed < Duration::from_mins(4) {
+                    answer()
+                } else {
+                    good_keys()
+                }
+            })
+            .await;
+            assert!(refreshed.is_ok(), "{refreshed:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_set_that_stays_away_is_named_when_the_time_is_over() {
+        let (refreshed, fetches, took) = refresh(|_, _| scripted::status(503)).await;
+        let error = refreshed.expect_err("no keys").to_string();
+        assert!(error.contains("keys") && error.contains("503"), "{error}");
+        assert!(fetches > 10, "{fetches}");
+        let minutes = Duration::from_secs(4 * 60 + 30)..=PATIENCE;
+        assert!(minutes.contains(&took), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_its_set_lacks_is_looked_for_as_often_as_a_request_is_tried_again() {
+        let lacks = |lacking: u32| {
+            refresh(move |fetch, _| {
+                if fetch < lacking {
+                    no_keys()
+                } else {
+                    good_keys()
+                }
+            })
+        };
+        let (refreshed, fetches, _) = lacks(4).await;
+        assert!(refreshed.is_ok(), "{refreshed:?}");
+        assert_eq!(fetches, 5);
+        let (refreshed, fetches, _) = lacks(u32::MAX).await;
+        let error = refreshed.expect_err("no key");
+        let is_unknown = matches!(
+            error,
+            Error::Request(RequestError::Untrusted {
+                source: PlatformTokenError::UnknownKey,
+                ..
+            })
+        );
+        assert!(is_unknown, "{error}");
+        assert_eq!(fetches, 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_that_no_tokens_wait_for_are_fetched_as_before() {
+        for (keys, expected) in [
+            (no_keys as fn() -> Answer, 1),
+            (|| scripted::ok(&json!("maintenance")), 1),
+            (|| scripted::status(404), 1),
+            (|| scripted::status(503), 5),
+        ] {
+            let fetches = Arc::new(AtomicU32::new(0));
+            let count = fetches.clone();
+            let client = scripted::client(move |path| {
+                if path.ends_with("/jwks") {
+                    count.fetch_add(1, Relaxed);
+                    keys()
+                } else {
+                    scripted::signed(&json!({"preauthorization_code": "p"}))
+                }
+            });
+            let client = client.build().expect("a client");
+            let platform = Platform::new(&scripted::receipts(), &client);
+            let verifier = CodeVerifier::new();
+            let authorized = platform.authorize(&verifier, "state").await;
+            assert!(authorized.is_err());
+            assert_eq!(fetches.load(Relaxed), expected);
+        }
     }
 }

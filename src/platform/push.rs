@@ -50,6 +50,7 @@ impl Platform {
             deadline: Deadline::NEVER,
             backoff: self.client.backoff(),
             doubt,
+            is_persistent: false,
         };
         let is_possible = || upload.item.is_readable();
         self.retry(&retries, is_possible, || self.push_once(upload))

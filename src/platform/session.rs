@@ -53,6 +53,7 @@ impl Platform {
             operation: Operation::EstablishSession,
             deadline: Deadline::after(self.client.call_timeout()),
             secrets: &[],
+            is_persistent: false,
         };
         let session: SessionAnswer = self
             .call(&call, || {

@@ -274,7 +274,8 @@ async fn exchange(
         host.runs().await;
         unsent.end();
         world.log(format!("{host:?} {endpoint:?} not connected"));
-        if endpoint == Endpoint::Keys {
+        // Anything shorter is outlasted.
+        if endpoint == Endpoint::Keys && is_away {
             world.keys_are_missing(&host);
         }
         return Err(host.not_connected());
@@ -291,8 +292,6 @@ async fn exchange(
     let id = world.lock().platform.sent(host.id);
     let waiting = Waiting {
         world: world.clone(),
-        host: host.clone(),
-        endpoint,
         id,
         sent: Instant::now(),
         is_over: false,
@@ -323,9 +322,6 @@ async fn exchange(
             waiting.end_without_answer("the platform failed after it acted");
         }
         _ => waiting.end(),
-    }
-    if endpoint == Endpoint::Keys && answer.status != 200 {
-        world.keys_are_missing(&host);
     }
     Ok(response(&world, answer, is_cut))
 }
@@ -418,8 +414,6 @@ impl Drop for Unsent<'_> {
 /// A request whose answer is waited for. Where that ends early, it is noted whose fault it is.
 struct Waiting {
     world: Arc<World>,
-    host: Arc<Host>,
-    endpoint: Endpoint,
     id: u64,
     sent: Instant,
     is_over: bool,
@@ -438,9 +432,6 @@ impl Waiting {
 
     fn lose(&self, reason: Option<&'static str>) {
         self.world.lock().platform.unanswered(self.id, reason);
-        if self.endpoint == Endpoint::Keys {
-            self.world.keys_are_missing(&self.host);
-        }
     }
 }
 

@@ -122,15 +122,41 @@ async fn a_code_is_exchanged_again_only_where_it_can_not_be_spent() {
 #[tokio::test]
 async fn the_keys_that_an_exchange_needs_being_out_of_reach_is_a_lost_answer() {
     let sandbox = sandbox().await;
-    let awaiting = awaiting_with(&sandbox, &client(&sandbox)).await;
+    let client = quick(&sandbox)
+        .call_timeout(Duration::from_secs(1))
+        .build()
+        .expect("a client");
+    let awaiting = awaiting_with(&sandbox, &client).await;
     let callback = consent(&sandbox, awaiting.url()).await;
     sandbox.rotate_key();
-    sandbox.inject(Endpoint::Keys, Fault::Status(404));
+    for _ in 0..1000 {
+        sandbox.inject(Endpoint::Keys, Fault::Status(404));
+    }
     let rejected = awaiting
         .exchange_code(callback)
         .await
         .expect_err("a rejection");
     assert!(rejected.error().may_have_taken_effect(), "{rejected}");
+}
+
+#[tokio::test]
+async fn the_keys_that_an_exchange_needs_are_asked_for_again() {
+    let sandbox = sandbox().await;
+    let client = quick(&sandbox).retries(0).build().expect("a client");
+    let awaiting = awaiting_with(&sandbox, &client).await;
+    let callback = consent(&sandbox, awaiting.url()).await;
+    sandbox.rotate_key();
+    for fault in [
+        Fault::Status(404),
+        Fault::RetryAfter(503, 0),
+        Fault::Answer("<html>".into()),
+        Fault::CutAnswer,
+    ] {
+        sandbox.inject(Endpoint::Keys, fault);
+    }
+    let exchanged = awaiting.exchange_code(callback).await;
+    assert!(exchanged.is_ok(), "{exchanged:?}");
+    assert_eq!(sandbox.requests(Endpoint::Token), 1);
 }
 
 #[tokio::test]

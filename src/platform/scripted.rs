@@ -1,0 +1,85 @@
+//! A platform whose answers a test writes, in place of the network.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+use http::Response as HttpResponse;
+use reqwest::{Request, Response};
+use serde_json::{Value, json};
+
+use super::transport::{Transport, TransportError};
+use crate::client::ClientBuilder;
+use crate::{ApplicationId, Client, ContractId, PrivateKey, RedirectUri, digime_contract, vectors};
+
+pub type Answer = HttpResponse<String>;
+
+struct Scripted<F>(F);
+
+impl<F: Fn(&str) -> Answer + Send + Sync> Transport for Scripted<F> {
+    fn send(&self, request: Request) -> BoxFuture<'static, Result<Response, TransportError>> {
+        ready(Ok(Response::from((self.0)(request.url().path())))).boxed()
+    }
+}
+
+/// A client of a platform that gives these answers to the paths of requests.
+pub fn client(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> ClientBuilder {
+    Client::builder()
+        .base_url("https://api.digi.me/v1.5")
+        .transport(Arc::new(Scripted(answer)))
+}
+
+pub fn ok(body: &Value) -> Answer {
+    HttpResponse::new(body.to_string())
+}
+
+pub fn status(status: u16) -> Answer {
+    let answer = HttpResponse::builder().status(status).body(String::new());
+    answer.expect("an answer")
+}
+
+pub fn with_header(mut answer: Answer, name: &'static str, value: &str) -> Answer {
+    let value = value.parse().expect("a header's value");
+    answer.headers_mut().insert(name, value);
+    answer
+}
+
+/// A platform token, signed by the key of [`key_set`].
+pub fn signed(claims: &Value) -> Answer {
+    let header = json!({"alg": "PS512", "kid": "one", "jku": "https://api.digi.me/jwks"});
+    let [header, claims] =
+        [header, claims.clone()].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string()));
+    let message = format!("{header}.{claims}");
+    let signature = private_key("platform").sign(message.as_bytes());
+    let signature = BASE64_URL_SAFE_NO_PAD.encode(signature.expect("a signature"));
+    ok(&json!({"token": format!("{message}.{signature}")}))
+}
+
+pub fn key_set() -> Value {
+    let pem = vectors::key_pem("platform", "RSA PUBLIC KEY", "pkcs1_public_der_b64");
+    json!({"keys": [{"kid": "one", "pem": pem}]})
+}
+
+fn private_key(owner: &str) -> PrivateKey {
+    let pem = vectors::key_pem(owner, "RSA PRIVATE KEY", "pkcs1_private_der_b64");
+    PrivateKey::from_pem(pem).expect("a key of the vectors")
+}
+
+#[digime_contract(ongoing)]
+pub struct Receipts {
+    application_id: ApplicationId,
+    contract_id: ContractId,
+    private_key: PrivateKey,
+    redirect_uri: RedirectUri,
+}
+
+pub fn receipts() -> Receipts {
+    Receipts {
+        application_id: ApplicationId::new("shop").expect("an id"),
+        contract_id: ContractId::new("receipts").expect("an id"),
+        private_key: private_key("contract"),
+        redirect_uri: RedirectUri::new("https://shop.example/digime").expect("a redirect URI"),
+    }
+}
