@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use backon::ExponentialBuilder;
@@ -38,8 +38,10 @@ struct Inner {
     settings: Settings,
     keys: KeyCache,
     exchanges: Exchanges,
-    /// By how many milliseconds the platform's clock is ahead of this machine's, as its last answer told.
+    /// By how many milliseconds the platform's clock is ahead of this machine's, as its answers told.
     platform_ahead: AtomicI64,
+    /// Whether an answer had a date.
+    has_date: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -57,6 +59,10 @@ struct Settings {
 
 /// The difference of two clocks that is put down to the travel time of an answer, and to the resolution of its date.
 const SAME_TIME_MILLIS: i64 = 3_000;
+
+/// How long a session or token that has just been given is taken to last, where the times that are known say that it is
+/// over already.
+const ASSUMED_LIFE_MILLIS: u64 = 10 * 60 * 1000;
 
 /// Why a client can't be set up.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -164,17 +170,48 @@ impl Client {
             .saturating_add_signed(self.0.platform_ahead.load(Relaxed))
     }
 
-    /// Learns the platform's time from the date of an answer and the time at which it came by this machine's clock, both in
-    /// Unix milliseconds. Gives by how many milliseconds this machine's clock is ahead.
-    pub(crate) fn learn_platform_time(&self, date: u64, came_at: u64) -> i64 {
-        let difference = i64::try_from(i128::from(date) - i128::from(came_at)).unwrap_or_default();
-        let platform_ahead = if difference.abs() <= SAME_TIME_MILLIS {
-            0
-        } else {
-            difference
-        };
+    /// Learns from the date of an answer by how many milliseconds the platform's clock is ahead of this machine's.
+    pub(crate) fn learn_platform_time(&self, platform_ahead: i64) {
         self.0.platform_ahead.store(platform_ahead, Relaxed);
-        platform_ahead.saturating_neg()
+        self.0.has_date.store(true, Relaxed);
+    }
+
+    /// A time by the platform's clock as one by this machine's, both in Unix milliseconds.
+    pub(crate) fn own_time(&self, platform_time: u64) -> u64 {
+        platform_time.saturating_sub_signed(self.0.platform_ahead.load(Relaxed))
+    }
+
+    /// When something ends by this machine's clock that the platform gave in an answer which came at a time by this
+    /// machine's clock.
+    ///
+    /// What has just been given is not over. Where it seems so, this machine's clock or a date was wrong, unless the two
+    /// agree. Then the platform's time is corrected.
+    pub(crate) fn end_of_new(&self, expires: u64, came_at: u64) -> u64 {
+        let seems_over = self.own_time(expires) <= came_at;
+        let is_over = expires <= came_at && self.0.has_date.load(Relaxed);
+        if seems_over && !is_over {
+            self.refute_time(expires, came_at);
+        }
+        self.own_time(expires)
+    }
+
+    /// Corrects the platform's time so that what it has just given is not over, and says what is wrong.
+    fn refute_time(&self, expires: u64, came_at: u64) {
+        let estimate = came_at.saturating_add_signed(self.0.platform_ahead.load(Relaxed));
+        tracing::warn!("{}", refutation(expires, came_at, estimate));
+        let now = expires.saturating_sub(ASSUMED_LIFE_MILLIS);
+        self.0
+            .platform_ahead
+            .store(difference(now, came_at), Relaxed);
+    }
+
+    /// When something ends by this machine's clock, of which somebody with another clock says that it is not over.
+    pub(crate) fn end_of_unended(&self, expires: u64) -> u64 {
+        let now = self.now();
+        match self.own_time(expires) {
+            ends if ends > now => ends,
+            _ => now.saturating_add(ASSUMED_LIFE_MILLIS),
+        }
     }
 
     /// The URL of an endpoint, from the segments below the base URL's path.
@@ -185,6 +222,36 @@ impl Client {
         }
         url
     }
+}
+
+/// By how many milliseconds the platform's clock is ahead of this machine's, from the date of an answer and the time at
+/// which it came, both in Unix milliseconds.
+pub(crate) fn platform_ahead(date: u64, came_at: u64) -> i64 {
+    let difference = difference(date, came_at);
+    if difference.abs() <= SAME_TIME_MILLIS {
+        0
+    } else {
+        difference
+    }
+}
+
+/// Why what has just been given seems over: by this machine's clock, or else by a date.
+fn refutation(expires: u64, came_at: u64, estimate: u64) -> String {
+    if let Some(ahead) = came_at.checked_sub(expires) {
+        format!(
+            "this machine's clock is ahead of the platform's by at least {} seconds: set it",
+            ahead / 1000
+        )
+    } else {
+        format!(
+            "the `Date` of an answer was ahead of the platform's clock by at least {} seconds: check what stands between",
+            estimate.saturating_sub(expires) / 1000
+        )
+    }
+}
+
+fn difference(one: u64, other: u64) -> i64 {
+    i64::try_from(i128::from(one) - i128::from(other)).unwrap_or_default()
 }
 
 impl Default for Client {
@@ -334,6 +401,7 @@ impl ClientBuilder {
             keys: KeyCache::default(),
             exchanges: Exchanges::default(),
             platform_ahead: AtomicI64::new(0),
+            has_date: AtomicBool::new(false),
         })))
     }
 }
@@ -376,7 +444,20 @@ fn check_base_url(url: &str) -> Result<Url, InvalidClient> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use reqwest::StatusCode;
+    use serde_json::json;
+    use url::form_urlencoded;
+
     use super::*;
+    use crate::error::Error;
+    use crate::platform::scripted::{self, Answer, Receipts};
+    use crate::store::MemoryStore;
+    use crate::{
+        AwaitingCallback, Callback, FlowStore, PostboxItem, SealingKeys, Suspended, Verifier,
+        vectors,
+    };
 
     #[test]
     fn endpoints_stand_below_the_base_url() {
@@ -403,5 +484,166 @@ mod tests {
         ] {
             assert!(matches!(refused(url), InvalidClient::BaseUrl(_)), "{url}");
         }
+    }
+
+    const TWO_DAYS: Duration = Duration::from_hours(48);
+
+    /// A platform whose answers to a path have the `Date` that `date` says.
+    fn platform(date: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> ClientBuilder {
+        scripted::client(move |path| {
+            let now = unix_time::millis(SystemTime::now());
+            let answer = match path.rsplit('/').next().unwrap_or_default() {
+                "session" => scripted::ok(&json!({
+                    "sessionKey": "k",
+                    "sessionExchangeToken": "t",
+                    "expiry": now + 30 * 60 * 1000,
+                })),
+                "authorize" => scripted::signed(&json!({"preauthorization_code": "p"})),
+                "token" => scripted::signed(&json!({
+                    "access_token": "a",
+                    "refresh_token": "r",
+                    "expires_on": now / 1000 + 60 * 60,
+                })),
+                "jwks" => scripted::ok(&scripted::key_set()),
+                _ => scripted::ok(&json!({"status": "delivered", "expires": 60})),
+            };
+            match date(path) {
+                Some(date) => scripted::with_header(answer, "date", &date),
+                None => answer,
+            }
+        })
+    }
+
+    fn date(ahead: Duration) -> String {
+        httpdate::fmt_http_date(SystemTime::now() + ahead)
+    }
+
+    /// Goes from a session to a delivery, by way of a store.
+    async fn deliver(client: &Client) -> Result<(), Error> {
+        let (contract, store) = (scripted::receipts(), MemoryStore::new());
+        let flow = contract.flow(client);
+        let session = flow.establish_session().await?;
+        let awaiting = flow.create_postbox(session).await?;
+        let key = vectors::key_pem("postbox", "RSA PUBLIC KEY", "pkcs1_public_der_b64");
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("result", "SUCCESS"), ("state", awaiting.state())])
+            .extend_pairs([("postboxId", "p"), ("publicKey", &key), ("code", "c")])
+            .finish();
+        let callback = Callback::from_query(&query)?;
+        let keys = SealingKeys::new("key", [7; 32]);
+        let suspended = awaiting.suspend();
+        let sealed = suspended.seal(&keys, Duration::from_mins(1))?;
+        Suspended::<Receipts, AwaitingCallback<Verifier>>::unseal(&sealed, &keys).map(drop)?;
+        store.park(suspended.with(7)).await?;
+        let (awaiting, _): (_, i32) = store.claim(&callback, &contract, client).await?;
+        store.park(awaiting.suspend().with(8)).await?;
+        let (awaiting, _): (_, i32) = store.claim(&callback, &contract, client).await?;
+        let authorized = awaiting.exchange_code(callback).await?;
+        let _ = authorized.push(PostboxItem::bytes("a", "b")).await?;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_ahead_of_a_platform_without_a_date_ends_nothing() {
+        for date in [None, Some("no date")] {
+            let tokens = Arc::new(AtomicU32::new(0));
+            let count = tokens.clone();
+            let client = platform(move |path| {
+                count.fetch_add(u32::from(path.ends_with("/token")), Relaxed);
+                date.map(str::to_owned)
+            });
+            let client = client.clock(|| SystemTime::now() + TWO_DAYS);
+            let delivered = deliver(&client.build().expect("a client")).await;
+            assert!(delivered.is_ok(), "{delivered:?}");
+            assert_eq!(tokens.load(Relaxed), 1, "fresh tokens were refreshed");
+        }
+    }
+
+    #[tokio::test]
+    async fn one_date_that_lies_ends_nothing() {
+        for liar in ["session", "authorize", "token", "jwks"] {
+            let client = platform(move |path| {
+                let lies = path.ends_with(liar);
+                Some(date(if lies { TWO_DAYS } else { Duration::ZERO }))
+            });
+            let delivered = deliver(&client.build().expect("a client")).await;
+            assert!(delivered.is_ok(), "{liar}: {delivered:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_date_that_lies_to_another_call_ends_no_session() {
+        let sessions = AtomicU32::new(0);
+        let client = platform(move |_| Some(date(TWO_DAYS * sessions.fetch_add(1, Relaxed))));
+        let client = client.build().expect("a client");
+        let flow = scripted::receipts().flow(&client);
+        let session = flow.establish_session().await.expect("a session");
+        let _ = flow.establish_session().await.expect("another");
+        let created = flow.create_postbox(session).await;
+        assert!(created.is_ok(), "{created:?}");
+    }
+
+    #[tokio::test]
+    async fn a_session_ends_when_its_time_is_over() {
+        let minutes = Arc::new(AtomicU32::new(0));
+        let passed = minutes.clone();
+        let clock = move || SystemTime::now() + Duration::from_mins(passed.load(Relaxed).into());
+        let client = platform(|_| Some(date(Duration::ZERO))).clock(clock);
+        let client = client.build().expect("a client");
+        let flow = scripted::receipts().flow(&client);
+        let session = flow.establish_session().await.expect("a session");
+        minutes.store(31, Relaxed);
+        let rejected = flow.create_postbox(session).await.expect_err("it is over");
+        assert!(matches!(rejected.error(), Error::SessionExpired));
+        let told = rejected.error().to_string();
+        assert!(told.contains("establish another"), "{told}");
+        assert!(told.contains("check this machine's clock"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn the_time_is_learned_only_from_fresh_answers_of_the_platform() {
+        let lies = |answer: Answer| scripted::with_header(answer, "date", &date(TWO_DAYS));
+        let refused = |status, code: &str| {
+            let mut answer = scripted::ok(&json!({"error": {"code": code, "message": "no"}}));
+            *answer.status_mut() = status;
+            answer
+        };
+        for (answer, is_believed) in [
+            (
+                lies(refused(StatusCode::BAD_REQUEST, "InvalidContractId")),
+                true,
+            ),
+            (lies(refused(StatusCode::BAD_REQUEST, "")), false),
+            (lies(scripted::status(502)), false),
+            (lies(scripted::ok(&json!("a page of a gateway"))), false),
+            (
+                scripted::with_header(
+                    lies(refused(StatusCode::BAD_REQUEST, "InvalidContractId")),
+                    "age",
+                    "1",
+                ),
+                false,
+            ),
+        ] {
+            let shown = format!("{answer:?}");
+            let client = scripted::client(move |_| answer.clone());
+            let client = client.retries(0).build().expect("a client");
+            let flow = scripted::receipts().flow(&client);
+            let _ = flow.establish_session().await.expect_err("no session");
+            let ahead = client.platform_now().saturating_sub(client.now());
+            assert_eq!(ahead > 1000, is_believed, "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_refutes_the_time_leads_to_the_cause() {
+        let of_the_clock = refutation(1_000_000, 9_000_000, 9_000_000);
+        assert_eq!(
+            of_the_clock,
+            "this machine's clock is ahead of the platform's by at least 8000 seconds: set it"
+        );
+        let of_a_date = refutation(1_000_000, 900_000, 3_000_000);
+        assert!(of_a_date.contains("2000 seconds"), "{of_a_date}");
+        assert!(of_a_date.starts_with("the `Date`"), "{of_a_date}");
     }
 }

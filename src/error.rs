@@ -42,7 +42,9 @@ pub enum Error {
     #[error(transparent)]
     Request(#[from] RequestError),
     /// The session ended before a postbox was asked for.
-    #[error("the session has expired: establish another with `flow.establish_session().await?`")]
+    #[error(
+        "the session has expired: establish another with `flow.establish_session().await?`; if it is new, check this machine's clock"
+    )]
     SessionExpired,
     /// The platform does not renew the access token any more: the user's consent has ended.
     #[error(

@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-
 use url::Url;
 
 use crate::callback::Callback;
+use crate::client::Client;
 use crate::contract::{Contract, Kind};
 use crate::error::Error;
 use crate::flow::reasons::{SessionCanBeCopied, SessionIsAFlow};
@@ -41,6 +41,10 @@ pub struct SessionData {
     /// What it is limited to, as the session that replaces it must be. The platform does not repeat it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
+    /// When it ends by this machine's clock, in Unix milliseconds, where it was given to this process. What is learned of the
+    /// platform's time from other answers changes nothing of it.
+    #[serde(skip)]
+    pub ends: Option<u64>,
 }
 
 impl<C> Session<C> {
@@ -79,7 +83,21 @@ impl SessionData {
         unix_time::time(Duration::from_millis(self.expiry))
     }
 
-    /// Whether it has ended by `now`, in Unix milliseconds.
+    /// Whether it has ended.
+    pub fn has_ended(&self, client: &Client) -> bool {
+        self.ends(client) <= client.now()
+    }
+
+    /// How much of it is left.
+    pub fn time_left(&self, client: &Client) -> Duration {
+        Duration::from_millis(self.ends(client).saturating_sub(client.now()))
+    }
+
+    fn ends(&self, client: &Client) -> u64 {
+        self.ends.unwrap_or_else(|| client.own_time(self.expiry))
+    }
+
+    /// Whether it has expired by `now`, in Unix milliseconds.
     pub fn has_expired(&self, now: u64) -> bool {
         self.expiry <= now
     }

@@ -67,7 +67,7 @@ mod unsaved;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
@@ -298,7 +298,9 @@ fn resumed<C: Reaches<AwaitingCallback<V>>, V: Announce, D: DeserializeOwned>(
     record: &str,
     platform: Platform,
 ) -> Result<Claimed<C, V, D>, Error> {
-    let (flow, data) = Suspended::of(Written::from_json(record)?).into_parts();
+    let mut written = Written::<AwaitingCallback<V>, D>::from_json(record)?;
+    written.payload.has_not_ended(&platform.client);
+    let (flow, data) = Suspended::of(written).into_parts();
     Ok((flow.go_on(platform)?, data))
 }
 
@@ -308,13 +310,10 @@ async fn park<C, V: Announce, D: Serialize>(
 ) -> Result<(), Error> {
     let id = flow.parking_id();
     let written = flow.written();
-    let expires_at = flow.expires_at().ok_or(SuspendedError::Damaged)?;
     let parked = Parked {
         id,
         record: written.to_json()?,
-        expires_in: expires_at
-            .duration_since(SystemTime::now())
-            .unwrap_or_default(),
+        expires_in: flow.time_left().ok_or(SuspendedError::Damaged)?,
     };
     let key = key(&written.contract, &written.payload.state);
     Ok(store.put(&key, &parked).await?)

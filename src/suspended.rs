@@ -8,12 +8,13 @@ mod written;
 use std::fmt;
 use std::future::Ready;
 use std::marker::PhantomData;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::de::{DeserializeOwned, Deserializer};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tokio::time::Instant;
 use url::Url;
 
 pub use of_contract::OfContract;
@@ -86,6 +87,8 @@ pub struct Suspended<C, S: Durable, D = ()> {
     written: Written<S, D>,
     /// Which parking in a store this is, once it was tried.
     parking_id: Option<String>,
+    /// When it ends, where it was suspended in this process: a client knows the platform's time.
+    ends: Option<Instant>,
     contract: PhantomData<fn() -> C>,
 }
 
@@ -150,7 +153,17 @@ impl<C, S: Durable> Suspended<C, S> {
 
     /// Attaches data of the application's own, such as for which user the flow is.
     pub fn with<D>(self, data: D) -> Suspended<C, S, D> {
-        Suspended::of(self.written.with(data))
+        Suspended {
+            written: self.written.with(data),
+            parking_id: None,
+            ends: self.ends,
+            contract: PhantomData,
+        }
+    }
+
+    pub(crate) fn ending_in(mut self, time_left: Duration) -> Self {
+        self.ends = Instant::now().checked_add(time_left);
+        self
     }
 
     /// Goes on with the flow. The contract comes owned or borrowed, and is of the kind whose flows reach the state.
@@ -185,6 +198,7 @@ impl<C, S: Durable, D> Suspended<C, S, D> {
         Self {
             written,
             parking_id: None,
+            ends: None,
             contract: PhantomData,
         }
     }
@@ -214,6 +228,17 @@ impl<C, S: Durable, D> Suspended<C, S, D> {
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         S::expires_at(&self.written.payload)
+    }
+
+    /// How long it is of use, where that is known: as the client said when it was suspended, or else by this machine's
+    /// clock.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        match self.ends {
+            Some(ends) => Some(ends.saturating_duration_since(Instant::now())),
+            None => self
+                .expires_at()
+                .map(|end| end.duration_since(SystemTime::now()).unwrap_or_default()),
+        }
     }
 }
 

@@ -87,8 +87,8 @@ impl Authorized {
         let (refresher, held) = (self.refresher.clone(), self.tokens.clone());
         let platform = platform.clone();
         let refresh = move |_| refresher.refresh(platform, held, demand);
-        let refreshed = self.tokens.fresh(&is_stale, demand.insists(), refresh);
-        let tokens = tokio::time::timeout(timeout, refreshed)
+        let fresh = self.tokens.fresh(&is_stale, demand.insists(), refresh);
+        let tokens = tokio::time::timeout(timeout, fresh)
             .await
             .unwrap_or_else(|_| Err(self.overdue()))
             .or_else(|error| {

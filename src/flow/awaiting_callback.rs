@@ -11,6 +11,7 @@ use super::trace::Trace;
 use super::verifier::{Announce, NoVerifier, Verifier};
 use super::{Authorized, Flow, PostboxReady, Rejected};
 use crate::callback::{Callback, CallbackError};
+use crate::client::Client;
 use crate::error::{Error, Internal, Operation};
 use crate::link::{self, Ask, Consent, SDK_VERSION};
 use crate::platform::{Platform, lost};
@@ -128,12 +129,14 @@ impl<C, V: Announce> Flow<C, AwaitingCallback<V>> {
     /// what the user is sent to, [`url`](Flow::url), first. [`FlowStore`](crate::FlowStore) keeps it under its `state`
     /// and gives it out once; [`Suspended::seal`] makes it a text for a cookie.
     pub fn suspend(self) -> Suspended<C, AwaitingCallback<V>> {
+        let session = self.state.session;
+        let time_left = session.time_left(&self.platform.client);
         let record = WaitingRecord {
             state: self.state.state,
-            session: self.state.session,
+            session,
             verifier: self.state.verifier.into_record(),
         };
-        Suspended::new(&self.platform.credentials, record)
+        Suspended::new(&self.platform.credentials, record).ending_in(time_left)
     }
 }
 
@@ -143,6 +146,14 @@ pub struct WaitingRecord<R> {
     pub state: String,
     session: SessionData,
     verifier: R,
+}
+
+impl<R> WaitingRecord<R> {
+    /// Notes that a store has just given it out, so that its session has not ended by the store's clock. Parked once more,
+    /// it is not over at once where this machine's clock is ahead.
+    pub fn has_not_ended(&mut self, client: &Client) {
+        self.session.ends = Some(client.end_of_unended(self.session.expiry));
+    }
 }
 
 #[diagnostic::do_not_recommend]

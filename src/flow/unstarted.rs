@@ -95,7 +95,7 @@ async fn awaiting_callback<V: Announce>(
     platform: &Platform,
     session: SessionData,
 ) -> Result<AwaitingCallback<V>, Error> {
-    if session.has_expired(platform.client.platform_now()) {
+    if session.has_ended(&platform.client) {
         return Err(Error::SessionExpired);
     }
     let state = random::url_safe_256();

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{AGE, DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -15,6 +15,7 @@ use super::Platform;
 use super::attempts::{Deadline, Doubt, Retries};
 use super::redaction::Redaction;
 use super::transport::{Cause, TransportError};
+use crate::client;
 use crate::error::{Error, Operation, Refusal, RequestError};
 use crate::unix_time;
 
@@ -45,12 +46,13 @@ pub(super) struct Answer {
 }
 
 impl Platform {
-    /// Sends a request until its answer is final, and reads the answer. `request` is called for each attempt.
+    /// Sends a request until its answer is final, and reads the answer. `request` is called for each attempt. Gives what the
+    /// answer says, and when it came by this machine's clock, in Unix milliseconds.
     pub(super) async fn call<T: DeserializeOwned>(
         &self,
         call: &Call<'_>,
         request: impl Fn() -> Result<RequestBuilder, Error> + Sync,
-    ) -> Result<T, Error> {
+    ) -> Result<(T, u64), Error> {
         let Call {
             operation,
             deadline,
@@ -82,7 +84,9 @@ impl Platform {
                         PATIENCE
                     };
                     let answer = self.send(operation, request()?, limit).await?;
-                    self.understand(operation, answer, call.secrets)
+                    let came_at = answer.came_at;
+                    let said = self.understand(operation, answer, call.secrets)?;
+                    Ok((said, came_at))
                 },
             )
             .await;
@@ -129,24 +133,34 @@ impl Platform {
         Span::current().record("status", status.as_u16());
         let redaction = Redaction::new(secrets);
         let date = date(&headers);
-        let ahead = date.map(|date| {
-            self.client
-                .learn_platform_time(unix_time::millis(date), came_at)
-        });
+        let platform_ahead = date
+            .filter(|_| !headers.contains_key(AGE))
+            .map(|date| client::platform_ahead(unix_time::millis(date), came_at));
+        // A key set may come out of a cache, with the date of its making.
+        let learn = || match platform_ahead {
+            Some(ahead) if operation != Operation::FetchKeys => {
+                self.client.learn_platform_time(ahead);
+            }
+            _ => {}
+        };
         warn_of_sdk_status(&headers, &redaction);
         if status.is_success() {
-            return Ok(serde_json::from_slice(&body?).map_err(|error| {
-                RequestError::Malformed {
-                    operation,
-                    // serde's own text may quote what it read.
-                    reason: format!("not the JSON that was expected, at byte {}", error.column()),
-                }
-            })?);
+            let said = serde_json::from_slice(&body?).map_err(|error| RequestError::Malformed {
+                operation,
+                // serde's own text may quote what it read.
+                reason: format!("not the JSON that was expected, at byte {}", error.column()),
+            })?;
+            learn();
+            return Ok(said);
         }
         // The status says enough where the body is lost.
         let mut refusal = refusal(status, &body.unwrap_or_default(), &redaction);
-        refusal.clock_ahead = ahead
-            .map(|millis| millis / 1000)
+        if !refusal.code.is_empty() {
+            // Without a code it is some gateway's.
+            learn();
+        }
+        refusal.clock_ahead = platform_ahead
+            .map(|millis| millis.saturating_neg() / 1000)
             .filter(|ahead| ahead.abs() >= 60);
         let now = date.unwrap_or_else(SystemTime::now);
         refusal.retry_after = retry_after(&headers, now, self.client.longest_delay());

@@ -183,6 +183,7 @@ impl Platform {
         };
         self.oauth(Operation::Authorize, "authorize", &claims, &[state])
             .await
+            .map(|(authorization, _)| authorization)
     }
 
     /// Exchanges the callback's code, with the verifier, for tokens. Whoever drops this future loses the code.
@@ -197,9 +198,18 @@ impl Platform {
             code_verifier,
         };
         let secrets = [code, code_verifier];
-        self.oauth::<TokenAnswer>(Operation::ExchangeCode, "token", &claims, &secrets)
+        self.oauth(Operation::ExchangeCode, "token", &claims, &secrets)
             .await
-            .map(|answer| answer.of_consent(self.client.platform_now()))
+            .map(|answer| {
+                self.are_new(&answer);
+                answer.0.of_consent(self.client.platform_now())
+            })
+    }
+
+    /// Learns from tokens that were just given that they are not over.
+    fn are_new(&self, (answer, came_at): &(TokenAnswer, u64)) {
+        let expires = answer.expires_on.saturating_mul(1000);
+        self.client.end_of_new(expires, *came_at);
     }
 
     /// Exchanges a refresh token for new tokens. Whoever drops this future loses the token.
@@ -207,10 +217,13 @@ impl Platform {
         let refresh_token = tokens.refresh_token.expose_secret();
         let claims = GrantClaims::RefreshToken { refresh_token };
         let refreshed = self
-            .oauth::<TokenAnswer>(Operation::RefreshToken, "token", &claims, &[refresh_token])
+            .oauth(Operation::RefreshToken, "token", &claims, &[refresh_token])
             .await;
         refreshed
-            .map(|answer| answer.in_place_of(tokens))
+            .map(|answer| {
+                self.are_new(&answer);
+                answer.0.in_place_of(tokens)
+            })
             .map_err(|error| match error.refusal() {
                 Some(refusal) if refusal.ends_the_grant() => Error::ConsentEnded {
                     code: refusal.code.clone(),
@@ -219,13 +232,14 @@ impl Platform {
             })
     }
 
+    /// The claims of the answer, and when it came by this machine's clock, in Unix milliseconds.
     async fn oauth<T: DeserializeOwned>(
         &self,
         operation: Operation,
         endpoint: &str,
         claims: &(impl Serialize + Sync),
         secrets: &[&str],
-    ) -> Result<T, Error> {
+    ) -> Result<(T, u64), Error> {
         #[derive(Deserialize)]
         struct Answer {
             token: SecretString,
@@ -239,7 +253,7 @@ impl Platform {
             secrets,
             is_persistent: false,
         };
-        let answer: Answer = self
+        let (answer, came_at): (Answer, _) = self
             .call(&call, || {
                 let token = self.request_token(claims)?;
                 let request = self.client.http().post(url.clone()).bearer_auth(&*token);
@@ -247,7 +261,7 @@ impl Platform {
                 Ok(request.header(CONTENT_LENGTH, 0))
             })
             .await?;
-        self.verify(operation, deadline, answer.token.expose_secret())
-            .await
+        let claims = self.verify(operation, deadline, answer.token.expose_secret());
+        Ok((claims.await?, came_at))
     }
 }

@@ -91,6 +91,7 @@ impl Platform {
             let fetch = async |jku: Url| {
                 self.call(&call, || Ok(self.client.http().get(jku.clone())))
                     .await
+                    .map(|(set, _)| set)
             };
             let verified = verify(token, self.client.base_url(), self.client.keys(), fetch).await;
             // A key set that is cached on the way may lag behind a key that has just been changed.
@@ -725,7 +726,9 @@ mod tests {
         });
         let client = client.build().expect("a client");
         let platform = Platform::new(&scripted::receipts(), &client);
-        let refreshed = platform.refresh(&"r".to_owned().into()).await;
+        let spent = json!({"access_token": "a", "refresh_token": "r", "expires_on": 0});
+        let spent: Tokens = serde_json::from_value(spent).expect("tokens");
+        let refreshed = platform.refresh(&spent).await;
         (refreshed, fetches.load(Relaxed), begun.elapsed())
     }
 

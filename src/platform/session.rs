@@ -55,7 +55,7 @@ impl Platform {
             secrets: &[],
             is_persistent: false,
         };
-        let session: SessionAnswer = self
+        let (session, came_at): (SessionAnswer, _) = self
             .call(&call, || {
                 Ok(self
                     .client
@@ -70,6 +70,7 @@ impl Platform {
             exchange_token: session.session_exchange_token,
             expiry: session.expiry,
             scope: scope.cloned(),
+            ends: Some(self.client.end_of_new(session.expiry, came_at)),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::{join_all, poll_fn};
 use rand::RngExt;
@@ -58,6 +58,8 @@ pub struct Link {
     pub query: String,
     pub state: String,
     pub code: String,
+    /// When its session ends. Nobody puts its flow back after that.
+    expires: SystemTime,
     /// The application took the flow and is responsible for it.
     pub is_taken: bool,
     /// The application has lost what it had, or may have.
@@ -213,11 +215,12 @@ impl Machine {
         let Some((suspended, url)) = self.ask(user).await else {
             return;
         };
+        let expires = suspended.expires_at().expect("a session ends");
         let mut suspended = suspended;
         let store = self.store();
         for _ in 0..3 {
             match self.call("park", STORE, store.park(suspended)).await {
-                Ok(()) => return self.consent(user, &url),
+                Ok(()) => return self.consent(user, &url, expires),
                 Err(rejected) => suspended = rejected.into_flow(),
             }
         }
@@ -255,7 +258,7 @@ impl Machine {
         }
     }
 
-    fn consent(&self, user: usize, url: &url::Url) {
+    fn consent(&self, user: usize, url: &url::Url, expires: SystemTime) {
         let mut pairs = url.query_pairs();
         let code = pairs.find(|(name, _)| name == "preauthorizationCode");
         let code = code.expect("a link has a code").1.into_owned();
@@ -267,6 +270,7 @@ impl Machine {
             query,
             state: callback.state().unwrap_or_default().to_owned(),
             code,
+            expires,
             is_taken: false,
             is_given_up: false,
             was_suspended: false,
@@ -699,8 +703,8 @@ impl Machine {
         }
     }
 
-    /// What a callback brings when all faults are over.
-    pub async fn receive_at_last(&self, link: usize) {
+    /// What a callback brings when all faults are over, and were so at a time.
+    pub async fn receive_at_last(&self, link: usize, calm_at: SystemTime) {
         let number = link;
         let link = self.touch(number);
         let received = self
@@ -716,6 +720,7 @@ impl Machine {
         let user = &state.users.all[link.user];
         let grant = code.grant.map(|grant| &state.platform.grants[grant]);
         let is_excused = link.is_taken
+            || link.expires <= calm_at + Duration::from_mins(1)
             || user.is_muddled
             || link.is_given_up
             || link.excuse.is_some()

@@ -265,8 +265,12 @@ async fn exchange(
         authorization: &authorization,
         is_over: false,
     };
-    host.runs().await;
     let (endpoint, postbox) = endpoint(request.url());
+    // It may sleep until nobody looks for the keys any more.
+    if endpoint == Endpoint::Keys && host.power() == Power::Paused {
+        world.keys_are_missing(&host);
+    }
+    host.runs().await;
     let is_away = world.lock().weather.platform_is_away || host.no_platform.load(Relaxed);
     let passage = world.lock().weather.passage(endpoint);
     if is_away || passage.fault == Fault::NotConnected {

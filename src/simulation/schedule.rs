@@ -54,7 +54,7 @@ pub async fn run(seed: u64, texts: Texts) -> Outcome {
 impl Run {
     fn new(seed: u64, texts: Texts) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let session_life = Duration::from_secs(pick(&mut rng, &[120, 600, 3600]));
+        let session_life = Duration::from_secs(pick(&mut rng, &[120, 600, 3600, 86_400]));
         let token_life = Duration::from_secs(pick(&mut rng, &[20, 60, 300, 3600]));
         let users = rng.random_range(1..4);
         let state = State {
@@ -350,6 +350,7 @@ impl Run {
     /// Ends all faults, waits, and checks what is left.
     async fn end(&mut self) {
         self.world.log("all faults are over");
+        let calm_at = self.world.time();
         self.world.lock().weather.calm_down();
         for running in &self.machines {
             let host = &running.machine.host;
@@ -367,7 +368,7 @@ impl Run {
         self.check_forgotten();
         let links = self.world.lock().users.links.len();
         for link in 0..links {
-            sound.receive_at_last(link).await;
+            sound.receive_at_last(link, calm_at).await;
         }
         let users = self.world.lock().users.all.len();
         for user in 0..users {

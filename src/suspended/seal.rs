@@ -122,6 +122,8 @@ impl SealingKey {
 impl<C, S: Durable, D> Suspended<C, S, D> {
     /// Seals the flow into a text of letters, digits, `-`, `_` and `.`, for a cookie or a URL's parameter: nobody without
     /// the key can read or change it (AES-256-GCM-SIV, RFC 8452). It opens for so long, and not after the flow's session.
+    /// The machine that seals it writes by its own clock when that is over, and the machine that opens it looks at its own:
+    /// the two clocks must agree.
     ///
     /// A sealed flow can be opened more than once, as a replayed request does; the platform takes its code once. Where the
     /// application must not see a callback twice, use a [`FlowStore`](crate::FlowStore).
@@ -133,13 +135,10 @@ impl<C, S: Durable, D> Suspended<C, S, D> {
     where
         D: Serialize,
     {
-        let until = unix_time::millis(SystemTime::now())
-            .saturating_add(u64::try_from(valid_for.as_millis()).unwrap_or(u64::MAX));
+        let valid_for = self.time_left().unwrap_or(Duration::MAX).min(valid_for);
         let inside = Inside {
-            expires: self
-                .expires_at()
-                .map_or(u64::MAX, unix_time::millis)
-                .min(until),
+            expires: unix_time::millis(SystemTime::now())
+                .saturating_add(u64::try_from(valid_for.as_millis()).unwrap_or(u64::MAX)),
             flow: self.written().to_json()?,
         };
         let inside = serde_json::to_vec(&inside).map_err(|_| SuspendedError::Damaged)?;

@@ -65,7 +65,7 @@ struct Reached {
     store: MemoryStore,
     faults: Arc<Mutex<HashMap<Call, Befalls>>>,
     /// How often each call was made.
-    reached: Arc<Mutex<HashMap<Call, u32>>>,
+    calls: Arc<Mutex<HashMap<Call, u32>>>,
     mended: watch::Sender<u32>,
 }
 
@@ -74,7 +74,7 @@ impl Reached {
         Self {
             store: store.clone(),
             faults: Arc::default(),
-            reached: Arc::default(),
+            calls: Arc::default(),
             mended: watch::Sender::new(0),
         }
     }
@@ -92,7 +92,7 @@ impl Reached {
 
     /// Waits until a call was made so many times.
     async fn until_reached(&self, call: Call, times: u32) {
-        let made = || self.reached.lock().expect("no panic").get(&call).copied();
+        let made = || self.calls.lock().expect("no panic").get(&call).copied();
         until(async || made().unwrap_or_default() >= times).await;
     }
 
@@ -871,13 +871,13 @@ async fn a_callback_that_is_overtaken_brings_what_the_other_brought() {
     };
     // The first has seen the flow, and takes it after the second.
     one.store.break_call(Call::Take, Befalls::Hangs);
-    let overtakes = async {
+    let winner = async {
         one.store.until_reached(Call::Take, 1).await;
         let (flow, _) = receive(&other).await.expect("the flow");
         one.store.mend();
         flow.access_token()
     };
-    let (overtaken, token) = tokio::join!(receive(&one), overtakes);
+    let (overtaken, token) = tokio::join!(receive(&one), winner);
     let (flow, attached) = overtaken.expect("the same flow");
     assert_eq!(
         (flow.access_token(), attached.as_str()),

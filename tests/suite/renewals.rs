@@ -76,10 +76,10 @@ async fn a_refresh_by_name_shares_the_lost_answer_of_a_push() {
     let flow = authorized(&sandbox).await;
     let before = sandbox.requests(Endpoint::Token);
     sandbox.inject(Endpoint::Token, Fault::LoseAnswer);
-    let pushes = join_all((0..20).map(|_| flow.push(item())));
-    let (pushed, refreshed) = tokio::join!(pushes, flow.refresh());
-    let pushed = pushed.into_iter().map(|pushed| pushed.map(drop));
-    for result in pushed.chain([refreshed.map(drop)]) {
+    let (by_push, by_name) =
+        tokio::join!(join_all((0..20).map(|_| flow.push(item()))), flow.refresh());
+    let by_push = by_push.into_iter().map(|result| result.map(drop));
+    for result in by_push.chain([by_name.map(drop)]) {
         let error = result.expect_err("a lost answer");
         assert!(
             matches!(error, Error::Request(RequestError::AnswerLost { .. })),
