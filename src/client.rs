@@ -324,6 +324,9 @@ impl ClientBuilder {
 
     /// How long an upload may go without the platform taking a byte, and then wait for its answer. Default: 60 seconds.
     ///
+    /// Where it is the item's reader that gives nothing for so long, the push fails with
+    /// [`ItemError::Unreadable`](crate::ItemError::Unreadable).
+    ///
     /// On Linux, data that waits in the sockets of this process counts as not taken yet. Elsewhere only what this process
     /// hands to a socket is seen.
     pub fn stall_timeout(mut self, timeout: Duration) -> Self {

@@ -61,7 +61,9 @@ pub enum Error {
     )]
     RefreshInDoubt,
     /// The last attempt failed in a way that has no effect, but an earlier attempt of the same call may have had one.
-    #[error("{source}; an earlier attempt may have taken effect ({earlier})")]
+    #[error(
+        "{source}; that is about the last attempt, and an earlier attempt may have taken effect ({earlier})"
+    )]
     EarlierAttempt {
         /// Why the outcome of the earlier attempt is not known.
         earlier: Box<RequestError>,
@@ -177,7 +179,7 @@ impl fmt::Display for Operation {
 pub enum RequestError {
     /// The request can't be written, so it was not sent.
     #[error(
-        "can't {operation}: the request can't be written ({cause}), nothing was sent; check the base URL and the contract's ids"
+        "can't {operation}: the request can't be written ({cause}) and was not sent; check the base URL and the contract's ids"
     )]
     Unsendable {
         /// What was asked for.
@@ -187,7 +189,7 @@ pub enum RequestError {
     },
     /// No connection to the platform was made, so the request was not sent.
     #[error(
-        "can't {operation}: the platform was not reached ({cause}), nothing was sent; check the network and the base URL, then try again"
+        "can't {operation}: the platform was not reached ({cause}) and the request was not sent; check the network and the base URL, then try again"
     )]
     NotSent {
         /// What was asked for.
@@ -294,9 +296,13 @@ pub struct Refusal {
 
 impl Refusal {
     /// Whether the platform may have acted before it failed: any 5xx but 501 and 503, by which a server says that it
-    /// has not (RFC 9110, section 15.6).
+    /// has not (RFC 9110, section 15.6). A redirection, which is not followed, may say that it has, as 303 does.
     fn is_undecided(&self) -> bool {
-        self.status >= 500 && !matches!(self.status, 501 | 503)
+        self.is_redirection() || (self.status >= 500 && !matches!(self.status, 501 | 503))
+    }
+
+    fn is_redirection(&self) -> bool {
+        (300..400).contains(&self.status)
     }
 
     /// Whether it speaks of the grant itself, so that the refresh token is good for nobody. Other codes may come of a
@@ -361,7 +367,13 @@ impl Refusal {
                     "check the private key, the ids and that this machine's clock is right"
                 }
                 404 => "check the ids and the base URL",
-                413 => "push something smaller",
+                413 if operation == Operation::Push => "push something smaller",
+                413 => {
+                    "check what stands between this machine and the platform, and takes only smaller requests"
+                }
+                _ if self.is_redirection() => {
+                    "check the base URL and what stands between, since redirections are not followed"
+                }
                 _ if self.may_pass() => "try again later",
                 _ if operation == Operation::Push => "check the item and the contract",
                 _ => "check the contract and the base URL",

@@ -1,6 +1,7 @@
 //! `POST permission-access/postbox/{id}`: an item, sealed while it is sent.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::multipart::{Form, Part};
@@ -16,9 +17,9 @@ use super::attempts::{Deadline, Doubt, Retries};
 use super::connections::Connections;
 use super::http::{Answer, failed, in_a_task, lost, unsendable};
 use super::oauth::AccessToken;
-use super::sealing::Sealing;
+use super::sealing::{Sealing, Waits};
 use crate::error::{Error, Operation};
-use crate::postbox::{Delivery, DeliveryAnswer, Envelope, Postbox, PostboxItem};
+use crate::postbox::{Delivery, DeliveryAnswer, Envelope, ItemError, Postbox, PostboxItem};
 
 /// What is pushed, where to, and by what right.
 #[derive(Debug)]
@@ -77,13 +78,27 @@ impl Platform {
         let length = opened.length.map(Envelope::sealed_length);
         Span::current().record("bytes", length);
         let (moved, movement) = watch::channel(());
+        let waits = Arc::new(Waits::default());
         let body = Sealing::new(
             upload.item.clone(),
             &name,
             opened,
             envelope.encryptor()?,
             moved,
+            waits.clone(),
         );
+        let patience = self.client.stall_timeout();
+        let silence = io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("it gave nothing, or too little to send, for {patience:?}"),
+        );
+        let moving = Moving {
+            patience,
+            movement,
+            connections: self.client.connections().clone(),
+            waits,
+            silent: upload.item.unreadable(&name, silence),
+        };
         let body = Body::wrap_stream(body.into_stream());
         let part = match length {
             Some(length) => Part::stream_with_length(body, length),
@@ -99,27 +114,18 @@ impl Platform {
             .post(url)
             .bearer_auth(&*token)
             .multipart(Form::new().part("file", part));
-        let answer = self.upload(request, movement).await?;
+        let answer = self.upload(request, moving).await?;
         self.understand::<DeliveryAnswer>(Operation::Push, answer, &claims.secrets())
             .map(Delivery::from)
     }
 
     /// Sends an upload and reads its answer.
-    async fn upload(
-        &self,
-        request: RequestBuilder,
-        movement: watch::Receiver<()>,
-    ) -> Result<Answer, Error> {
+    async fn upload(&self, request: RequestBuilder, moving: Moving) -> Result<Answer, Error> {
         let operation = Operation::Push;
         let request = request
             .build()
             .map_err(|error| unsendable(operation, &error))?;
         let sending = self.client.transport().send(request);
-        let moving = Moving {
-            patience: self.client.stall_timeout(),
-            movement,
-            connections: self.client.connections().clone(),
-        };
         let (timeout, client) = (self.client.timeout(), self.client.clone());
         in_a_task(operation, async move {
             let response = moving
@@ -152,6 +158,9 @@ struct Moving {
     /// Says that a part was handed to the connection, and ends with the last one.
     movement: watch::Receiver<()>,
     connections: Connections,
+    waits: Arc<Waits>,
+    /// What to say where it is the item that stands still.
+    silent: ItemError,
 }
 
 impl Moving {
@@ -184,6 +193,9 @@ impl Moving {
                     if known_unsent.replace(unsent) != Some(unsent) && !is_first_look {
                         moved_at = Instant::now();
                     } else if moved_at.elapsed() >= self.patience {
+                        if self.waits.are_for_source() {
+                            return Err(self.silent.into());
+                        }
                         let cause = if is_handed_over && unsent.unwrap_or_default() == 0 {
                             "timed out waiting for the answer"
                         } else {

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, stream};
@@ -25,12 +27,29 @@ pub struct Sealing {
     handed_over: HandedOver,
 }
 
+/// Who waits for whom while an item is on its way.
+#[derive(Debug, Default)]
+pub struct Waits {
+    /// The item is being read.
+    reads: AtomicBool,
+    /// The connection has asked for a part.
+    wants: AtomicBool,
+}
+
+impl Waits {
+    /// Whether the connection could take more, and the item does not give it.
+    pub fn are_for_source(&self) -> bool {
+        self.reads.load(Relaxed) && self.wants.load(Relaxed)
+    }
+}
+
 /// Where it comes from.
 struct Source {
     item: PostboxItem,
     name: String,
     opened: Opened,
     read: u64,
+    waits: Arc<Waits>,
 }
 
 /// Who is told how far it is.
@@ -39,6 +58,7 @@ struct HandedOver {
     progress: Progress,
     /// Says that a chunk was asked for, that is, that the one before was handed to the connection.
     moved: watch::Sender<()>,
+    waits: Arc<Waits>,
     has_panicked: bool,
 }
 
@@ -58,6 +78,7 @@ impl Sealing {
         opened: Opened,
         encryptor: Encryptor,
         moved: watch::Sender<()>,
+        waits: Arc<Waits>,
     ) -> Self {
         let progress = Progress {
             sent: 0,
@@ -68,6 +89,7 @@ impl Sealing {
                 item: item.clone(),
                 progress,
                 moved,
+                waits: waits.clone(),
                 has_panicked: false,
             },
             source: Source {
@@ -75,6 +97,7 @@ impl Sealing {
                 name: name.to_owned(),
                 opened,
                 read: 0,
+                waits,
             },
             encryptor,
         }
@@ -92,7 +115,9 @@ impl Sealing {
                 }
             };
             running.handed_over.report();
+            running.handed_over.waits.wants.store(true, Relaxed);
             let part = running.parts.recv().await;
+            running.handed_over.waits.wants.store(false, Relaxed);
             let part = part.unwrap_or_else(|| Err(running.handed_over.panicked().into()))?;
             running.handed_over.progress.sent += part.holds;
             let next = if part.is_last {
@@ -195,7 +220,9 @@ impl Source {
     /// Reads chunks ahead: an empty one or a fault is the last.
     async fn read_into(mut self, chunks: mpsc::Sender<Result<BytesMut, ItemError>>) {
         loop {
+            self.waits.reads.store(true, Relaxed);
             let chunk = self.chunk().await;
+            self.waits.reads.store(false, Relaxed);
             let is_last = chunk.as_ref().map_or(true, BytesMut::is_empty);
             if chunks.send(chunk).await.is_err() || is_last {
                 return;

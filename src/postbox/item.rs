@@ -63,7 +63,7 @@ pub struct Progress {
     pub total: Option<u64>,
 }
 
-/// Why an item can't be pushed. Nothing was delivered.
+/// Why an item can't be pushed. The attempt that fails by it delivers nothing.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum ItemError {
@@ -95,9 +95,9 @@ pub enum ItemError {
         /// The item's name.
         name: String,
     },
-    /// The file became longer or shorter while it was sent, or is not as long as was said; what was sent is not taken.
+    /// The file became longer or shorter while it was sent, or is not as long as was said. What was sent is not taken.
     #[error(
-        "`{}` changed while it was sent or is not as long as was said, nothing was delivered: push it again when nobody writes to it",
+        "`{}` changed while it was sent or is not as long as was said, so what was sent of it is not taken: push it again when nobody writes to it",
         excerpt(.name, LONGEST_SHOWN)
     )]
     Changed {
@@ -106,7 +106,7 @@ pub enum ItemError {
     },
     /// It is longer, or was said to be longer, than a request can say. Nothing was sent.
     #[error(
-        "`{}` would be {length} bytes long, and {LONGEST} is the most that a request can carry, nothing was sent: give `.length(…)` the number of bytes that the reader gives",
+        "`{}` would be {length} bytes long, and {LONGEST} is the most that a request can carry, so it was not sent: give `.length(…)` the number of bytes that the reader gives",
         excerpt(.name, LONGEST_SHOWN)
     )]
     TooLong {

@@ -1,12 +1,14 @@
 //! Each row of `docs/faults.md`.
 
 use std::io::{self, Cursor};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use digime::{Delivery, DeliveryStatus, Error, PostboxItem, RequestError};
 use digime_sandbox::{Endpoint, Fault, Sandbox};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 use crate::set_up::{authorized_with, quick, receipts, sandbox};
 
@@ -30,6 +32,8 @@ enum Befalls {
     Refresh(Fault),
     /// It fails before its end.
     BrokenItem,
+    /// It gives a half of itself and then nothing.
+    SilentItem,
     /// It can be opened once.
     GoneItem,
 }
@@ -44,6 +48,7 @@ fn befalls(fault: &str) -> Befalls {
         "the refresh is refused" => return Befalls::Refresh(Fault::Refuse(401, "InvalidJWT")),
         "nobody answers the refresh" => return Befalls::Refresh(Fault::DisconnectAfter(0)),
         "the item can't be read to its end" => return Befalls::BrokenItem,
+        "the item gives nothing more" => return Befalls::SilentItem,
         "the item is gone" => return Befalls::GoneItem,
         "killed before the first byte" => Fault::DisconnectAfter(0),
         "killed in the middle" => Fault::DisconnectAfter(middle),
@@ -52,6 +57,7 @@ fn befalls(fault: &str) -> Befalls {
         "the answer is cut short" => Fault::CutAnswer,
         "it waits in the postbox" => Fault::Answer(PENDING.into()),
         "the answer makes no sense" => Fault::Answer("{}".into()),
+        "303" => Fault::Status(303),
         "401" => Fault::Status(401),
         "500" => Fault::Status(500),
         "503" => Fault::Status(503),
@@ -69,6 +75,7 @@ fn befalls(fault: &str) -> Befalls {
 
 fn item(all: &[Befalls]) -> PostboxItem {
     let is_broken = all.iter().any(|one| matches!(one, Befalls::BrokenItem));
+    let is_silent = all.iter().any(|one| matches!(one, Befalls::SilentItem));
     let is_gone = all.iter().any(|one| matches!(one, Befalls::GoneItem));
     let opened = AtomicUsize::new(0);
     let open = move || {
@@ -77,11 +84,28 @@ fn item(all: &[Befalls]) -> PostboxItem {
             if is_gone && !is_first {
                 return Err(io::Error::from(io::ErrorKind::NotFound));
             }
-            Ok(reader(is_broken))
+            Ok::<Box<dyn AsyncRead + Send + Unpin>, _>(if is_silent {
+                Box::new(Cursor::new(vec![7; SIZE / 2]).chain(Silent))
+            } else {
+                reader(is_broken)
+            })
         }
     };
     let length = if is_broken { SIZE + 1 } else { SIZE };
     PostboxItem::open_with("a.bin", open).length(length as u64)
+}
+
+/// A reader that never gives a byte.
+struct Silent;
+
+impl AsyncRead for Silent {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
 }
 
 fn reader(is_broken: bool) -> Box<dyn AsyncRead + Send + Unpin> {
@@ -106,7 +130,7 @@ fn inject(sandbox: &Sandbox, one: &Befalls) {
             sandbox.inject(Endpoint::Token, Fault::Refuse(401, "InvalidToken"));
         }
         Befalls::Refresh(fault) => sandbox.inject(Endpoint::Token, fault.clone()),
-        Befalls::Nobody | Befalls::BrokenItem | Befalls::GoneItem => {}
+        Befalls::Nobody | Befalls::BrokenItem | Befalls::SilentItem | Befalls::GoneItem => {}
     }
 }
 
@@ -115,8 +139,12 @@ async fn row(faults: &str, when: &str) -> String {
     let sandbox = sandbox().await;
     let all: Vec<Befalls> = faults.split(", then ").map(befalls).collect();
     let mut client = quick(&sandbox);
-    let never_ends =
-        |one: &Befalls| matches!(one, Befalls::Push(Fault::StopReading(_) | Fault::Delay(_)));
+    let never_ends = |one: &Befalls| {
+        matches!(
+            one,
+            Befalls::SilentItem | Befalls::Push(Fault::StopReading(_) | Fault::Delay(_))
+        )
+    };
     if all.iter().any(never_ends) {
         // Only where nothing else can end an attempt: no other row depends on how fast this machine is.
         client = client.stall_timeout(Duration::from_secs(3));

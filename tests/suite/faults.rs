@@ -1,9 +1,12 @@
 //! A network and a platform that fail: what is sent again, and what is said of the rest.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use digime::{Client, Error, ItemError, PostboxItem, RequestError};
 use digime_sandbox::{Endpoint, Fault};
+use futures_util::stream;
+use tokio_util::io::StreamReader;
 
 use crate::set_up::{
     authorized, authorized_with, awaiting_ongoing, awaiting_with, client, consent, quick, ready,
@@ -221,6 +224,70 @@ async fn a_push_that_is_too_large_says_so() {
         "{error}"
     );
     assert!(!error.may_have_taken_effect());
+}
+
+#[tokio::test]
+async fn a_small_request_that_is_called_too_large_is_no_push() {
+    let sandbox = sandbox().await;
+    sandbox.inject(Endpoint::Session, Fault::Status(413));
+    let flow = welcome(&sandbox).flow(&client(&sandbox));
+    let error = flow.establish_session().await.expect_err("a refusal");
+    let told = error.to_string();
+    assert!(!told.contains("push"), "{told}");
+    assert!(told.contains("check what stands between"), "{told}");
+}
+
+#[tokio::test]
+async fn a_redirected_exchange_may_have_spent_its_code() {
+    let sandbox = sandbox().await;
+    let awaiting = awaiting_with(&sandbox, &client(&sandbox)).await;
+    let callback = consent(&sandbox, awaiting.url()).await;
+    sandbox.inject(Endpoint::Token, Fault::Status(303));
+    let rejected = awaiting.exchange_code(callback).await;
+    let rejected = rejected.expect_err("a redirection");
+    assert!(rejected.error().may_have_taken_effect(), "{rejected}");
+    let told = rejected.to_string();
+    assert!(told.contains("check the base URL"), "{told}");
+    assert_eq!(sandbox.requests(Endpoint::Token), 1);
+}
+
+#[tokio::test]
+async fn an_item_that_gives_nothing_is_not_blamed_on_the_platform() {
+    let sandbox = sandbox().await;
+    let client = quick(&sandbox)
+        .stall_timeout(Duration::from_secs(1))
+        .build()
+        .expect("a client");
+    let flow = ready(&sandbox).await.suspend();
+    let flow = flow.resume(welcome(&sandbox), &client).expect("the flow");
+    let silent = || StreamReader::new(stream::pending::<std::io::Result<&[u8]>>());
+    for item in [
+        PostboxItem::reader("a", silent()),
+        PostboxItem::open_with("a", move || async move { Ok(silent()) }).length(1 << 20),
+    ] {
+        let error = flow.push(item).await.expect_err("nothing to send");
+        assert!(matches!(error, Error::Item(_)), "{error}");
+        assert!(error.to_string().contains("gave nothing"), "{error}");
+    }
+    assert!(sandbox.inbox().is_empty());
+}
+
+#[tokio::test]
+async fn an_item_that_changes_after_a_lost_answer_does_not_deny_the_delivery() {
+    let sandbox = sandbox().await;
+    let flow = authorized(&sandbox).await;
+    let opened = AtomicUsize::new(0);
+    let item = PostboxItem::open_with("a", move || {
+        let length = 10 - opened.fetch_add(1, Ordering::Relaxed);
+        async move { Ok(std::io::Cursor::new(vec![1; length])) }
+    });
+    sandbox.inject(Endpoint::Push, Fault::LoseAnswer);
+    let error = flow.push(item.length(10)).await.expect_err("it changed");
+    assert!(error.may_have_taken_effect(), "{error}");
+    assert_eq!(sandbox.inbox().len(), 1);
+    let told = error.to_string();
+    assert!(!told.contains("nothing was delivered"), "{told}");
+    assert!(told.contains("the last attempt"), "{told}");
 }
 
 #[tokio::test]

@@ -103,7 +103,7 @@ impl Reached {
     ) -> Result<T, StoreError> {
         let mut mended = self.mended.subscribe();
         *self
-            .reached
+            .calls
             .lock()
             .expect("no panic")
             .entry(call)
