@@ -38,20 +38,22 @@ impl Connections {
 
     #[cfg(target_os = "linux")]
     fn count_unsent(&self) -> Option<u64> {
-        // Locked first, so that no connection is made between the list and what is compared with it.
-        let mut ours = self.lock();
+        // Reading the system's list takes long where there are many sockets, and nobody can connect while this is locked.
+        let known = self.lock().clone();
         let sockets = procfs::net::tcp().ok()?.into_iter();
         let sockets: Vec<_> = sockets
             .chain(procfs::net::tcp6().unwrap_or_default())
             .collect();
-        let open = sockets.iter().map(|socket| unmapped(socket.local_address));
-        let open: HashSet<SocketAddr> = open.filter(|address| ours.contains(address)).collect();
+        let listed = sockets.iter().map(|socket| unmapped(socket.local_address));
+        let open: HashSet<SocketAddr> = listed.filter(|address| known.contains(address)).collect();
         let unsent = sockets
             .iter()
             .filter(|socket| open.contains(&unmapped(socket.local_address)))
             .map(|socket| u64::from(socket.tx_queue))
             .sum();
-        *ours = open;
+        // What was connected meanwhile is in neither.
+        self.lock()
+            .retain(|address| open.contains(address) || !known.contains(address));
         Some(unsent)
     }
 
