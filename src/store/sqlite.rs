@@ -87,29 +87,33 @@ impl SqliteStore {
     }
 }
 
-/// Makes the file where it is not there, for its user only. SQLite gives its other files the same permissions.
+/// Makes the file where it is not there, for its user only, also where a link leads to it. SQLite gives its other files the
+/// same permissions.
 #[cfg(unix)]
 fn create_private(path: &Path) -> std::io::Result<()> {
     use std::fs::OpenOptions;
-    use std::io::{Error, ErrorKind};
+    use std::io::Error;
     use std::os::unix::fs::OpenOptionsExt;
     use std::sync::{Mutex, PoisonError};
 
     // Closing a file ends every lock that this process has on it, those of a database that is open too.
     static CREATING: Mutex<()> = Mutex::new(());
     let _creating = CREATING.lock().unwrap_or_else(PoisonError::into_inner);
+    if path.exists() {
+        return Ok(());
+    }
     let created = OpenOptions::new()
         .write(true)
-        .create_new(true)
+        .create(true)
+        .truncate(false)
         .mode(0o600)
         .open(path);
-    match created {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(Error::new(
+    created.map(drop).map_err(|error| {
+        Error::new(
             error.kind(),
             format!("can't create {}: {error}", path.display()),
-        )),
-        _ => Ok(()),
-    }
+        )
+    })
 }
 
 /// Moves the log into the file and empties it, since the log keeps what was overwritten in the file.

@@ -50,6 +50,19 @@ async fn the_files_can_be_read_by_their_user_only() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_made_behind_a_link_can_be_read_by_its_user_only() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let link = folder.path().join("link.db");
+    let database = folder.path().join("store.db");
+    std::os::unix::fs::symlink(&database, &link).expect("a link");
+    let store = SqliteStore::open(&link).await.expect("a store");
+    store.save("user", &kept(1, 1)).await.expect("it is saved");
+    for file in files(&database) {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_is_there_keeps_its_permissions() {
     let folder = tempfile::tempdir().expect("a folder");
     let database = folder.path().join("store.db");
