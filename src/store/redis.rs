@@ -4,14 +4,20 @@ use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::io::tcp::TcpSettings;
 use redis::{
-    AsyncCommands, Client, FromRedisValue, RedisError, RetryMethod, Script, ScriptInvocation,
+    AsyncCommands, Client, FromRedisValue, IntoConnectionInfo, RedisError, RetryMethod, Script,
+    ScriptInvocation,
 };
 
 use super::{FlowStore, Found, Kept, Parked, StoreError, TokenStore};
 
 /// For how long a call is repeated after faults of the connection.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// For how long the other side of a connection may acknowledge nothing that was sent.
+#[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(3);
 
 /// A store in Redis, 6.2 or later, for many machines. A clone is the same store.
 ///
@@ -35,12 +41,13 @@ pub struct RedisStore {
 
 impl RedisStore {
     /// Connects to a URL as in `redis://user:password@host:6379/0`. Keys begin with `digime:`. Connecting and each answer
-    /// may take two seconds.
+    /// may take two seconds. On Linux, a connection whose other side acknowledges nothing for three seconds is replaced.
     ///
     /// # Errors
     /// [`StoreError::Failed`] when Redis can't be reached.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        let client = Client::open(url).map_err(failed)?;
+        let info = url.into_connection_info().map_err(failed)?;
+        let client = Client::open(info.set_tcp_settings(tcp_settings())).map_err(failed)?;
         let limit = Some(Duration::from_secs(2));
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(limit)
@@ -90,6 +97,15 @@ impl RedisStore {
         self.run(script.key(self.tokens_key(user)).arg(arguments))
             .await
     }
+}
+
+/// A network that drops everything ends no connection, and the manager makes another only when one has ended. The system
+/// waits for many minutes before it ends it by itself.
+fn tcp_settings() -> TcpSettings {
+    let settings = TcpSettings::default();
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    let settings = settings.set_user_timeout(UNACKNOWLEDGED);
+    settings
 }
 
 /// Makes a call, and again after faults of the connection. The first may have been executed and its answer lost: what each
