@@ -200,17 +200,15 @@ async fn link_under(date: &str) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn the_date_of_an_answer_decides_what_has_expired_where_it_can_be_read() {
+async fn no_date_of_an_answer_ends_a_session_that_has_just_been_given() {
     for date in [
         "",
         "date: soon\r\n",
         "date: Thu, 01 Jan 1970 00:00:00 GMT\r\n",
         "date: Thu, 99 Jan 99999 00:00:00 GMT\r\n",
+        "date: Thu, 01 Jan 2099 00:00:00 GMT\r\n",
     ] {
         let linked = link_under(date).await;
         assert!(linked.is_ok(), "{date}: {linked:?}");
     }
-    let error = link_under("date: Thu, 01 Jan 2099 00:00:00 GMT\r\n").await;
-    let error = error.expect_err("it is long after the session's end there");
-    assert!(matches!(error, Error::SessionExpired), "{error}");
 }

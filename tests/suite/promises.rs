@@ -717,7 +717,7 @@ async fn an_item_whose_reader_never_gives_anything_ends_its_push() {
     let (_kept, reader) = tokio::io::duplex(64);
     let pushed = in_time(flow.push(PostboxItem::reader("a.bin", reader))).await;
     let error = pushed.expect_err("nothing was read");
-    assert!(error.to_string().contains("stood still"), "{error}");
+    assert!(matches!(error, Error::Item(_)), "{error}");
     assert!(sandbox.inbox().is_empty());
 }
 
