@@ -95,7 +95,7 @@ impl<S: TokenStore> Refresh<S> {
         let mut sender = WatchedSender::default();
         let (mut pause, longest) = PAUSES;
         loop {
-            if let Some(unsaved) = self.tokens.unsaved.get(&self.user) {
+            if let Some(unsaved) = self.tokens.newer_than_store(&self.user) {
                 // What the store has is older than this process's. Tokens that are not saved yet can't be marked.
                 let unsaved = Written::<Authorized>::from_json(&unsaved.record)?;
                 if self.is_news(&unsaved.payload.tokens) {

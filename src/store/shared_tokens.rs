@@ -7,8 +7,8 @@ use futures_util::future::BoxFuture;
 
 use super::bounded::Bounded;
 use super::refresher::{StoreRefresher, kept};
-use super::unsaved::{Place, Save, Unsaved};
-use super::{StoreError, TokenStore, key};
+use super::unsaved::{Age, Place, Save, Unsaved};
+use super::{Kept, StoreError, TokenStore, key};
 use crate::client::Client;
 use crate::contract::{Contract, Credentials};
 use crate::error::Error;
@@ -103,10 +103,7 @@ impl<S: TokenStore> SharedTokens<S> {
         let suspended = flow.suspend();
         let user = key(&suspended.written().contract, user);
         match self.save(&user, suspended.written()).await {
-            Ok(()) => {
-                self.unsaved.forget(&user);
-                Ok(flow.refreshed_by(self.refresher(user)))
-            }
+            Ok(()) => Ok(flow.refreshed_by(self.refresher(user))),
             Err(error) => Err(Rejected::new(flow, error)),
         }
     }
@@ -132,7 +129,7 @@ impl<S: TokenStore> SharedTokens<S> {
         user: String,
         platform: Platform,
     ) -> Result<Option<Flow<C, Authorized>>, Error> {
-        let kept = match self.unsaved.get(&user) {
+        let kept = match self.newer_than_store(&user) {
             Some(newer) => Some(newer),
             None => self.store.load(&user).await?,
         };
@@ -163,13 +160,30 @@ impl<S: TokenStore> SharedTokens<S> {
     }
 
     async fn save(&self, user: &str, written: &Written<Authorized>) -> Result<(), Error> {
+        let record = kept(written)?;
+        let unsaved = self.newer_than_store(user);
+        match unsaved.as_ref().map(|known| Age::of(known, &record)) {
+            None | Some(Age::Earlier) => {}
+            Some(Age::Same) => return Ok(()),
+            Some(Age::LaterConsent) => return Err(StoreError::LaterConsent.into()),
+        }
         let save = Save {
             store: self.store.clone(),
             user: user.to_owned(),
-            record: kept(written)?,
+            record,
             place: Place::Consent,
         };
-        Ok(save.or_hand_back(self.unsaved.clone()).await?)
+        save.or_hand_back(self.unsaved.clone()).await?;
+        if let Some(earlier) = unsaved {
+            self.unsaved.saved(user, &earlier.version);
+        }
+        Ok(())
+    }
+
+    /// The record of a user that the store has not taken yet.
+    pub(super) fn newer_than_store(&self, user: &str) -> Option<Kept> {
+        self.unsaved.resume(&self.store);
+        self.unsaved.get(user)
     }
 
     /// How many users' new tokens are in this process alone, because the store has not taken them yet.
@@ -193,6 +207,7 @@ impl<S: TokenStore> SharedTokens<S> {
     /// # }
     /// ```
     pub async fn flush(&self) {
+        self.unsaved.resume(&self.store);
         self.unsaved.none_left().await;
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -26,10 +26,19 @@ pub struct Unsaved(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    records: Mutex<HashMap<String, Kept>>,
+    records: Mutex<HashMap<String, Record>>,
     count: watch::Sender<usize>,
     /// How many changes of each user's record are being undone.
     changes_back: Mutex<HashMap<String, usize>>,
+}
+
+/// A record that is not saved yet.
+#[derive(Debug)]
+struct Record {
+    kept: Kept,
+    place: Place,
+    /// Lives as long as the task that saves it.
+    task: Weak<()>,
 }
 
 /// A change of a user's record that is being undone.
@@ -52,7 +61,7 @@ impl Drop for ChangingBack {
 
 impl Unsaved {
     pub fn get(&self, user: &str) -> Option<Kept> {
-        self.lock().get(user).cloned()
+        self.lock().get(user).map(|record| record.kept.clone())
     }
 
     pub fn count(&self) -> usize {
@@ -72,12 +81,43 @@ impl Unsaved {
         });
     }
 
-    /// Saves a new record for as long as the process lives, unless it is forgotten. The future waits until the store has
-    /// taken it, has failed for the first time, or does not answer.
+    /// Saves a new record for as long as the process lives, unless it is forgotten, or a newer one is there. The future
+    /// waits until the store has taken it, has failed for the first time, or does not answer.
     pub fn save<S: TokenStore>(&self, save: Save<S>) -> impl Future<Output = ()> + Send + use<S> {
+        let task = Arc::new(());
+        let is_newer = self.take_in(&save, &task);
+        let saving = is_newer.then(|| self.saving(save, task));
+        async {
+            if let Some(saving) = saving {
+                saving.await;
+            }
+        }
+    }
+
+    /// Notes a record that is to be saved by a task. False where a newer one of the user is there.
+    fn take_in<S>(&self, save: &Save<S>, task: &Arc<()>) -> bool {
+        let record = Record {
+            kept: save.record.clone(),
+            place: save.place.clone(),
+            task: Arc::downgrade(task),
+        };
+        let mut is_newer = true;
         self.change(|records| {
-            records.insert(save.user.clone(), save.record.clone());
+            is_newer = records
+                .get(&save.user)
+                .is_none_or(|known| Age::of(&known.kept, &record.kept) == Age::Earlier);
+            if is_newer {
+                records.insert(save.user.clone(), record);
+            }
         });
+        is_newer
+    }
+
+    fn saving<S: TokenStore>(
+        &self,
+        save: Save<S>,
+        task: Arc<()>,
+    ) -> impl Future<Output = ()> + Send + use<S> {
         let unsaved = self.clone();
         in_a_task(async move |failed| {
             let (user, version) = (&save.user, &save.record.version);
@@ -88,7 +128,31 @@ impl Unsaved {
                 save.undo().await;
             }
             unsaved.saved(user, version);
+            drop(task);
         })
+    }
+
+    /// Goes on with saving what a task has left behind that ended with its runtime.
+    pub fn resume<S: TokenStore>(&self, store: &Bounded<S>) {
+        let task = Arc::new(());
+        let mut left_behind = Vec::new();
+        self.change(|records| {
+            for (user, record) in records {
+                if record.task.strong_count() == 0 {
+                    record.task = Arc::downgrade(&task);
+                    left_behind.push(Save {
+                        store: store.clone(),
+                        user: user.clone(),
+                        record: record.kept.clone(),
+                        place: record.place.clone(),
+                    });
+                }
+            }
+        });
+        for save in left_behind {
+            // It goes on without us.
+            drop(self.saving(save, task.clone()));
+        }
     }
 
     /// Changes a record back, for as long as the process lives. The future waits as that of [`Self::save`] does.
@@ -121,21 +185,21 @@ impl Unsaved {
     fn wants(&self, user: &str, version: &str) -> bool {
         self.lock()
             .get(user)
-            .is_some_and(|record| record.version == version)
+            .is_some_and(|record| record.kept.version == version)
     }
 
-    fn saved(&self, user: &str, version: &str) {
+    pub fn saved(&self, user: &str, version: &str) {
         self.change(|records| {
             if records
                 .get(user)
-                .is_some_and(|record| record.version == version)
+                .is_some_and(|record| record.kept.version == version)
             {
                 records.remove(user);
             }
         });
     }
 
-    fn change(&self, change: impl FnOnce(&mut HashMap<String, Kept>)) {
+    fn change(&self, change: impl FnOnce(&mut HashMap<String, Record>)) {
         let mut records = self.lock();
         change(&mut records);
         self.0.count.send_replace(records.len());
@@ -149,7 +213,7 @@ impl Unsaved {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Record>> {
         // Nothing panics while it is held.
         self.0
             .records
@@ -179,6 +243,7 @@ pub struct Save<S> {
 }
 
 /// Where a record belongs.
+#[derive(Clone, Debug)]
 pub enum Place {
     /// In the place of whatever there is but newer tokens of the same consent, and tokens of a later consent.
     Consent,
@@ -306,8 +371,9 @@ fn holds(found: &Kept, refresh_token: &SecretString) -> bool {
     })
 }
 
-/// How old a stored record is, beside one that is to be kept.
-enum Age {
+/// How old a known record is, beside one that is to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
     Earlier,
     /// It has the same tokens, or those that the same consent has brought since.
     Same,
@@ -316,8 +382,8 @@ enum Age {
 }
 
 impl Age {
-    /// A stored record that can't be read counts as an earlier one.
-    fn of(found: &Kept, new: &Kept) -> Self {
+    /// A record that can't be read counts as an earlier one.
+    pub fn of(found: &Kept, new: &Kept) -> Self {
         let read =
             |kept: &Kept| Written::<Authorized>::from_json(&kept.record).map(|read| read.payload);
         let (Ok(found), Ok(new)) = (read(found), read(new)) else {

@@ -885,3 +885,72 @@ async fn a_callback_that_is_overtaken_brings_what_the_other_brought() {
     );
     assert_eq!(sandbox.requests(Endpoint::Token), 1);
 }
+
+#[tokio::test]
+async fn a_later_consent_that_is_not_saved_yet_outlives_a_refresh_of_the_earlier_one() {
+    let sandbox = sandbox().await;
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    let (one, other) = two_machines(&sandbox).await;
+    let flow = one.flow(&sandbox).await;
+    let callback = parked(&sandbox, &one.store).await;
+    sandbox.inject(Endpoint::Token, Fault::Delay(Duration::from_secs(1)));
+    let old = flow.access_token();
+    drop_when_sent(&sandbox, flow.push(item())).await;
+    one.store.break_call(Call::Replace, Befalls::Fails);
+    let received = one
+        .tokens
+        .receive_callback(callback, &receipts, &client, customer);
+    let (anew, _) = received.await.expect("the tokens are in this process");
+    flow.refreshed_token(&old).await;
+    one.store.mend();
+    one.tokens.flush().await;
+    let found = other.flow(&sandbox).await;
+    assert_eq!(found.access_token(), anew.access_token());
+}
+
+#[tokio::test]
+async fn new_tokens_that_are_not_saved_yet_outlive_a_keep_of_older_ones() {
+    let sandbox = sandbox().await;
+    let (one, other) = two_machines(&sandbox).await;
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    let flow = one.flow(&sandbox).await;
+    let copy = flow.suspend().resume(&receipts, &client).expect("the flow");
+    let before = sandbox.requests(Endpoint::Token);
+    sandbox.inject(Endpoint::Token, Fault::Delay(Duration::from_millis(500)));
+    let broken = async {
+        until(async || sandbox.requests(Endpoint::Token) > before).await;
+        one.store.break_call(Call::Replace, Befalls::Fails);
+    };
+    let (pushed, ()) = tokio::join!(flow.push(item()), broken);
+    let _ = pushed.expect("the flow has its new token");
+    let _ = one.tokens.keep("customer-42", copy).await.expect("kept");
+    assert_eq!(one.tokens.unsaved(), 1);
+    one.store.mend();
+    one.tokens.flush().await;
+    let found = other.flow(&sandbox).await;
+    assert_eq!(found.access_token(), flow.access_token());
+}
+
+#[test]
+fn new_tokens_are_saved_by_another_runtime_when_theirs_has_ended() {
+    let runtime = || tokio::runtime::Runtime::new().expect("a runtime");
+    let platform = runtime();
+    let sandbox = platform.block_on(sandbox());
+    let store = Reached::new(&MemoryStore::new());
+    let tokens = SharedTokens::new(store.clone());
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    runtime().block_on(async {
+        let callback = parked(&sandbox, &store).await;
+        store.break_call(Call::Replace, Befalls::Fails);
+        let received = tokens.receive_callback(callback, &receipts, &client, customer);
+        assert!(received.await.is_ok(), "the tokens are in this process");
+    });
+    assert_eq!(tokens.unsaved(), 1);
+    store.mend();
+    runtime().block_on(async {
+        let flushed = tokio::time::timeout(Duration::from_mins(1), tokens.flush()).await;
+        flushed.expect("another runtime saves them");
+        let found = tokens.find("customer-42", &receipts, &client).await;
+        assert!(found.expect("the store works").is_some());
+    });
+}
