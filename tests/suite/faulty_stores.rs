@@ -954,3 +954,22 @@ fn new_tokens_are_saved_by_another_runtime_when_theirs_has_ended() {
         assert!(found.expect("the store works").is_some());
     });
 }
+
+#[tokio::test]
+async fn a_customer_who_is_forgotten_while_the_store_is_asked_stays_so() {
+    let sandbox = sandbox().await;
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    let store = Reached::new(&MemoryStore::new());
+    let tokens = SharedTokens::new(store.clone());
+    let callback = parked(&sandbox, &store).await;
+    store.break_call(Call::Replace, Befalls::Hangs);
+    let received = tokens.receive_callback(callback, &receipts, &client, customer);
+    assert!(received.await.is_ok(), "the tokens are in this process");
+    let forgotten = tokens.forget("customer-42", &receipts).await;
+    forgotten.expect("the store works");
+    store.mend();
+    // The store does what it was asked before, and is asked to undo it.
+    store.until_reached(Call::Remove, 2).await;
+    let found = async || tokens.find("customer-42", &receipts, &client).await;
+    until(async || found().await.expect("the store works").is_none()).await;
+}
