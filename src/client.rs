@@ -166,8 +166,12 @@ impl Client {
     /// Now by the platform's clock, in Unix milliseconds. It decides what has expired, since the platform sets the
     /// times and this machine's clock may be wrong.
     pub(crate) fn platform_now(&self) -> u64 {
-        self.now()
-            .saturating_add_signed(self.0.platform_ahead.load(Relaxed))
+        self.platform_time(self.now())
+    }
+
+    /// A time by this machine's clock as one by the platform's, both in Unix milliseconds.
+    pub(crate) fn platform_time(&self, own_time: u64) -> u64 {
+        own_time.saturating_add_signed(self.0.platform_ahead.load(Relaxed))
     }
 
     /// Learns from the date of an answer by how many milliseconds the platform's clock is ahead of this machine's.
@@ -327,8 +331,8 @@ impl ClientBuilder {
     /// Where it is the item's reader that gives nothing for so long, the push fails with
     /// [`ItemError::Unreadable`](crate::ItemError::Unreadable).
     ///
-    /// On Linux, data that waits in the sockets of this process counts as not taken yet. Elsewhere only what this process
-    /// hands to a socket is seen.
+    /// On Linux, data that waits in the sockets of this process counts as not taken yet: the platform may take it, or that of
+    /// other uploads, for ten times as long. Elsewhere only what this process hands to a socket is seen.
     pub fn stall_timeout(mut self, timeout: Duration) -> Self {
         self.settings.stall_timeout = timeout;
         self

@@ -308,15 +308,21 @@ impl Refusal {
     /// Whether it speaks of the grant itself, so that the refresh token is good for nobody. Other codes may come of a
     /// wrong clock, key or redirect URI on this machine, while another machine can still use the token.
     pub(crate) fn ends_the_grant(&self) -> bool {
-        matches!(
+        let is_of_the_grant = matches!(
             self.code.as_str(),
             "InvalidGrant" | "InvalidToken" | "InvalidTokenType"
-        )
+        );
+        is_of_the_grant && self.is_final()
     }
 
     /// Whether it says that the session is over.
     pub(crate) fn ends_the_session(&self) -> bool {
-        self.code == "InvalidSession"
+        self.code == "InvalidSession" && self.is_final()
+    }
+
+    /// Whether it is a refusal and not a failure, whatever its code says.
+    fn is_final(&self) -> bool {
+        (400..500).contains(&self.status) && !self.may_pass()
     }
 
     /// Whether the same request may be answered otherwise later.
@@ -402,3 +408,29 @@ impl fmt::Display for Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{0} failed, which no input explains: report it to the authors of digime")]
 pub struct Internal(pub(crate) &'static str);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_final_refusal_ends_a_grant_or_a_session() {
+        let refused = |status, code: &str| Refusal {
+            status,
+            code: code.into(),
+            message: String::new(),
+            reference: None,
+            retry_after: None,
+            clock_ahead: None,
+        };
+        for status in [400, 401, 403] {
+            assert!(refused(status, "InvalidGrant").ends_the_grant());
+            assert!(refused(status, "InvalidSession").ends_the_session());
+        }
+        for status in [303, 408, 429, 500, 502, 503] {
+            assert!(!refused(status, "InvalidGrant").ends_the_grant());
+            assert!(!refused(status, "InvalidSession").ends_the_session());
+        }
+        assert!(!refused(401, "InvalidJWT").ends_the_grant());
+    }
+}

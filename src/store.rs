@@ -115,7 +115,7 @@ pub enum StoreError {
     Full(usize),
     /// Another machine refreshes the user's tokens, or the store does not answer, for longer than a call may take.
     #[error(
-        "the user's tokens are being refreshed by another machine, or the store does not answer: nothing was sent; try again"
+        "the user's tokens are being refreshed by another machine, or the store does not answer: nothing was sent so far; try again"
     )]
     Busy,
     /// The store has tokens of a later consent of the user.
@@ -367,12 +367,12 @@ pub trait TokenStore: Clone + Send + Sync + 'static {
         kept: &Kept,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Forgets the record of a user, where it has that version or no version is given: true where it did. False where
-    /// nothing is there, so a call that is repeated after its answer was lost may say false of what it removed itself.
+    /// Removes the record of a user, where it has that version: true where it did. False where nothing is there, so a call
+    /// that is repeated after its answer was lost may say false of what it removed itself.
     fn remove(
         &self,
         user: &str,
-        version: Option<&str>,
+        version: &str,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 

@@ -83,7 +83,10 @@ impl Platform {
                     } else {
                         PATIENCE
                     };
-                    let answer = self.send(operation, request()?, limit).await?;
+                    let answer = self
+                        .send(operation, request()?, limit)
+                        .await
+                        .map_err(|error| without_secrets(error, call.secrets))?;
                     let came_at = answer.came_at;
                     let said = self.understand(operation, answer, call.secrets)?;
                     Ok((said, came_at))
@@ -145,11 +148,16 @@ impl Platform {
         };
         warn_of_sdk_status(&headers, &redaction);
         if status.is_success() {
-            let said = serde_json::from_slice(&body?).map_err(|error| RequestError::Malformed {
-                operation,
-                // serde's own text may quote what it read.
-                reason: format!("not the JSON that was expected, at byte {}", error.column()),
-            })?;
+            let said =
+                serde_json::from_slice(&body.map_err(|error| without_secrets(error, secrets))?)
+                    .map_err(|error| RequestError::Malformed {
+                        operation,
+                        // serde's own text may quote what it read.
+                        reason: format!(
+                            "not the JSON that was expected, at byte {}",
+                            error.column()
+                        ),
+                    })?;
             learn();
             return Ok(said);
         }
@@ -211,6 +219,19 @@ async fn body(operation: Operation, mut response: Response) -> Result<Bytes, Err
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
+}
+
+/// The error without the secrets of its request, which the other side may repeat while it ends the connection.
+pub(super) fn without_secrets(mut error: Error, secrets: &[&str]) -> Error {
+    if let Error::Request(
+        RequestError::NotSent { cause, .. }
+        | RequestError::AnswerLost { cause, .. }
+        | RequestError::Unsendable { cause, .. },
+    ) = &mut error
+    {
+        *cause = Redaction::new(secrets).line(cause);
+    }
+    error
 }
 
 /// What a request that got no answer says of itself.

@@ -121,6 +121,12 @@ impl KeyCache {
         sets.get(jku)?.get(kid).cloned()
     }
 
+    /// Forgets all sets, so that they are fetched again.
+    pub fn forget(&self) {
+        let mut sets = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        sets.clear();
+    }
+
     /// Takes a fetched set in place of the one that was known.
     pub fn replace(&self, jku: &Url, set: KeySet) {
         let keys = set.into_keys();

@@ -129,9 +129,12 @@ impl Tokens {
         unix_time::time(Duration::from_secs(self.expires_on))
     }
 
-    /// Whether these are later tokens than others of the same consent. Tokens of an earlier version of this library have
-    /// no count.
+    /// Whether these are later tokens than others of the same consent. Tokens that an earlier version of this library wrote
+    /// have no count.
     pub fn are_refreshed_from(&self, other: &Self) -> bool {
+        if self.consented_at == 0 || other.consented_at == 0 {
+            return self.expires_on > other.expires_on;
+        }
         (self.refreshes, self.expires_on) > (other.refreshes, other.expires_on)
     }
 
@@ -202,7 +205,8 @@ impl Platform {
             .await
             .map(|answer| {
                 self.are_new(&answer);
-                answer.0.of_consent(self.client.platform_now())
+                let (tokens, came_at) = answer;
+                tokens.of_consent(self.client.platform_time(came_at))
             })
     }
 
@@ -261,7 +265,7 @@ impl Platform {
                 Ok(request.header(CONTENT_LENGTH, 0))
             })
             .await?;
-        let claims = self.verify(operation, deadline, answer.token.expose_secret());
+        let claims = self.verify(operation, deadline, answer.token.expose_secret(), secrets);
         Ok((claims.await?, came_at))
     }
 }

@@ -72,6 +72,7 @@ impl Platform {
         operation: Operation,
         deadline: Deadline,
         token: &str,
+        secrets: &[&str],
     ) -> Result<T, Error> {
         // Only this answer holds the tokens, so they are worth more time than the caller has.
         let holds_tokens = !operation.is_repeatable();
@@ -83,10 +84,11 @@ impl Platform {
         let call = Call {
             operation: Operation::FetchKeys,
             deadline,
-            secrets: &[],
+            secrets,
             is_persistent: holds_tokens,
         };
         let mut pauses = self.client.backoff().build();
+        let mut may_be_wrong = holds_tokens;
         let verified = loop {
             let fetch = async |jku: Url| {
                 self.call(&call, || Ok(self.client.http().get(jku.clone())))
@@ -94,14 +96,19 @@ impl Platform {
                     .map(|(set, _)| set)
             };
             let verified = verify(token, self.client.base_url(), self.client.keys(), fetch).await;
-            // A key set that is cached on the way may lag behind a key that has just been changed.
-            let may_lag = holds_tokens
-                && matches!(
-                    verified,
-                    Err(Failure::Token(PlatformTokenError::UnknownKey))
-                );
+            let Err(Failure::Token(error)) = &verified else {
+                break verified;
+            };
+            let may_pass = match error {
+                // A key set that is cached on the way may lag behind a key that has just been changed.
+                PlatformTokenError::UnknownKey | PlatformTokenError::AmbiguousKey => holds_tokens,
+                // The key that is known under that name may be wrong, which another look shows.
+                PlatformTokenError::Signature => std::mem::take(&mut may_be_wrong),
+                _ => false,
+            };
             match pauses.next() {
-                Some(pause) if may_lag && deadline.leaves(pause) => {
+                Some(pause) if may_pass && deadline.leaves(pause) => {
+                    self.client.keys().forget();
                     tokio::time::sleep(pause).await;
                 }
                 _ => break verified,
@@ -726,7 +733,8 @@ mod tests {
         });
         let client = client.build().expect("a client");
         let platform = Platform::new(&scripted::receipts(), &client);
-        let spent = json!({"access_token": "a", "refresh_token": "r", "expires_on": 0});
+        let spent =
+            json!({"access_token": "a", "refresh_token": "refresh-secret-123", "expires_on": 0});
         let spent: Tokens = serde_json::from_value(spent).expect("tokens");
         let refreshed = platform.refresh(&spent).await;
         (refreshed, fetches.load(Relaxed), begun.elapsed())
@@ -796,6 +804,39 @@ mod tests {
         );
         assert!(is_unknown, "{error}");
         assert_eq!(fetches, 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_set_that_is_wrong_once_costs_no_tokens() {
+        let wrong = vectors::key_pem("contract", "RSA PUBLIC KEY", "pkcs1_public_der_b64");
+        let right = scripted::key_set()["keys"][0].clone();
+        let wrong = json!({"kid": right["kid"], "pem": wrong});
+        for keys in [json!([wrong]), json!([right, wrong])] {
+            let (refreshed, fetches, _) = refresh(move |fetch, _| match fetch {
+                0 => scripted::ok(&json!({"keys": keys})),
+                _ => good_keys(),
+            })
+            .await;
+            assert!(refreshed.is_ok(), "{refreshed:?}");
+            assert_eq!(fetches, 2);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_key_set_repeats_of_a_request_is_redacted() {
+        let refused =
+            json!({"error": {"code": "No", "message": "your refresh token is refresh-secret-123"}});
+        let (refreshed, ..) = refresh(move |_, _| {
+            let mut answer = scripted::ok(&refused);
+            *answer.status_mut() = reqwest::StatusCode::NOT_FOUND;
+            answer
+        })
+        .await;
+        let error = refreshed.expect_err("no keys").to_string();
+        assert!(
+            error.contains("404") && !error.contains("secret"),
+            "{error}"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,7 +15,7 @@ use tracing::Span;
 use super::Platform;
 use super::attempts::{Deadline, Doubt, Retries};
 use super::connections::Connections;
-use super::http::{Answer, failed, in_a_task, lost, unsendable};
+use super::http::{Answer, failed, in_a_task, lost, unsendable, without_secrets};
 use super::oauth::AccessToken;
 use super::sealing::{Sealing, Waits};
 use crate::error::{Error, Operation};
@@ -114,7 +114,10 @@ impl Platform {
             .post(url)
             .bearer_auth(&*token)
             .multipart(Form::new().part("file", part));
-        let answer = self.upload(request, moving).await?;
+        let answer = self
+            .upload(request, moving)
+            .await
+            .map_err(|error| without_secrets(error, &claims.secrets()))?;
         self.understand::<DeliveryAnswer>(Operation::Push, answer, &claims.secrets())
             .map(Delivery::from)
     }
@@ -151,6 +154,10 @@ impl PushClaims<'_> {
     }
 }
 
+/// For how many times its patience an upload may live on what the other side takes. It may be of other uploads, since an
+/// HTTP client does not tell which connection carries which.
+const MOST_PATIENCE: u32 = 10;
+
 /// An upload that is watched.
 struct Moving {
     /// How long it may stand still.
@@ -170,6 +177,7 @@ impl Moving {
         let mut answer = std::pin::pin!(answer);
         let mut is_handed_over = false;
         let mut moved_at = Instant::now();
+        let mut handed_over_at = moved_at;
         let mut known_unsent = None;
         loop {
             let handed_over = async {
@@ -186,13 +194,23 @@ impl Moving {
                 handed_over = handed_over => {
                     is_handed_over = handed_over.is_err();
                     moved_at = Instant::now();
+                    handed_over_at = moved_at;
                 }
                 () = tokio::time::sleep(self.patience / 4) => {
-                    let unsent = self.connections.unsent().await;
+                    // The system is asked in a thread, which may have to wait for a free one.
+                    let look = tokio::time::timeout(self.patience / 4, self.connections.unsent());
+                    let unsent = tokio::select! {
+                        biased;
+                        answer = &mut answer => return Ok(answer),
+                        unsent = look => unsent.ok().flatten(),
+                    };
                     let is_first_look = known_unsent.is_none();
-                    if known_unsent.replace(unsent) != Some(unsent) && !is_first_look {
+                    let is_moving = known_unsent.replace(unsent) != Some(unsent) && !is_first_look;
+                    if is_moving {
                         moved_at = Instant::now();
-                    } else if moved_at.elapsed() >= self.patience {
+                    }
+                    let latest = self.patience.saturating_mul(MOST_PATIENCE);
+                    if moved_at.elapsed() >= self.patience || handed_over_at.elapsed() >= latest {
                         if self.waits.are_for_source() {
                             return Err(self.silent.into());
                         }

@@ -175,19 +175,24 @@ fn letters(text: &str) -> impl Iterator<Item = (u8, usize)> {
 /// A secret in the encodings in which a platform may repeat it, as the letters and digits of each.
 fn forms_of(secret: &str) -> impl Iterator<Item = Zeroizing<Vec<u8>>> {
     let bytes = secret.as_bytes();
-    let (mut json, mut hexadecimal) = (String::new(), String::new());
+    let (mut json, mut utf_16) = (String::new(), String::new());
     for unit in secret.encode_utf16() {
         let _ = write!(json, "u{unit:04x}");
+        let _ = write!(utf_16, "{unit:04x}");
     }
+    let (mut escapes, mut literals) = (String::new(), String::new());
     for byte in bytes {
-        let _ = write!(hexadecimal, "x{byte:02x}");
+        let _ = write!(escapes, "x{byte:02x}");
+        let _ = write!(literals, "0x{byte:02x}");
     }
     [
         secret.to_owned(),
         // Also what is left of a text in which every byte is percent-encoded.
         hex::encode(bytes),
         json,
-        hexadecimal,
+        utf_16,
+        escapes,
+        literals,
         utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(),
         form_urlencoded::byte_serialize(bytes).collect(),
         base64_behind(0, bytes),
@@ -264,6 +269,8 @@ mod tests {
             each(|c| format!("%{:02X}", u32::from(c))),
             each(|c| format!("\\u{:04X}", u32::from(c))),
             each(|c| format!("\\x{:02x}", u32::from(c))),
+            each(|c| format!("0x{:02x}, ", u32::from(c))),
+            each(|c| format!("00 {:02X} ", u32::from(c))),
             each(|c| format!("{c} ")),
             each(|c| format!("{c}\n")),
             each(|c| format!("{c}-\u{e9}-")),

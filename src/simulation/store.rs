@@ -272,14 +272,11 @@ impl TokenStore for Store {
         .await
     }
 
-    async fn remove(&self, user: &str, version: Option<&str>) -> Result<bool, StoreError> {
-        let (user, version) = (user.to_owned(), version.map(str::to_owned));
+    async fn remove(&self, user: &str, version: &str) -> Result<bool, StoreError> {
+        let [user, version] = [user, version].map(str::to_owned);
         self.ask("remove", move |records| {
-            let fits = records.kept.get(&user).is_some_and(|entry| {
-                version
-                    .as_ref()
-                    .is_none_or(|version| entry.kept.version == *version)
-            });
+            let found = records.kept.get(&user);
+            let fits = found.is_some_and(|entry| entry.kept.version == version);
             if fits {
                 records.kept.remove(&user);
             }

@@ -95,7 +95,7 @@ impl<S: TokenStore> TokenStore for Bounded<S> {
         self.in_time(self.store.replace(user, version, kept)).await
     }
 
-    async fn remove(&self, user: &str, version: Option<&str>) -> Result<bool, StoreError> {
+    async fn remove(&self, user: &str, version: &str) -> Result<bool, StoreError> {
         self.in_time(self.store.remove(user, version)).await
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::refresher::kept;
 use super::taken::Taken;
-use super::unsaved::{Place, Save};
+use super::unsaved::{Consent, Place, Save};
 use super::{FlowStore, Found, SharedTokens, StoreError, TokenStore, key};
 use crate::callback::{Callback, CallbackError};
 use crate::client::Client;
@@ -188,6 +188,7 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
             note,
         } = waiting;
         let claim = taken.hand_over();
+        let earlier = self.consent_of(user.clone());
         let flow = match flow.redeem_in_full(callback).await {
             Ok(flow) => flow,
             Err(error) => {
@@ -199,7 +200,7 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
                 return Err(error);
             }
         };
-        let saving = self.save_new_consent(&user, &flow)?;
+        let saving = self.save_new_consent(&user, &flow, found(earlier).await)?;
         let saving = tokio::spawn(async move {
             saving.await;
             if let Some(claim) = claim {
@@ -213,18 +214,31 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         })
     }
 
+    /// Looks for the consent that a user has given before, while something else is done.
+    fn consent_of(&self, user: String) -> JoinHandle<Option<Consent>> {
+        let tokens = self.clone();
+        tokio::spawn(async move {
+            let kept = match tokens.newer_than_store(&user) {
+                Some(newer) => Some(newer),
+                None => tokens.store.load(&user).await.ok()?,
+            };
+            Consent::of(&kept?)
+        })
+    }
+
     /// Keeps the tokens of a new consent in this process, until the store has taken them.
     fn save_new_consent<C: 'static>(
         &self,
         user: &str,
         flow: &Flow<C, Authorized>,
+        earlier: Option<Consent>,
     ) -> Result<impl Future<Output = ()> + Send + use<S, C>, Error> {
         let suspended = flow.suspend();
         let save = Save {
             store: self.store.clone(),
             user: user.to_owned(),
             record: kept(suspended.written())?,
-            place: Place::Consent,
+            place: Place::Consent { earlier },
         };
         Ok(self.unsaved.save(save))
     }
@@ -267,6 +281,16 @@ impl<C: OngoingContract, D: Serialize + DeserializeOwned> Waiting<C, D> {
     }
 }
 
+/// The consent that was looked for, where it was found by now.
+async fn found(earlier: JoinHandle<Option<Consent>>) -> Option<Consent> {
+    if earlier.is_finished() {
+        earlier.await.ok().flatten()
+    } else {
+        earlier.abort();
+        None
+    }
+}
+
 /// The output of a future; nothing where it takes longer. There may be no end.
 async fn in_time<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
     match deadline {
@@ -286,4 +310,89 @@ fn unfinished(decision: &Decision, cause: &'static str) -> Error {
 /// The user whom the application names for what it attached. A panic's own words may have secrets.
 fn named<D>(data: &D, user: impl FnOnce(&D) -> String) -> Result<String, CallbackError> {
     catch_unwind(AssertUnwindSafe(|| user(data))).map_err(|_| CallbackError::UserPanicked)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    use std::time::{Duration, SystemTime};
+
+    use serde_json::json;
+    use url::form_urlencoded;
+
+    use super::*;
+    use crate::platform::scripted::{self, Answer};
+    use crate::store::MemoryStore;
+    use crate::{unix_time, vectors};
+
+    /// A platform that gives other tokens each time, and no date unless it is given one.
+    fn client(own_clock: SystemTime, date: Option<SystemTime>) -> Client {
+        let answers = AtomicU64::new(0);
+        let answer = move |path: &str| -> Answer {
+            let number = answers.fetch_add(1, Relaxed);
+            let now = unix_time::millis(SystemTime::now());
+            let answer = match path.rsplit('/').next().unwrap_or_default() {
+                "jwks" => scripted::ok(&scripted::key_set()),
+                "session" => scripted::ok(&json!({
+                    "sessionKey": "k",
+                    "sessionExchangeToken": "t",
+                    "expiry": now + 30 * 60 * 1000,
+                })),
+                "authorize" => scripted::signed(&json!({"preauthorization_code": "p"})),
+                _ => scripted::signed(&json!({
+                    "access_token": format!("access-{now}-{number}"),
+                    "refresh_token": format!("refresh-{now}-{number}"),
+                    "expires_on": now / 1000 + 24 * 60 * 60,
+                })),
+            };
+            match date {
+                Some(date) => scripted::with_header(answer, "date", &httpdate::fmt_http_date(date)),
+                None => answer,
+            }
+        };
+        let client = scripted::client(answer).clock(move || own_clock);
+        client.build().expect("a client")
+    }
+
+    /// Connects the customer, and gives the access token.
+    async fn connect(tokens: &SharedTokens<MemoryStore>, client: &Client, postbox: &str) -> String {
+        let receipts = scripted::receipts();
+        let flow = receipts.flow(client);
+        let session = flow.establish_session().await.expect("a session");
+        let awaiting = flow.create_postbox(session).await.expect("a link");
+        let key = vectors::key_pem("postbox", "RSA PUBLIC KEY", "pkcs1_public_der_b64");
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("result", "SUCCESS"), ("state", awaiting.state())])
+            .extend_pairs([
+                ("postboxId", postbox),
+                ("publicKey", &key),
+                ("code", postbox),
+            ])
+            .finish();
+        let callback = Callback::from_query(&query).expect("a callback");
+        let parked = tokens.store.park(awaiting.suspend().with(42)).await;
+        parked.expect("it is parked");
+        let user = |customer: &u32| customer.to_string();
+        let received = tokens.receive_callback(callback, &receipts, client, user);
+        let (flow, _) = received.await.expect("the flow");
+        tokens.flush().await;
+        flow.access_token().secret().to_owned()
+    }
+
+    #[tokio::test]
+    async fn the_later_of_two_consents_is_kept_whatever_the_clocks_say() {
+        let (now, hour) = (SystemTime::now(), Duration::from_hours(1));
+        for (first, second) in [
+            (client(now + hour, None), client(now, None)),
+            (client(now, None), client(now - hour, None)),
+            (client(now, Some(now + hour)), client(now, Some(now))),
+        ] {
+            let tokens = SharedTokens::new(MemoryStore::new());
+            connect(&tokens, &first, "first").await;
+            let later = connect(&tokens, &second, "second").await;
+            let found = tokens.find("42", &scripted::receipts(), &second).await;
+            let found = found.expect("the store works").expect("the flow");
+            assert_eq!(found.access_token().secret(), later);
+        }
+    }
 }

@@ -267,12 +267,10 @@ impl TokenStore for MemoryStore {
         Ok(fits)
     }
 
-    async fn remove(&self, user: &str, version: Option<&str>) -> Result<bool, StoreError> {
+    async fn remove(&self, user: &str, version: &str) -> Result<bool, StoreError> {
         let mut inner = self.lock();
-        let fits = inner
-            .kept
-            .get(user)
-            .is_some_and(|entry| version.is_none_or(|version| entry.kept.version == version));
+        let found = inner.kept.get(user);
+        let fits = found.is_some_and(|tokens| tokens.kept.version == version);
         if fits {
             inner.kept.remove(user);
         }

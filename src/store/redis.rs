@@ -209,7 +209,7 @@ static REPLACE: LazyLock<Script> = LazyLock::new(|| {
 
 static REMOVE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
-        "if #ARGV == 1 and redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end
+        "if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end
          return redis.call('DEL', KEYS[1])",
     )
 });
@@ -292,8 +292,8 @@ impl TokenStore for RedisStore {
             .await
     }
 
-    async fn remove(&self, user: &str, version: Option<&str>) -> Result<bool, StoreError> {
-        self.run_on_tokens(&REMOVE, user, version.as_slice()).await
+    async fn remove(&self, user: &str, version: &str) -> Result<bool, StoreError> {
+        self.run_on_tokens(&REMOVE, user, &[version]).await
     }
 }
 

@@ -299,7 +299,7 @@ impl<S: TokenStore> Refresh<S> {
     /// Removes tokens that are good for nobody: this machine alone has sent them, and the platform refused. False where
     /// others have come to their place.
     async fn remove(&self, marked: &Marked) -> bool {
-        let removing = || self.tokens.store.remove(&self.user, Some(&marked.version));
+        let removing = || self.tokens.store.remove(&self.user, &marked.version);
         removing
             .retry(ExponentialBuilder::default())
             .await

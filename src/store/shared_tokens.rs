@@ -154,7 +154,10 @@ impl<S: TokenStore> SharedTokens<S> {
         let user = key(&Ids::of(&Credentials::of(contract)), user);
         async move {
             self.unsaved.forget(&user);
-            self.store.remove(&user, None).await?;
+            // A removal that the store executes late must not remove what was kept since then.
+            while let Some(found) = self.store.load(&user).await? {
+                self.store.remove(&user, &found.version).await?;
+            }
             Ok(())
         }
     }
@@ -171,7 +174,7 @@ impl<S: TokenStore> SharedTokens<S> {
             store: self.store.clone(),
             user: user.to_owned(),
             record,
-            place: Place::Consent,
+            place: Place::Consent { earlier: None },
         };
         save.or_hand_back(self.unsaved.clone()).await?;
         if let Some(earlier) = unsaved {

@@ -293,9 +293,8 @@ macro_rules! sql_store {
                 Ok(there.is_some_and(|there| there.version == kept.version))
             }
 
-            async fn remove(&self, user: &str, version: Option<&str>) -> Result<bool, StoreError> {
-                let sql = "DELETE FROM digime_tokens \
-                           WHERE key = $1 AND (CAST($2 AS TEXT) IS NULL OR version = $2)";
+            async fn remove(&self, user: &str, version: &str) -> Result<bool, StoreError> {
+                let sql = "DELETE FROM digime_tokens WHERE key = $1 AND version = $2";
                 let done = repeated(&self.pool, || {
                     sqlx::query(sql).bind(user).bind(version).execute(&self.pool)
                 })

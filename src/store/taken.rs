@@ -17,7 +17,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// one such flow for each claim, and flows rarely wait for longer.
 const LONGEST_DOUBT: Duration = Duration::from_hours(1);
 
+/// When such a flow is put back, each after the one before: a database may execute a call long after it has failed.
+const LATER: [Duration; 4] = [
+    Duration::ZERO,
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+];
+
 /// A claim to what is under a key. No other claim is the same.
+#[derive(Clone)]
 pub struct Claim<S> {
     store: Bounded<S>,
     key: String,
@@ -38,16 +47,16 @@ impl<S: FlowStore> Taken<S> {
             key,
             id: random::nonce(),
         };
-        let mut taking = Box::pin(claim.take());
+        let mut taking = Box::pin(claim.clone().take());
         // A store that answers at once needs no task.
         if let Some(taken) = taking.as_mut().now_or_never() {
             return taken;
         }
-        match tokio::time::timeout(store.timeout(), tokio::spawn(taking)).await {
-            Ok(taken) => taken.unwrap_or_else(|_| Err(StoreError::failed("its task ended early"))),
-            // What is taken later is put back.
-            Err(_) => Err(StoreError::TimedOut(store.timeout())),
-        }
+        let Ok(taken) = tokio::time::timeout(store.timeout(), tokio::spawn(taking)).await else {
+            claim.give_up();
+            return Err(StoreError::TimedOut(store.timeout()));
+        };
+        taken.unwrap_or_else(|_| Err(StoreError::failed("its task ended early")))
     }
 
     pub fn record(&self) -> &str {
@@ -80,11 +89,22 @@ impl<S: FlowStore> Claim<S> {
                 record,
             })),
             Err(error) => {
-                // It may be taken although the store says otherwise.
-                tokio::spawn(self.putting_back(pauses().with_total_delay(Some(LONGEST_DOUBT))));
+                self.give_up();
                 Err(error)
             }
         }
+    }
+
+    /// Puts back what the store may have given to this claim although it did not say so, or may yet give.
+    fn give_up(self) {
+        tokio::spawn(async move {
+            for later in LATER {
+                tokio::time::sleep(later).await;
+                self.clone()
+                    .putting_back(pauses().with_total_delay(Some(LONGEST_DOUBT)))
+                    .await;
+            }
+        });
     }
 
     /// Lets the record wait again.

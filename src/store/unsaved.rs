@@ -95,7 +95,7 @@ impl Unsaved {
     }
 
     /// Notes a record that is to be saved by a task. False where a newer one of the user is there.
-    fn take_in<S>(&self, save: &Save<S>, task: &Arc<()>) -> bool {
+    fn take_in<S: TokenStore>(&self, save: &Save<S>, task: &Arc<()>) -> bool {
         let record = Record {
             kept: save.record.clone(),
             place: save.place.clone(),
@@ -105,7 +105,7 @@ impl Unsaved {
         self.change(|records| {
             is_newer = records
                 .get(&save.user)
-                .is_none_or(|known| Age::of(&known.kept, &record.kept) == Age::Earlier);
+                .is_none_or(|known| save.age_of(&known.kept) == Age::Earlier);
             if is_newer {
                 records.insert(save.user.clone(), record);
             }
@@ -245,8 +245,9 @@ pub struct Save<S> {
 /// Where a record belongs.
 #[derive(Clone, Debug)]
 pub enum Place {
-    /// In the place of whatever there is but newer tokens of the same consent, and tokens of a later consent.
-    Consent,
+    /// In the place of the consent that was there when this one was received, and of whatever there is but newer tokens of
+    /// the same consent and tokens of a later one.
+    Consent { earlier: Option<Consent> },
     /// In the place of the record that has the first of these versions which is there, and of no other.
     Versions(Vec<String>),
     /// In the place of the record of this version, or of any that still holds the refresh token that was spent.
@@ -263,8 +264,11 @@ impl<S: TokenStore> Save<S> {
         let (mut pause, longest) = PAUSES;
         while is_wanted()
             && let Err(error) = self.once().await
-            && !matches!(error, StoreError::LaterConsent)
         {
+            if matches!(error, StoreError::LaterConsent) {
+                tracing::warn!(%error, "a user's tokens are not saved");
+                return;
+            }
             tracing::error!(%error, ?pause, "the store did not take a user's tokens: trying again");
             failed.take();
             tokio::time::sleep(pause).await;
@@ -287,10 +291,21 @@ impl<S: TokenStore> Save<S> {
             .unwrap_or_else(|ended| Err(StoreError::failed(ended)))
     }
 
+    /// How old a known record of the user is. A consent that was there when this one was received is an earlier one,
+    /// whatever the clocks say.
+    fn age_of(&self, known: &Kept) -> Age {
+        match &self.place {
+            Place::Consent {
+                earlier: Some(earlier),
+            } if Consent::of(known).as_ref() == Some(earlier) => Age::Earlier,
+            _ => Age::of(known, &self.record),
+        }
+    }
+
     /// Asks the store once for each version that it may replace.
     async fn once(&self) -> Result<(), StoreError> {
         match &self.place {
-            Place::Consent => self.replace_earlier_consent().await,
+            Place::Consent { .. } => self.replace_earlier_consent().await,
             Place::Versions(versions) => self.replace_first(versions).await,
             Place::Spent {
                 version,
@@ -301,10 +316,17 @@ impl<S: TokenStore> Save<S> {
 
     /// Removes the record, where the store has it.
     async fn undo(&self) {
-        let removing = || self.store.remove(&self.user, Some(&self.record.version));
-        if let Err(error) = removing.retry(ExponentialBuilder::default()).await {
-            tracing::error!(%error, "a user who was forgotten may still have tokens in the store");
-        }
+        let removing = || self.store.remove(&self.user, &self.record.version);
+        let (pause, longest) = PAUSES;
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(pause)
+            .with_max_delay(longest)
+            .without_max_times();
+        // It ends when the store has decided.
+        let _ = removing
+            .retry(pauses)
+            .notify(|error, _| tracing::error!(%error, "a user who was forgotten may still have tokens in the store: trying again"))
+            .await;
     }
 
     async fn replace(&self, version: Option<&str>) -> Result<bool, StoreError> {
@@ -319,7 +341,7 @@ impl<S: TokenStore> Save<S> {
         loop {
             let found = self.load().await?;
             if let Some(found) = &found {
-                match Age::of(found, &self.record) {
+                match self.age_of(found) {
                     Age::Earlier => {}
                     Age::Same => return Ok(()),
                     Age::LaterConsent => return Err(StoreError::LaterConsent),
@@ -371,6 +393,25 @@ fn holds(found: &Kept, refresh_token: &SecretString) -> bool {
     })
 }
 
+/// Tells one consent of a user from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consent {
+    postbox_id: String,
+    /// In Unix milliseconds by the platform's clock.
+    received_at: u64,
+}
+
+impl Consent {
+    /// The consent of a record, where it can be read.
+    pub fn of(kept: &Kept) -> Option<Self> {
+        let written = Written::<Authorized>::from_json(&kept.record).ok()?;
+        Some(Self {
+            postbox_id: written.payload.postbox_id().to_owned(),
+            received_at: written.payload.tokens.consented_at(),
+        })
+    }
+}
+
 /// How old a known record is, beside one that is to be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Age {
@@ -389,13 +430,17 @@ impl Age {
         let (Ok(found), Ok(new)) = (read(found), read(new)) else {
             return Self::Earlier;
         };
-        // Records of an earlier version of this library do not say when consent was received.
-        let is_same_consent = new.tokens.consented_at() == found.tokens.consented_at()
-            && new.postbox_id() == found.postbox_id();
-        if new.tokens.consented_at() < found.tokens.consented_at() {
+        let [received, of_new] = [&found, &new].map(|record| record.tokens.consented_at());
+        // Records that an earlier version of this library wrote do not say when consent was received.
+        let may_be_same = received == of_new || received == 0 || of_new == 0;
+        if may_be_same && new.postbox_id() == found.postbox_id() {
+            if new.tokens.are_refreshed_from(&found.tokens) {
+                Self::Earlier
+            } else {
+                Self::Same
+            }
+        } else if of_new < received {
             Self::LaterConsent
-        } else if is_same_consent && !new.tokens.are_refreshed_from(&found.tokens) {
-            Self::Same
         } else {
             Self::Earlier
         }

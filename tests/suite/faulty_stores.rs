@@ -57,6 +57,10 @@ enum Befalls {
     CutsOff,
     /// It is done when the store is mended.
     Hangs,
+    /// It is done, and its answer never comes.
+    NeverAnswers,
+    /// It fails, and the database does it a moment later.
+    IsLate,
 }
 
 /// A store in memory as one machine reaches it.
@@ -96,10 +100,10 @@ impl Reached {
         until(async || made().unwrap_or_default() >= times).await;
     }
 
-    async fn reach<T>(
+    async fn reach<T: Send + 'static>(
         &self,
         call: Call,
-        work: impl Future<Output = Result<T, StoreError>>,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
         let mut mended = self.mended.subscribe();
         *self
@@ -127,37 +131,64 @@ impl Reached {
                 let _ = mended.changed().await;
                 work.await
             }
+            Some(Befalls::NeverAnswers) => {
+                work.await?;
+                std::future::pending().await
+            }
+            Some(Befalls::IsLate) => {
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                    work.await
+                });
+                Err(StoreError::failed("the connection was reset"))
+            }
         }
     }
 }
 
 impl FlowStore for Reached {
     async fn put(&self, key: &str, parked: &Parked) -> Result<(), StoreError> {
-        self.reach(Call::Put, self.store.put(key, parked)).await
+        let (store, key, parked) = (self.store.clone(), key.to_owned(), parked.clone());
+        self.reach(Call::Put, async move { store.put(&key, &parked).await })
+            .await
     }
 
     async fn peek(&self, key: &str) -> Result<Option<Found>, StoreError> {
-        self.reach(Call::Peek, self.store.peek(key)).await
+        let (store, key) = (self.store.clone(), key.to_owned());
+        self.reach(Call::Peek, async move { store.peek(&key).await })
+            .await
     }
 
     async fn take(&self, key: &str, claim: &str) -> Result<Option<String>, StoreError> {
-        self.reach(Call::Take, self.store.take(key, claim)).await
+        let (store, [key, claim]) = (self.store.clone(), [key, claim].map(str::to_owned));
+        self.reach(Call::Take, async move { store.take(&key, &claim).await })
+            .await
     }
 
     async fn put_back(&self, key: &str, claim: &str) -> Result<(), StoreError> {
-        self.reach(Call::PutBack, self.store.put_back(key, claim))
-            .await
+        let (store, [key, claim]) = (self.store.clone(), [key, claim].map(str::to_owned));
+        self.reach(
+            Call::PutBack,
+            async move { store.put_back(&key, &claim).await },
+        )
+        .await
     }
 
     async fn leave_note(&self, key: &str, claim: &str, note: &str) -> Result<(), StoreError> {
-        self.reach(Call::LeaveNote, self.store.leave_note(key, claim, note))
-            .await
+        let texts = [key, claim, note].map(str::to_owned);
+        let (store, [key, claim, note]) = (self.store.clone(), texts);
+        self.reach(Call::LeaveNote, async move {
+            store.leave_note(&key, &claim, &note).await
+        })
+        .await
     }
 }
 
 impl TokenStore for Reached {
     async fn load(&self, user: &str) -> Result<Option<Kept>, StoreError> {
-        self.reach(Call::Load, self.store.load(user)).await
+        let (store, user) = (self.store.clone(), user.to_owned());
+        self.reach(Call::Load, async move { store.load(&user).await })
+            .await
     }
 
     async fn lease(
@@ -167,13 +198,21 @@ impl TokenStore for Reached {
         holder: &str,
         duration: Duration,
     ) -> Result<bool, StoreError> {
-        let lease = self.store.lease(user, version, holder, duration);
-        self.reach(Call::Lease, lease).await
+        let texts = [user, version, holder].map(str::to_owned);
+        let (store, [user, version, holder]) = (self.store.clone(), texts);
+        self.reach(Call::Lease, async move {
+            store.lease(&user, &version, &holder, duration).await
+        })
+        .await
     }
 
     async fn release(&self, user: &str, holder: &str) -> Result<(), StoreError> {
-        self.reach(Call::Release, self.store.release(user, holder))
-            .await
+        let (store, [user, holder]) = (self.store.clone(), [user, holder].map(str::to_owned));
+        self.reach(
+            Call::Release,
+            async move { store.release(&user, &holder).await },
+        )
+        .await
     }
 
     async fn replace(
@@ -182,13 +221,21 @@ impl TokenStore for Reached {
         version: Option<&str>,
         kept: &Kept,
     ) -> Result<bool, StoreError> {
-        self.reach(Call::Replace, self.store.replace(user, version, kept))
-            .await
+        let (store, user) = (self.store.clone(), user.to_owned());
+        let (version, kept) = (version.map(str::to_owned), kept.clone());
+        self.reach(Call::Replace, async move {
+            store.replace(&user, version.as_deref(), &kept).await
+        })
+        .await
     }
 
-    async fn remove(&self, user: &str, version: Option<&str>) -> Result<bool, StoreError> {
-        self.reach(Call::Remove, self.store.remove(user, version))
-            .await
+    async fn remove(&self, user: &str, version: &str) -> Result<bool, StoreError> {
+        let (store, [user, version]) = (self.store.clone(), [user, version].map(str::to_owned));
+        self.reach(
+            Call::Remove,
+            async move { store.remove(&user, &version).await },
+        )
+        .await
     }
 }
 
@@ -845,7 +892,7 @@ async fn a_customer_who_is_forgotten_stays_so_after_a_keep_that_was_dropped() {
     let store = Reached::new(&MemoryStore::new());
     let tokens = SharedTokens::new(store.clone()).store_timeout(Duration::from_millis(100));
     let flow = authorized(&sandbox).await;
-    store.break_call(Call::Load, Befalls::Hangs);
+    store.break_call(Call::Replace, Befalls::Hangs);
     let keeping = tokens.keep("customer-42", flow);
     let dropped = tokio::time::timeout(Duration::from_millis(20), keeping).await;
     assert!(dropped.is_err(), "the store hangs");
@@ -969,7 +1016,82 @@ async fn a_customer_who_is_forgotten_while_the_store_is_asked_stays_so() {
     forgotten.expect("the store works");
     store.mend();
     // The store does what it was asked before, and is asked to undo it.
-    store.until_reached(Call::Remove, 2).await;
+    store.until_reached(Call::Remove, 1).await;
     let found = async || tokens.find("customer-42", &receipts, &client).await;
     until(async || found().await.expect("the store works").is_none()).await;
+}
+
+#[tokio::test]
+async fn a_claim_that_the_store_executes_late_or_never_answers_leaves_its_flow_parked() {
+    let sandbox = sandbox().await;
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    for befalls in [Befalls::NeverAnswers, Befalls::IsLate] {
+        let store = Reached::new(&MemoryStore::new());
+        let tokens = SharedTokens::new(store.clone()).store_timeout(Duration::from_millis(200));
+        let callback = parked(&sandbox, &store).await;
+        store.break_call(Call::Take, befalls);
+        let load = || tokens.receive_callback(callback.clone(), &receipts, &client, customer);
+        let error = load().await.expect_err("the store fails");
+        assert!(matches!(error, Error::Store(_)), "{error}");
+        store.mend();
+        let waits = async || {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            load().await.is_ok()
+        };
+        until(waits).await;
+    }
+}
+
+#[tokio::test]
+async fn a_removal_that_the_store_executes_late_removes_no_new_consent() {
+    let sandbox = sandbox().await;
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    let store = Reached::new(&MemoryStore::new());
+    let tokens = SharedTokens::new(store.clone());
+    let flow = authorized(&sandbox).await;
+    let _ = tokens.keep("customer-42", flow).await.expect("kept");
+    let callback = parked(&sandbox, &store).await;
+    store.break_call(Call::Remove, Befalls::IsLate);
+    let forgotten = tokens.forget("customer-42", &receipts).await;
+    forgotten.expect_err("the connection was reset");
+    store.mend();
+    let received = tokens.receive_callback(callback, &receipts, &client, customer);
+    let (flow, _) = received.await.expect("the flow");
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let found = tokens.find("customer-42", &receipts, &client).await;
+    let found = found.expect("the store works").expect("the new consent");
+    assert_eq!(found.access_token(), flow.access_token());
+}
+
+#[tokio::test]
+async fn tokens_that_an_earlier_version_refreshed_are_not_replaced_by_older_ones() {
+    let sandbox = sandbox().await;
+    let (receipts, client) = (receipts(&sandbox), client(&sandbox));
+    let store = MemoryStore::new();
+    let tokens = SharedTokens::new(store.clone());
+    let flow = authorized(&sandbox).await;
+    let copy = flow.suspend().resume(&receipts, &client).expect("the flow");
+    let flow = tokens.keep("customer-42", flow).await.expect("kept");
+    // Times of expiry are in seconds.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    flow.refresh().await.expect("new tokens");
+    tokens.flush().await;
+    let key = "sandbox-application/sandbox-ongoing customer-42";
+    let kept = store.load(key).await.expect("it works").expect("a record");
+    let mut record: serde_json::Value = serde_json::from_str(&kept.record).expect("JSON");
+    let state = record["state_data"]["tokens"].as_object_mut();
+    let state = state.expect("the tokens");
+    for field in ["consented_at", "refreshes"] {
+        assert!(state.remove(field).is_some(), "{field}");
+    }
+    let written = Kept {
+        version: "of an earlier version".into(),
+        record: record.to_string(),
+    };
+    let replaced = store.replace(key, Some(&kept.version), &written).await;
+    assert!(replaced.expect("it works"));
+    let _ = tokens.keep("customer-42", copy).await.expect("kept");
+    let found = tokens.find("customer-42", &receipts, &client).await;
+    let found = found.expect("the store works").expect("the flow");
+    assert_eq!(found.access_token(), flow.access_token());
 }

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use digime::{Client, Error, PostboxItem, RequestError};
-use digime_sandbox::{Endpoint, Sandbox};
+use digime_sandbox::{Endpoint, Fault, Sandbox};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::set_up::{authorized, quick, receipts, sandbox};
+use crate::set_up::{authorized, quick, ready_with, receipts, sandbox};
 
 const SIZE: usize = 3_000_000;
 
@@ -98,4 +98,29 @@ async fn an_upload_that_stands_still_ends() {
         "{error}"
     );
     assert!(error.to_string().contains("stood still"), "{error}");
+}
+
+#[test]
+fn an_answer_is_seen_while_no_thread_is_free_to_look_at_the_sockets() {
+    let platform = tokio::runtime::Runtime::new().expect("a runtime");
+    let sandbox = platform.block_on(sandbox());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    runtime.block_on(async {
+        let client = quick(&sandbox).retries(0).stall_timeout(DURATION);
+        let client = client.build().expect("a client");
+        let flow = ready_with(&sandbox, &client).await;
+        tokio::task::spawn_blocking(move || released.recv());
+        // The sockets are looked at before that.
+        sandbox.inject(Endpoint::Push, Fault::Delay(DURATION / 2));
+        let pushed = flow.push(PostboxItem::bytes("a.txt", "hello"));
+        let pushed = tokio::time::timeout(Duration::from_mins(2), pushed).await;
+        let pushed = pushed.expect("it ends");
+        assert!(pushed.is_ok(), "{pushed:?}");
+    });
+    drop(release);
 }

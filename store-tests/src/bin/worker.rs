@@ -194,7 +194,7 @@ impl<S: TokenStore> TokenStore for Mortal<S> {
         self.store.replace(user, version, kept).await
     }
 
-    async fn remove(&self, user: &str, version: Option<&str>) -> Result<bool, StoreError> {
+    async fn remove(&self, user: &str, version: &str) -> Result<bool, StoreError> {
         self.store.remove(user, version).await
     }
 }

@@ -66,7 +66,7 @@ async fn known(store: &(impl FlowStore + TokenStore)) {
     assert!(leased.expect("it works"));
     let replaced = store.replace(&user, Some("1"), &kept("2")).await;
     assert!(replaced.expect("it works"));
-    let removed = store.remove(&user, Some("2")).await;
+    let removed = store.remove(&user, "2").await;
     assert!(removed.expect("it works"));
 }
 
@@ -184,7 +184,7 @@ async fn a_removal_whose_answer_is_lost_removes(url: &str) {
     with_store!(&proxy.url, store => {
         known(&store).await;
         save(&store, &user).await;
-        let removed = losing(&proxy, &user, store.remove(&user, None), async || ()).await;
+        let removed = losing(&proxy, &user, store.remove(&user, "1"), async || ()).await;
         removed.expect("a removal is repeated");
         assert_eq!(store.load(&user).await.expect("it works"), None);
     });

@@ -94,7 +94,8 @@ async fn removed_and_replaced_tokens_are_in_no_file() {
     assert!(holds(&database, "marker-2-7 "), "the new ones are there");
 
     let remove = async |user: usize| {
-        let removed = store.remove(&user.to_string(), None).await;
+        let new = kept(2, user).version;
+        let removed = store.remove(&user.to_string(), &new).await;
         assert!(removed.expect("it works"));
     };
     join_all(users.map(remove)).await;
