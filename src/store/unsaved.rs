@@ -292,12 +292,14 @@ impl<S: TokenStore> Save<S> {
     }
 
     /// How old a known record of the user is. A consent that was there when this one was received is an earlier one,
-    /// whatever the clocks say.
+    /// whatever the clocks say, and refreshed tokens take the place of their own consent's alone.
     fn age_of(&self, known: &Kept) -> Age {
+        let consent = Consent::of(known);
         match &self.place {
             Place::Consent {
                 earlier: Some(earlier),
-            } if Consent::of(known).as_ref() == Some(earlier) => Age::Earlier,
+            } if consent.as_ref() == Some(earlier) => Age::Earlier,
+            Place::Spent { .. } if consent != Consent::of(&self.record) => Age::LaterConsent,
             _ => Age::of(known, &self.record),
         }
     }
