@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
-use futures_util::future::{join_all, poll_fn};
+use futures_util::future::{join_all, join3, poll_fn};
 use rand::RngExt;
 use rand::rngs::StdRng;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::invariants::{CALL, Failure, KEEP, PUSH, STORE, store_calls};
 use super::machine::{Machine, Receipts};
 use super::store::Records;
-use super::weather::pick;
-use crate::error::Error;
+use super::weather::{Dates, pick};
+use crate::error::{Error, Operation, RequestError};
 use crate::flow::{Authorized, AwaitingCallback, Flow, Verifier};
 use crate::store::FlowStore;
 use crate::{Callback, DeliveryStatus, PostboxItem, Suspended};
@@ -53,6 +53,7 @@ pub struct User {
 
 /// A user who was sent to digi.me and has consented.
 #[derive(Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "they are separate facts")]
 pub struct Link {
     pub user: usize,
     pub query: String,
@@ -66,8 +67,14 @@ pub struct Link {
     pub is_given_up: bool,
     /// A flow was suspended while its refresh may have been running: what that brought came to nobody.
     was_suspended: bool,
+    /// The store is known to have its flow.
+    is_parked: bool,
     pub excuse: Option<&'static str>,
     touched_by: Vec<u64>,
+    /// How many calls are receiving its callback.
+    receiving: usize,
+    /// A call that has ended, or the application by itself, may send its code yet.
+    goes_on: bool,
 }
 
 impl Link {
@@ -216,13 +223,75 @@ impl Machine {
             return;
         };
         let expires = suspended.expires_at().expect("a session ends");
-        let mut suspended = suspended;
+        if self.park(suspended).await {
+            let link = self.consent(user, &url, expires);
+            self.check_parking(link);
+        }
+    }
+
+    /// The same, and the user is sent on while the flow is being parked. The machine is paused meanwhile, so that it parks
+    /// the flow once more when another machine may have received the callback.
+    pub async fn begin_hastily(self: Arc<Self>, other: Arc<Self>, user: usize) {
+        let Some((suspended, url)) = self.ask(user).await else {
+            return;
+        };
+        let expires = suspended.expires_at().expect("a session ends");
+        let link = self.consent(user, &url, expires);
+        self.world.lock().users.links[link].is_parked = false;
+        let calling_back = async {
+            sleep(Duration::from_millis(200)).await;
+            other.receive(link, Drop::Never, Then::Nothing).await;
+        };
+        let pausing = self.clone().pause_at("put");
+        let (is_parked, (), ()) = join3(self.park(suspended), calling_back, pausing).await;
+        self.world.lock().users.links[link].is_parked = is_parked;
+    }
+
+    /// Parks a flow, and tries again where that fails.
+    async fn park(
+        &self,
+        mut suspended: Suspended<Receipts, AwaitingCallback<Verifier>, String>,
+    ) -> bool {
         let store = self.store();
         for _ in 0..3 {
             match self.call("park", STORE, store.park(suspended)).await {
-                Ok(()) => return self.consent(user, &url, expires),
+                Ok(()) => return true,
                 Err(rejected) => suspended = rejected.into_flow(),
             }
+            sleep(Duration::from_secs(1)).await;
+        }
+        false
+    }
+
+    /// A flow that was just parked waits until its session ends, or for the ten minutes that a session is taken to last
+    /// where a clock or a `Date` says that it has ended already.
+    fn check_parking(&self, link: usize) {
+        let now = self.world.time();
+        let state = self.world.lock();
+        let link = &state.users.links[link];
+        let left = link.expires.duration_since(now).unwrap_or_default();
+        let life = state.platform.session_life;
+        let assumed = Duration::from_mins(10).min(life);
+        // Without a `Date` nothing says how wrong a clock is that is not wrong enough to be refuted.
+        let unknown = match state.weather.dates {
+            Dates::Missing => Duration::from_millis(self.host.set_up.clock_ahead.unsigned_abs()),
+            _ => Duration::ZERO,
+        };
+        let unknown = if unknown < life {
+            unknown
+        } else {
+            Duration::ZERO
+        };
+        let elapsed = life.saturating_sub(left);
+        let least = left.saturating_sub(unknown);
+        let least = least.min(assumed.saturating_sub(elapsed));
+        let parked_for = state.records.time_left(&link.state);
+        std::mem::drop(state);
+        if parked_for.is_some_and(|parked_for| parked_for + Duration::from_secs(5) < least) {
+            self.world.violation(format!(
+                "3: a flow of {:?} is parked for {parked_for:?}, and its session lasts {left:?}",
+                self.host
+            ));
         }
     }
 
@@ -258,7 +327,7 @@ impl Machine {
         }
     }
 
-    fn consent(&self, user: usize, url: &url::Url, expires: SystemTime) {
+    fn consent(&self, user: usize, url: &url::Url, expires: SystemTime) -> usize {
         let mut pairs = url.query_pairs();
         let code = pairs.find(|(name, _)| name == "preauthorizationCode");
         let code = code.expect("a link has a code").1.into_owned();
@@ -274,16 +343,22 @@ impl Machine {
             is_taken: false,
             is_given_up: false,
             was_suspended: false,
+            is_parked: true,
             excuse: None,
             touched_by: Vec::new(),
+            receiving: 0,
+            goes_on: false,
         });
+        state.users.links.len() - 1
     }
 
     fn touch(&self, link: usize) -> Link {
         let mut state = self.world.lock();
         let link = &mut state.users.links[link];
         link.touched_by.push(self.host.id);
-        link.clone()
+        let link = link.clone();
+        state.platform.may_send(&link.code, true);
+        link
     }
 
     /// Takes a callback as a web application does.
@@ -291,10 +366,14 @@ impl Machine {
         let number = link;
         let link = self.touch(number);
         let connecting = self.connecting(link.user);
+        let receiving = Receiving::begin(&self, number);
         let what = format!("receive_callback of link {number}, {drop:?}");
         let received = drop
             .apply(self.call(what, CALL, self.receiving(&link.query)))
             .await;
+        if let Some(result) = &received {
+            receiving.end(result.as_ref().err());
+        }
         let is_connected = matches!(received, Some(Ok(_)));
         self.note_received(&link, received);
         std::mem::drop(connecting);
@@ -305,7 +384,7 @@ impl Machine {
                     let _ = self.push_one(&flow, link.user, 100).await;
                 }
             }
-            Then::Forget if is_connected => self.forget(link.user).await,
+            Then::Forget if is_connected => self.clone().forget(link.user).await,
             _ => {}
         }
     }
@@ -336,6 +415,48 @@ impl Machine {
             .receive_callback(callback, &self.contract, &self.client, String::clone)
     }
 
+    /// Pushes for the user of a link, after a delay, and finds their token expired. The machine that receives the callback
+    /// may not know yet that the store has taken the tokens.
+    pub async fn push_for_link(self: Arc<Self>, link: usize, delay: Duration) {
+        let user = self.world.lock().users.links[link].user;
+        sleep(delay).await;
+        self.world.lock().platform.expire_access_tokens(user);
+        if let Some(flow) = self.flow_of(user, false).await {
+            let _ = self.push_one(&flow, user, 100).await;
+        }
+    }
+
+    /// Takes a callback on a machine that is paused while it does, for so long that the call ends before its flow is taken.
+    pub async fn receive_late(self: Arc<Self>, link: usize, mut rng: StdRng) {
+        let receiving = self.clone().receive(link, Drop::Never, Then::Nothing);
+        let receiving = tokio::spawn(receiving);
+        for _ in 0..2 {
+            let pause = Duration::from_secs(rng.random_range(15..20));
+            let machine = self.clone();
+            machine.pause_after(rng.random_range(1..15), pause).await;
+        }
+        let _ = receiving.await;
+    }
+
+    /// Pauses the machine between the effect of a call of the store and its answer, until the store's time limit is over.
+    pub async fn pause_at(self: Arc<Self>, call: &'static str) {
+        self.host.pause_at(Some(call));
+        sleep(Duration::from_secs(22)).await;
+        self.host.pause_at(None);
+        self.host.resume();
+        self.world.log(format!("{:?} resumes", self.host));
+    }
+
+    /// Pauses the machine in some milliseconds, for a time.
+    async fn pause_after(self: Arc<Self>, millis: u64, pause: Duration) {
+        sleep(Duration::from_millis(millis)).await;
+        self.host.pause();
+        self.world.log(format!("{:?} pauses", self.host));
+        sleep(pause).await;
+        self.host.resume();
+        self.world.log(format!("{:?} resumes", self.host));
+    }
+
     /// The user declines first: the flow waits on.
     pub async fn decline(self: Arc<Self>, link: usize) {
         let link = self.touch(link);
@@ -348,6 +469,7 @@ impl Machine {
         let number = link;
         let link = self.touch(number);
         let _connecting = self.connecting(link.user);
+        self.world.lock().users.links[number].goes_on = true;
         let callback = Callback::from_query(&link.query).expect("a callback");
         let store = self.store();
         let claiming = store.claim::<_, _, String>(&callback, &self.contract, &self.client);
@@ -535,10 +657,17 @@ impl Machine {
     ) -> Result<crate::Delivery, Error> {
         let item = self.item();
         let pushing = flow.push(PostboxItem::bytes(item.clone(), vec![7; size]));
+        let begun = Instant::now();
+        let was_in_doubt = is_in_doubt(flow);
         let result = self
             .call(format!("push {item} for {}", name(user)), PUSH, pushing)
             .await;
         self.pushed(user, &item, &result);
+        if let Err(error) = &result
+            && !was_in_doubt
+        {
+            self.check_lost(user, begun, error);
+        }
         result
     }
 
@@ -636,13 +765,55 @@ impl Machine {
             state.users.refreshes[user] += 1;
             state.users.all[user].has_refreshed = true;
         }
+        let begun = Instant::now();
+        let was_in_doubt = is_in_doubt(&flow);
         let refreshing = self.call(format!("refresh {}", name(user)), CALL, flow.refresh());
-        let _ = drop.apply(refreshing).await;
+        if let Some(Err(error)) = drop.apply(refreshing).await
+            && !was_in_doubt
+        {
+            self.check_lost(user, begun, &error);
+        }
+    }
+
+    /// A machine is paused while it refreshes, and again when the answer has come, so that the call ends before the store
+    /// has the new tokens.
+    pub async fn refresh_late(self: Arc<Self>, user: usize, mut rng: StdRng) {
+        let refreshing = tokio::spawn(self.clone().refresh(user, Drop::Never));
+        let pause = Duration::from_millis(rng.random_range(26_000..29_900));
+        let machine = self.clone();
+        machine.pause_after(rng.random_range(1..80), pause).await;
+        let pause = Duration::from_secs(5);
+        self.pause_after(rng.random_range(1..15), pause).await;
+        let _ = refreshing.await;
+    }
+
+    /// An answer that has come during a call is not lost. A push may refresh twice; the last refresh is the one that fails.
+    fn check_lost(&self, user: usize, begun: Instant, error: &Error) {
+        let begun = Instant::now()
+            .checked_sub(CALL)
+            .map_or(begun, |it| it.max(begun));
+        let is_said_to_be_lost = matches!(
+            error.reason(),
+            Error::Request(RequestError::AnswerLost {
+                operation: Operation::RefreshToken,
+                ..
+            })
+        );
+        let state = self.world.lock();
+        let has_come = state.platform.has_refreshed(self.host.id, user, begun);
+        std::mem::drop(state);
+        if is_said_to_be_lost && has_come {
+            self.world.violation(format!(
+                "5: {:?} has new tokens for {}, and a call says: {error}",
+                self.host,
+                name(user)
+            ));
+        }
     }
 
     /// A machine is paused while it refreshes, for so long that another is asked for a refresh by name.
     pub async fn be_overtaken(self: Arc<Self>, other: Arc<Self>, user: usize, mut rng: StdRng) {
-        let mut pause = rng.random_range(1..80);
+        let mut pause = rng.random_range(10..70);
         if rng.random_bool(0.3) {
             // A push that finds its token expired takes longer to come to its refresh.
             self.world.lock().platform.expire_access_tokens(user);
@@ -655,17 +826,26 @@ impl Machine {
                 size: 100,
             };
             tokio::spawn(self.clone().push(pushing));
-        } else if self.flow_of(user, true).await.is_some() {
+        } else if self.flow_of(user, false).await.is_some() {
             tokio::spawn(self.clone().refresh(user, Drop::Never));
         } else {
             return;
         }
-        sleep(Duration::from_millis(pause)).await;
-        self.host.pause();
-        self.world.log(format!("{:?} pauses", self.host));
+        if rng.random_bool(0.5) {
+            // Its sign of life says that the token is on its way.
+            self.host.pause_at(Some("lease"));
+        } else {
+            sleep(Duration::from_millis(pause)).await;
+            self.host.pause();
+            self.world.log(format!("{:?} pauses", self.host));
+        }
         sleep(Duration::from_secs(rng.random_range(62..160))).await;
-        // The other machine may be paused, or die.
-        let refreshing = other.refresh(user, Drop::any(&mut rng));
+        self.host.pause_at(None);
+        // The other machine may be paused, or die. Where its flow is an old one, it sends nothing.
+        let refreshing = async {
+            other.flow_of(user, false).await;
+            other.refresh(user, Drop::any(&mut rng)).await;
+        };
         let _ = timeout(CALL * 2, refreshing).await;
         self.host.resume();
         self.world.log(format!("{:?} resumes", self.host));
@@ -720,6 +900,7 @@ impl Machine {
         let user = &state.users.all[link.user];
         let grant = code.grant.map(|grant| &state.platform.grants[grant]);
         let is_excused = link.is_taken
+            || !link.is_parked
             || link.expires <= calm_at + Duration::from_mins(1)
             || user.is_muddled
             || link.is_given_up
@@ -767,6 +948,12 @@ impl Machine {
     }
 }
 
+/// Whether a flow's refresh token is being sent, or may have been, also by the machine that has marked it in the store.
+fn is_in_doubt(flow: &Authorization) -> bool {
+    let text = serde_json::to_string(&flow.suspend()).expect("JSON");
+    text.contains(r#""sent""#)
+}
+
 struct Connecting<'a> {
     machine: &'a Machine,
     user: usize,
@@ -776,6 +963,45 @@ impl std::ops::Drop for Connecting<'_> {
     fn drop(&mut self) {
         let mut state = self.machine.world.lock();
         state.users.all[self.user].connecting -= 1;
+    }
+}
+
+/// A call that receives a callback. Where it is dropped, it goes on.
+struct Receiving<'a> {
+    machine: &'a Machine,
+    link: usize,
+    has_ended: bool,
+}
+
+impl<'a> Receiving<'a> {
+    fn begin(machine: &'a Machine, link: usize) -> Self {
+        machine.world.lock().users.links[link].receiving += 1;
+        Self {
+            machine,
+            link,
+            has_ended: false,
+        }
+    }
+
+    /// A call says that its code was not used, and no other is running: then it is not sent any more.
+    fn end(mut self, error: Option<&Error>) {
+        self.has_ended = error.is_none_or(|error| !error.may_have_taken_effect());
+        let mut state = self.machine.world.lock();
+        let link = &state.users.links[self.link];
+        let is_last = link.receiving == 1 && !link.goes_on;
+        let code = link.code.clone();
+        if error.is_some() && self.has_ended && is_last {
+            state.platform.may_send(&code, false);
+        }
+    }
+}
+
+impl std::ops::Drop for Receiving<'_> {
+    fn drop(&mut self) {
+        let mut state = self.machine.world.lock();
+        let link = &mut state.users.links[self.link];
+        link.receiving -= 1;
+        link.goes_on |= !self.has_ended;
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use super::World;
 use super::platform::{Answer, BASE_URL, REDIRECT_URI, Request};
 use super::store::Store;
-use super::weather::{Endpoint, Fault};
+use super::weather::{Endpoint, FOR_EVER, Fault};
 use crate::platform::{Transport, TransportError};
 use crate::{
     ApplicationId, Client, ContractId, PrivateKey, RedirectUri, SharedTokens, digime_contract,
@@ -79,6 +79,8 @@ pub struct Host {
     no_platform: AtomicBool,
     no_store: AtomicBool,
     paused: Mutex<(Option<Instant>, Duration)>,
+    /// The call of the store whose effect the machine is paused at.
+    pauses_at: Mutex<Option<&'static str>>,
     /// How many connections were not made.
     pub not_connected: AtomicU64,
 }
@@ -122,6 +124,18 @@ impl Host {
         if self.power() == Power::Running {
             paused.0 = Some(Instant::now());
             self.switch(Power::Paused);
+        }
+    }
+
+    /// Pauses the machine as soon as the store has done what it is asked for by a call, or not any more.
+    pub fn pause_at(&self, call: Option<&'static str>) {
+        *self.pauses_at.lock().expect("no panic") = call;
+    }
+
+    pub fn has_acted(&self, call: &'static str) {
+        let mut pauses_at = self.pauses_at.lock().expect("no panic");
+        if pauses_at.take_if(|at| *at == call).is_some() {
+            self.pause();
         }
     }
 
@@ -188,6 +202,7 @@ impl Machine {
             no_platform: AtomicBool::new(false),
             no_store: AtomicBool::new(false),
             paused: Mutex::default(),
+            pauses_at: Mutex::default(),
             not_connected: AtomicU64::new(0),
         });
         let network = Network {
@@ -266,6 +281,9 @@ async fn exchange(
         is_over: false,
     };
     let (endpoint, postbox) = endpoint(request.url());
+    if endpoint == Endpoint::Keys {
+        world.lock().platform.keys_are_fetched(host.id);
+    }
     // It may sleep until nobody looks for the keys any more.
     if endpoint == Endpoint::Keys && host.power() == Power::Paused {
         world.keys_are_missing(&host);
@@ -317,6 +335,10 @@ async fn exchange(
         return Err(TransportError::Lost(reset.into()));
     };
     let is_cut = fault == Fault::Cut;
+    // Then there is one attempt left for the keys.
+    if endpoint == Endpoint::Keys && answer.retry_after == Some(FOR_EVER) {
+        world.keys_are_missing(&host);
+    }
     match fault {
         // The status of a refusal arrives in any case, and says all.
         Fault::Cut | Fault::Forged if answer.status == 200 => {
@@ -365,9 +387,12 @@ async fn serve(
 fn response(world: &World, answer: Answer, is_cut: bool) -> Response {
     let mut builder = http::Response::builder()
         .status(answer.status)
-        .header(DATE, httpdate::fmt_http_date(world.time()))
         .header("x-digi-sdk-status", "1")
         .header("x-digi-sdk-status-message", answer.words());
+    let date = world.lock().weather.date(world.time());
+    if let Some(date) = date {
+        builder = builder.header(DATE, httpdate::fmt_http_date(date));
+    }
     if let Some(pause) = answer.retry_after {
         builder = builder.header(RETRY_AFTER, pause);
     }

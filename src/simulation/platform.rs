@@ -10,6 +10,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::weather::{Endpoint, Fault};
 use crate::contract::PrivateKey;
@@ -55,6 +56,8 @@ pub struct Platform {
     pub verifiers: Vec<String>,
     requests: BTreeMap<u64, Sent>,
     handed_out: u64,
+    /// The number of the key that signs now. It is the same key under another name.
+    key: u32,
     pub violations: Vec<String>,
 }
 
@@ -66,6 +69,8 @@ pub struct Code {
     /// The machine whose request was granted.
     spent_by: Option<u64>,
     arrivals: Arrivals,
+    /// All calls for it have said that it was not used.
+    must_not_be_sent: bool,
 }
 
 /// A consent that was made into tokens.
@@ -157,6 +162,8 @@ struct Sent {
     issued: Option<usize>,
     item: Option<String>,
     status: u16,
+    /// When its sender got the answer and could read it.
+    answered: Option<Instant>,
     /// Why its sender waits no more, where that is nobody's fault.
     excuse: Option<&'static str>,
 }
@@ -219,6 +226,7 @@ impl Platform {
             verifiers: Vec::new(),
             requests: BTreeMap::new(),
             handed_out: 0,
+            key: 0,
             violations: Vec::new(),
         }
     }
@@ -237,6 +245,7 @@ impl Platform {
             issued: None,
             item: None,
             status: 0,
+            answered: None,
             excuse: None,
         };
         self.requests.insert(id, sent);
@@ -304,9 +313,10 @@ impl Platform {
 
     /// The answer has reached its sender, whole and of this platform.
     pub fn answered(&mut self, id: u64) {
-        let Some(sent) = self.requests.get(&id) else {
+        let Some(sent) = self.requests.get_mut(&id) else {
             return;
         };
+        sent.answered = Some(Instant::now());
         let is_refusal = matches!(sent.status, 400..=499 | 501 | 503);
         let (status, item) = (sent.status, sent.item.clone());
         if let Some((token, is_code, right)) = sent.token.clone()
@@ -374,6 +384,11 @@ impl Platform {
         let token = text(claims, name);
         if is_code {
             self.verifiers.push(text(claims, "code_verifier"));
+            if self.codes.get(&token).is_some_and(|it| it.must_not_be_sent) {
+                self.violations.push(format!(
+                    "2: {token} was sent after its call said that it was not"
+                ));
+            }
         }
         let mut none = 0;
         let right = if is_code {
@@ -412,6 +427,13 @@ impl Platform {
         }
     }
 
+    /// Notes whether a call may send a code.
+    pub fn may_send(&mut self, code: &str, may_be_sent: bool) {
+        if let Some(code) = self.codes.get_mut(code) {
+            code.must_not_be_sent = !may_be_sent;
+        }
+    }
+
     /// Whether a machine has used a code, and the application has not decided to send it again.
     pub fn is_spent_by_one_call(&self, code: &str, machine: u64) -> bool {
         self.codes
@@ -441,7 +463,7 @@ impl Platform {
     ) -> Answer {
         match request.endpoint {
             Endpoint::Session => return self.establish_session(now),
-            Endpoint::Keys => return Answer::ok(&key_set()),
+            Endpoint::Keys => return Answer::ok(&key_set(self.key)),
             _ => {}
         }
         if let Some(refusal) = self.check(claims, words, now) {
@@ -453,7 +475,7 @@ impl Platform {
                 let state = text(claims, "state");
                 let announced = (text(claims, "code_challenge"), state);
                 self.preauthorizations.insert(code.clone(), announced);
-                signed(&json!({"preauthorization_code": code}), is_forged)
+                self.signed(&json!({"preauthorization_code": code}), is_forged)
             }
             Endpoint::Push => self.push(request, claims, words, now),
             _ => match claims["grant_type"].as_str() {
@@ -561,7 +583,7 @@ impl Platform {
             "refresh_token": refresh_token,
             "expires_on": expiry / 1000,
         });
-        signed(&tokens, is_forged)
+        self.signed(&tokens, is_forged)
     }
 
     fn push(&mut self, request: &Request, claims: &Value, words: &str, now: u64) -> Answer {
@@ -601,6 +623,7 @@ impl Platform {
             grant: None,
             spent_by: None,
             arrivals: Arrivals::default(),
+            must_not_be_sent: false,
         };
         self.codes.insert(code.clone(), issued);
         let query = url::form_urlencoded::Serializer::new(String::new())
@@ -611,6 +634,45 @@ impl Platform {
             .append_pair("state", &state)
             .finish();
         (query, code)
+    }
+
+    fn signed(&self, claims: &Value, is_forged: bool) -> Answer {
+        let jku = format!("{BASE_URL}/keys");
+        let header = json!({"alg": "PS512", "kid": kid(self.key), "jku": jku});
+        let [header, claims] = [header.to_string(), claims.to_string()]
+            .map(|part| BASE64_URL_SAFE_NO_PAD.encode(part));
+        let message = format!("{header}.{claims}");
+        let key = if is_forged { &FOREIGN_KEY } else { &OWN_KEY };
+        let signature = key.sign(message.as_bytes()).expect("a signature");
+        let signature = BASE64_URL_SAFE_NO_PAD.encode(signature);
+        Answer::ok(&json!({"token": format!("{message}.{signature}")}))
+    }
+
+    /// The platform signs with another key from now on.
+    pub fn change_key(&mut self) {
+        self.key += 1;
+    }
+
+    /// A machine fetches keys, so it can't verify yet what has just come.
+    pub fn keys_are_fetched(&mut self, by: u64) {
+        for sent in self.requests.values_mut().filter(|it| it.machine == by) {
+            sent.answered.take_if(|came| *came == Instant::now());
+        }
+    }
+
+    /// Whether all that a machine has sent to refresh a user's tokens was answered, with new tokens since a time.
+    pub fn has_refreshed(&self, machine: u64, user: usize, since: Instant) -> bool {
+        let is_refresh = |sent: &&Sent| {
+            let Some((token, false, _)) = &sent.token else {
+                return false;
+            };
+            let known = self.refresh_tokens.get(token);
+            sent.machine == machine
+                && known.is_some_and(|token| self.grants[token.grant].user == user)
+        };
+        let mut refreshes = self.requests.values().filter(is_refresh);
+        refreshes.clone().all(|sent| sent.answered.is_some())
+            && refreshes.any(|sent| sent.status == 200 && sent.answered >= Some(since))
     }
 
     pub fn withdraw(&mut self, user: usize) {
@@ -672,20 +734,15 @@ fn text(claims: &Value, name: &str) -> String {
     claims[name].as_str().unwrap_or_default().to_owned()
 }
 
-fn key_set() -> Value {
+/// The keys that have signed so far.
+fn key_set(newest: u32) -> Value {
     let pem = vectors::key_pem("platform", "RSA PUBLIC KEY", "pkcs1_public_der_b64");
-    json!({"keys": [{"kid": "one", "pem": pem}]})
+    let keys = (0..=newest).map(|key| json!({"kid": kid(key), "pem": pem}));
+    json!({"keys": keys.collect::<Vec<_>>()})
 }
 
-fn signed(claims: &Value, is_forged: bool) -> Answer {
-    let header = json!({"alg": "PS512", "kid": "one", "jku": format!("{BASE_URL}/keys")});
-    let [header, claims] =
-        [header.to_string(), claims.to_string()].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part));
-    let message = format!("{header}.{claims}");
-    let key = if is_forged { &FOREIGN_KEY } else { &OWN_KEY };
-    let signature = key.sign(message.as_bytes()).expect("a signature");
-    let signature = BASE64_URL_SAFE_NO_PAD.encode(signature);
-    Answer::ok(&json!({"token": format!("{message}.{signature}")}))
+fn kid(key: u32) -> String {
+    format!("key-{key}")
 }
 
 pub fn millis(duration: Duration) -> u64 {

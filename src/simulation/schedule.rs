@@ -15,7 +15,7 @@ use super::invariants::{Book, PUSH};
 use super::machine::{Machine, PATIENCE, SetUp};
 use super::platform::Platform;
 use super::trace::Texts;
-use super::weather::{Weather, pick};
+use super::weather::{Dates, Weather, pick};
 use super::{Outcome, State, World, base};
 
 /// The machines of a run, and what decides about them.
@@ -113,11 +113,17 @@ impl Run {
                 -20_000,
                 120_000,
                 -120_000,
+                240_000,
                 400_000,
                 2 * day,
                 -2 * day,
             ],
         );
+        // A wrong clock that a wrong `Date` agrees with can't be refuted.
+        let clock_ahead = match self.world.lock().weather.dates {
+            Dates::SometimesWrong => 0,
+            Dates::Right | Dates::Missing => clock_ahead,
+        };
         SetUp {
             clock_ahead,
             has_wrong_redirect_uri: self.rng.random_bool(0.15),
@@ -219,18 +225,33 @@ impl Run {
         let running = self.machines[machine].machine.clone();
         let user = self.user();
         match self.rng.random_range(0..100) {
-            0..10 => self.spawn(machine, running.begin(user)),
+            0..7 => self.spawn(machine, running.begin(user)),
+            7..10 => {
+                let other = self.machine();
+                let other = self.machines[other].machine.clone();
+                self.spawn(machine, running.begin_hastily(other, user));
+            }
             10..23 => {
                 let Some(link) = self.link() else {
                     return self.spawn(machine, running.begin(user));
                 };
                 let drop = Drop::any(&mut self.rng);
                 let then = Then::any(&mut self.rng);
-                self.spawn(machine, running.receive(link, drop, then));
-                if self.rng.random_bool(0.25) {
-                    let other = self.machine();
-                    let racing = self.machines[other].machine.clone();
-                    self.spawn(other, racing.receive(link, Drop::Never, Then::Nothing));
+                self.spawn(machine, running.clone().receive(link, drop, then));
+                match self.rng.random_range(0..4) {
+                    0 => {
+                        let other = self.machine();
+                        let racing = self.machines[other].machine.clone();
+                        self.spawn(other, racing.receive(link, Drop::Never, Then::Nothing));
+                    }
+                    1 if self.machines.len() > 1 => {
+                        let other = (machine + 1) % self.machines.len();
+                        let also = self.machines[other].machine.clone();
+                        let delay = Duration::from_millis(self.rng.random_range(500..20_000));
+                        self.spawn(other, also.push_for_link(link, delay));
+                        self.spawn(machine, running.pause_at("replace"));
+                    }
+                    _ => {}
                 }
             }
             23..25 => {
@@ -238,13 +259,19 @@ impl Run {
                     self.spawn(machine, running.decline(link));
                 }
             }
-            25..40 => {
+            25..28 => {
+                if let Some(link) = self.link() {
+                    let rng = StdRng::seed_from_u64(self.rng.random());
+                    self.spawn(machine, running.receive_late(link, rng));
+                }
+            }
+            28..40 => {
                 if let Some(link) = self.link() {
                     let rng = StdRng::seed_from_u64(self.rng.random());
                     self.spawn(machine, running.connect_by_hand(link, rng));
                 }
             }
-            40..61 => {
+            40..58 => {
                 let pushing = Pushing {
                     user,
                     shape: Shape::any(&mut self.rng),
@@ -259,11 +286,16 @@ impl Run {
                     self.spawn(other, also.push(pushing));
                 }
             }
-            67..70 if self.has_refreshes => {
+            67..69 if self.has_refreshes => {
                 let drop = Drop::any(&mut self.rng);
                 self.spawn(machine, running.refresh(user, drop));
             }
-            61..67 if self.has_refreshes && self.machines.len() > 1 => {
+            69 if self.has_refreshes => {
+                let user = self.connected_user().unwrap_or(user);
+                let rng = StdRng::seed_from_u64(self.rng.random());
+                self.spawn(machine, running.refresh_late(user, rng));
+            }
+            58..67 if self.has_refreshes && self.machines.len() > 1 => {
                 let other = (machine + 1) % self.machines.len();
                 let other = self.machines[other].machine.clone();
                 let user = self.connected_user().unwrap_or(user);
@@ -279,15 +311,19 @@ impl Run {
     /// Something of the platform's ends before its time.
     fn something_ends(&mut self, user: usize) {
         let mut state = self.world.lock();
-        let line = match self.rng.random_range(0..9) {
+        let line = match self.rng.random_range(0..11) {
             0 => {
                 state.users.all[user].has_withdrawn = true;
                 state.platform.withdraw(user);
                 format!("{} withdraws consent", name(user))
             }
-            1..6 => {
+            1..5 => {
                 state.platform.expire_access_tokens(user);
                 format!("tokens of {} expire", name(user))
+            }
+            5..8 => {
+                state.platform.change_key();
+                "the platform's key is changed".to_owned()
             }
             _ => {
                 state.platform.end_sessions();
@@ -434,6 +470,9 @@ impl Run {
             state.users.links.iter().any(|link| {
                 link.is_given_up && state.platform.codes[&link.code].grant == Some(number)
             });
-        !grant.is_withdrawn && grant.excuse.is_none() && !is_given_up
+        // Which of two consents is the later is told by the platform's time.
+        let is_order_known =
+            state.weather.dates == Dates::Right || state.platform.grants_of(user) == 1;
+        !grant.is_withdrawn && grant.excuse.is_none() && !is_given_up && is_order_known
     }
 }

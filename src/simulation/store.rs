@@ -17,13 +17,15 @@ use crate::store::{FlowStore, Found, Kept, Parked, StoreError, TokenStore};
 /// What the store holds.
 #[derive(Default)]
 pub struct Records {
-    /// Flows never expire here: sessions do, and the model of the platform decides about them.
+    /// Flows never expire here, so that nothing is lost by time alone. For how long they were parked is checked.
     flows: BTreeMap<String, Parking>,
     kept: BTreeMap<String, Entry>,
 }
 
 struct Parking {
     parked: Parked,
+    /// When it is no longer of use, as it was said when it was parked.
+    ends: Instant,
     /// Who has taken it, and the note.
     claim: Option<(String, Option<String>)>,
 }
@@ -59,14 +61,26 @@ impl Records {
             .any(|(key, parking)| key.ends_with(&name) && !matches!(parking.claim, Some((_, None))))
     }
 
+    /// For how long the flow that waits for a `state` stays parked.
+    pub fn time_left(&self, state: &str) -> Option<Duration> {
+        let name = format!(" {state}");
+        let mut flows = self.flows.iter();
+        let (_, parking) = flows.find(|(key, _)| key.ends_with(&name))?;
+        Some(parking.ends.saturating_duration_since(Instant::now()))
+    }
+
     fn put(&mut self, key: String, parked: Parked) {
         if self
             .flows
             .get(&key)
             .is_none_or(|it| it.parked.id != parked.id)
         {
-            let claim = None;
-            self.flows.insert(key, Parking { parked, claim });
+            let parking = Parking {
+                ends: Instant::now() + parked.expires_in,
+                parked,
+                claim: None,
+            };
+            self.flows.insert(key, parking);
         }
     }
 
@@ -129,6 +143,9 @@ impl Store {
                 "{host:?} store {what} {fault:?} {}",
                 brief(&result)
             ));
+            if acts {
+                host.has_acted(what);
+            }
             if host.is_dead() {
                 world.machine_is_gone(&host);
             }

@@ -1,6 +1,6 @@
 //! What goes wrong: a fault for each request and each call of the store, drawn from the run's seed.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -64,6 +64,22 @@ pub enum StoreFault {
     },
 }
 
+/// What the platform's answers say of the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dates {
+    Right,
+    /// They have no `Date`.
+    Missing,
+    /// Some are wrong by days.
+    SometimesWrong,
+}
+
+/// A `Retry-After` that nobody outlasts.
+pub const FOR_EVER: &str = "99999999999999999999";
+
+/// How wrong a wrong `Date` is.
+const WRONG_BY: Duration = Duration::from_hours(48);
+
 /// How rough a run is. Each run has a weather of its own.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "they are separate facts")]
@@ -76,6 +92,7 @@ pub struct Weather {
     /// Answers that hold tokens may be lost. Without that, no consent may be lost in the whole run.
     pub loses_tokens: bool,
     keys_fail: bool,
+    pub dates: Dates,
     pub platform_is_away: bool,
     pub store_is_away: bool,
 }
@@ -92,7 +109,17 @@ impl Weather {
             store: pick(&mut rng, &[0.0, 0.1, 0.3]),
             slowness: pick(&mut rng, &[0.0, 0.05, 0.3]),
             loses_tokens: rng.random_bool(0.4),
-            keys_fail: rng.random_bool(0.2),
+            keys_fail: rng.random_bool(0.3),
+            dates: pick(
+                &mut rng,
+                &[
+                    Dates::Right,
+                    Dates::Right,
+                    Dates::Right,
+                    Dates::Missing,
+                    Dates::SometimesWrong,
+                ],
+            ),
             platform_is_away: false,
             store_is_away: false,
             rng,
@@ -112,7 +139,11 @@ impl Weather {
     }
 
     pub fn passage(&mut self, endpoint: Endpoint) -> Passage {
-        let fault = if self.strikes(self.network) {
+        let rate = match endpoint {
+            Endpoint::Keys if self.keys_fail => self.network.max(0.5),
+            _ => self.network,
+        };
+        let fault = if self.strikes(rate) {
             self.fault(endpoint)
         } else {
             Fault::None
@@ -144,6 +175,19 @@ impl Weather {
         (fault, self.delay() / 4, self.delay() / 4)
     }
 
+    /// The `Date` of an answer.
+    pub fn date(&mut self, now: SystemTime) -> Option<SystemTime> {
+        match self.dates {
+            Dates::Right => Some(now),
+            Dates::Missing => None,
+            Dates::SometimesWrong => Some(match self.rng.random_range(0..20) {
+                0 if !self.is_calm => now + WRONG_BY,
+                1 if !self.is_calm => now - WRONG_BY,
+                _ => now,
+            }),
+        }
+    }
+
     fn strikes(&mut self, rate: f64) -> bool {
         let strikes = self.rng.random_bool(rate);
         strikes && !self.is_calm
@@ -171,7 +215,7 @@ impl Weather {
                 Some("7"),
                 Some("-1"),
                 Some("1.5"),
-                Some("99999999999999999999"),
+                Some(FOR_EVER),
                 Some("soon"),
             ],
         );
