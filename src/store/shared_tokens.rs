@@ -155,10 +155,18 @@ impl<S: TokenStore> SharedTokens<S> {
         async move {
             self.unsaved.forget(&user);
             // A removal that the store executes late must not remove what was kept since then.
-            while let Some(found) = self.store.load(&user).await? {
-                self.store.remove(&user, &found.version).await?;
-            }
-            Ok(())
+            let forgetting = async {
+                while let Some(found) = self.store.load(&user).await? {
+                    if self.store.remove(&user, &found.version).await? {
+                        break;
+                    }
+                }
+                Ok(())
+            };
+            let timeout = self.store.timeout();
+            tokio::time::timeout(timeout, forgetting)
+                .await
+                .unwrap_or(Err(StoreError::TimedOut(timeout).into()))
         }
     }
 
