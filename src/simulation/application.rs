@@ -856,20 +856,28 @@ impl Machine {
         self.world.lock().users.all[user].is_forgotten = true;
         let name = name(user);
         for _ in 0..20 {
+            let before = self.exchanges(user);
             let forgetting = self.tokens.forget(&name, &self.contract);
             if self
                 .call(format!("forget {name}"), STORE, forgetting)
                 .await
                 .is_ok()
             {
-                let mut state = self.world.lock();
-                let grants = state.platform.grants_of(user);
-                let user = &mut state.users.all[user];
-                let is_alone = user.connecting == 0 && !user.has_dropped_a_callback;
-                user.forgotten_for_good = is_alone.then_some(grants);
+                let after = self.exchanges(user);
+                let user = &mut self.world.lock().users.all[user];
+                // An exchange that went on meanwhile may keep its tokens after that.
+                let is_alone = before == after && after.0 == 0 && !user.has_dropped_a_callback;
+                user.forgotten_for_good = is_alone.then_some(after.1);
                 return;
             }
         }
+    }
+
+    /// How many exchanges of a user are under way, and how many there were.
+    fn exchanges(&self, user: usize) -> (usize, usize) {
+        let state = self.world.lock();
+        let connecting = state.users.all[user].connecting;
+        (connecting, state.platform.grants_of(user))
     }
 
     /// Notes that something may keep tokens for a user.
