@@ -40,6 +40,9 @@ impl Connections {
     fn count_unsent(&self) -> Option<u64> {
         // Reading the system's list takes long where there are many sockets, and nobody can connect while this is locked.
         let known = self.lock().clone();
+        if known.is_empty() {
+            return Some(0);
+        }
         let sockets = procfs::net::tcp().ok()?.into_iter();
         let sockets: Vec<_> = sockets
             .chain(procfs::net::tcp6().unwrap_or_default())

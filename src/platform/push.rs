@@ -19,7 +19,7 @@ use super::http::{Answer, failed, in_a_task, lost, unsendable, without_secrets};
 use super::oauth::AccessToken;
 use super::sealing::{Sealing, Waits};
 use crate::error::{Error, Operation};
-use crate::postbox::{Delivery, DeliveryAnswer, Envelope, ItemError, Postbox, PostboxItem};
+use crate::postbox::{Delivery, DeliveryAnswer, Envelope, Postbox, PostboxItem};
 
 /// What is pushed, where to, and by what right.
 #[derive(Debug)]
@@ -87,17 +87,11 @@ impl Platform {
             moved,
             waits.clone(),
         );
-        let patience = self.client.stall_timeout();
-        let silence = io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!("it gave nothing, or too little to send, for {patience:?}"),
-        );
         let moving = Moving {
-            patience,
+            patience: self.client.stall_timeout(),
             movement,
             connections: self.client.connections().clone(),
             waits,
-            silent: upload.item.unreadable(&name, silence),
         };
         let body = Body::wrap_stream(body.into_stream());
         let part = match length {
@@ -114,16 +108,21 @@ impl Platform {
             .post(url)
             .bearer_auth(&*token)
             .multipart(Form::new().part("file", part));
-        let answer = self
-            .upload(request, moving)
-            .await
-            .map_err(|error| without_secrets(error, &claims.secrets()))?;
+        let answer = match self.upload(request, moving).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(stalled)) => return Err(self.stalled(upload.item, stalled)),
+            Err(error) => return Err(without_secrets(error, &claims.secrets())),
+        };
         self.understand::<DeliveryAnswer>(Operation::Push, answer, &claims.secrets())
             .map(Delivery::from)
     }
 
     /// Sends an upload and reads its answer.
-    async fn upload(&self, request: RequestBuilder, moving: Moving) -> Result<Answer, Error> {
+    async fn upload(
+        &self,
+        request: RequestBuilder,
+        moving: Moving,
+    ) -> Result<Result<Answer, Stalled>, Error> {
         let operation = Operation::Push;
         let request = request
             .build()
@@ -131,16 +130,44 @@ impl Platform {
         let sending = self.client.transport().send(request);
         let (timeout, client) = (self.client.timeout(), self.client.clone());
         in_a_task(operation, async move {
-            let response = moving
-                .until(sending)
-                .await?
-                .map_err(|error| failed(operation, &error))?;
+            let response = match moving.until(sending).await {
+                Ok(sent) => sent.map_err(|error| failed(operation, &error))?,
+                Err(stalled) => return Ok(Err(stalled)),
+            };
             tokio::time::timeout(timeout, Answer::read(operation, response, client.now()))
                 .await
+                .map(Ok)
                 .map_err(|_| lost(operation, "timed out"))
         })
         .await
     }
+
+    /// The error of an upload that stood still.
+    fn stalled(&self, item: &PostboxItem, stalled: Stalled) -> Error {
+        match stalled {
+            Stalled::Line(cause) => lost(Operation::Push, cause),
+            Stalled::Item => {
+                let patience = self.client.stall_timeout();
+                let silence = io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    format!("it gave nothing, or too little to send, for {patience:?}"),
+                );
+                match item.sent_name() {
+                    Ok(name) => item.unreadable(&name, silence).into(),
+                    Err(error) => error.into(),
+                }
+            }
+        }
+    }
+}
+
+/// Which side of an upload stood still.
+#[derive(Clone, Copy)]
+enum Stalled {
+    /// The item gave nothing.
+    Item,
+    /// The other side took nothing, or did not answer.
+    Line(&'static str),
 }
 
 impl PushClaims<'_> {
@@ -166,14 +193,12 @@ struct Moving {
     movement: watch::Receiver<()>,
     connections: Connections,
     waits: Arc<Waits>,
-    /// What to say where it is the item that stands still.
-    silent: ItemError,
 }
 
 impl Moving {
     /// Waits for an answer while the upload moves: while parts of it are handed to the connection, or while the other side
     /// takes what was handed over.
-    async fn until<T>(mut self, answer: impl Future<Output = T>) -> Result<T, Error> {
+    async fn until<T>(mut self, answer: impl Future<Output = T>) -> Result<T, Stalled> {
         let mut answer = std::pin::pin!(answer);
         let mut is_handed_over = false;
         let mut moved_at = Instant::now();
@@ -212,14 +237,14 @@ impl Moving {
                     let latest = self.patience.saturating_mul(MOST_PATIENCE);
                     if moved_at.elapsed() >= self.patience || handed_over_at.elapsed() >= latest {
                         if self.waits.are_for_source() {
-                            return Err(self.silent.into());
+                            return Err(Stalled::Item);
                         }
                         let cause = if is_handed_over && unsent.unwrap_or_default() == 0 {
                             "timed out waiting for the answer"
                         } else {
                             "the upload stood still"
                         };
-                        return Err(lost(Operation::Push, cause));
+                        return Err(Stalled::Line(cause));
                     }
                 }
             }
