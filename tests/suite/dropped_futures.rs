@@ -4,20 +4,14 @@ use std::pin::pin;
 use std::time::Duration;
 
 use digime::store::MemoryStore;
-use digime::{FlowStore, PostboxItem, SharedTokens, Suspended};
+use digime::{SharedTokens, Suspended};
 use digime_sandbox::Endpoint;
 use futures_util::poll;
 
 use crate::set_up::{
-    Receipts, authorized, awaiting_ongoing, awaiting_with, client, consent, receipts, sandbox,
+    Receipts, authorized, awaiting_with, client, consent, customer, found, item, parked, receipts,
+    sandbox,
 };
-
-/// Longer than anything here takes, so that only what never comes about fails.
-const FOREVER: Duration = Duration::from_mins(2);
-
-fn item() -> PostboxItem {
-    PostboxItem::bytes("a.txt", "hello")
-}
 
 /// Polls a call some times, with a pause after each, and drops it. Says whether it had not ended.
 async fn is_dropped_after(polls: usize, call: impl Future) -> bool {
@@ -29,21 +23,6 @@ async fn is_dropped_after(polls: usize, call: impl Future) -> bool {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     true
-}
-
-/// Waits until something is there.
-async fn until<T>(look: impl AsyncFn() -> Option<T>) -> T {
-    let looking = async {
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(FOREVER, looking)
-        .await
-        .expect("it comes about")
 }
 
 #[tokio::test]
@@ -90,19 +69,12 @@ async fn a_callback_that_is_dropped_after_any_poll_connects_its_customer() {
     for polls in 1..12 {
         let store = MemoryStore::new();
         let tokens = SharedTokens::new(store.clone());
-        let awaiting = awaiting_ongoing(&sandbox).await;
-        let callback = consent(&sandbox, awaiting.url()).await;
-        let suspended = awaiting.suspend().with("customer-42".to_owned());
-        store.park(suspended).await.expect("it is parked");
-        let load = || {
-            tokens.receive_callback(callback.clone(), &receipts, &client, |customer: &String| {
-                customer.clone()
-            })
-        };
+        let callback = parked(&sandbox, &store).await;
+        let load = || tokens.receive_callback(callback.clone(), &receipts, &client, customer);
         let before = sandbox.requests(Endpoint::Token);
         is_dropped_after(polls, load()).await;
-        let (flow, customer) = until(async || load().await.ok()).await;
-        assert_eq!(customer, "customer-42");
+        let (flow, attached) = found(async || load().await.ok()).await;
+        assert_eq!(attached, "customer-42");
         let sent = sandbox.requests(Endpoint::Token) - before;
         assert_eq!(sent, 1, "after {polls} polls");
         let _ = flow.push(item()).await.expect("a delivery");
@@ -121,7 +93,7 @@ async fn tokens_whose_keeping_is_dropped_after_any_poll_are_kept() {
             let found = tokens.find("customer-42", &receipts, &client).await;
             found.expect("the store works")
         };
-        let found = until(find).await;
+        let found = found(find).await;
         let _ = found.push(item()).await.expect("a delivery");
     }
 }

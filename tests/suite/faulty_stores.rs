@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use digime::store::{Found, Kept, MemoryStore, Parked};
 use digime::{
-    Authorized, Callback, Client, Error, Flow, FlowStore, PostboxItem, SharedTokens, StoreError,
-    SuspendedError, TokenStore,
+    Authorized, Client, Error, Flow, FlowStore, SharedTokens, StoreError, SuspendedError,
+    TokenStore,
 };
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 use tokio::sync::watch;
 
 use crate::set_up::{
-    Receipts, authorized, awaiting_ongoing, client, consent, quick, receipts, sandbox,
+    Receipts, authorized, awaiting_ongoing, client, consent, customer, item, parked, quick,
+    receipts, sandbox, until,
 };
 
 /// A call of a store.
@@ -268,22 +269,6 @@ async fn two_machines(sandbox: &Sandbox) -> (Machine, Machine) {
     let _ = one.tokens.keep("customer-42", flow).await.expect("kept");
     sandbox.expire_access_tokens();
     (one, other)
-}
-
-fn item() -> PostboxItem {
-    PostboxItem::bytes("a.txt", "hello")
-}
-
-/// Waits until something holds.
-async fn until(holds: impl AsyncFn() -> bool) {
-    let waiting = async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_mins(2), waiting)
-        .await
-        .expect("it comes about");
 }
 
 /// Lets `work` run until the platform is asked for a token, and drops it.
@@ -614,15 +599,6 @@ async fn a_lease_of_any_length_refreshes() {
     }
 }
 
-/// A flow that waits in a store, and its callback.
-async fn parked(sandbox: &Sandbox, store: &Reached) -> Callback {
-    let awaiting = awaiting_ongoing(sandbox).await;
-    let callback = consent(sandbox, awaiting.url()).await;
-    let suspended = awaiting.suspend().with("customer-42".to_owned());
-    store.park(suspended).await.expect("it is parked");
-    callback
-}
-
 #[tokio::test]
 async fn a_claim_that_is_dropped_leaves_its_flow_parked() {
     let sandbox = sandbox().await;
@@ -707,15 +683,6 @@ async fn a_callback_is_tried_again_whichever_call_of_the_store_fails_before_the_
             until(async || load().await.is_ok()).await;
         }
     }
-}
-
-/// The customer that a flow is for.
-#[allow(
-    clippy::ptr_arg,
-    reason = "it names the customer by what was attached, which is a `String`"
-)]
-fn customer(attached: &String) -> String {
-    attached.clone()
 }
 
 #[tokio::test]

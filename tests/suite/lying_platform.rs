@@ -8,10 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 
-use crate::set_up::{quick, ready, sandbox, welcome};
-
-/// Longer than anything here takes, so that only what would never end fails.
-const FOREVER: Duration = Duration::from_mins(2);
+use crate::set_up::{in_time, quick, ready, sandbox, welcome};
 
 /// A server that gives the same bytes in answer to everything and keeps its connections.
 struct Server {
@@ -63,9 +60,8 @@ async fn serve(mut connection: TcpStream, answer: Vec<u8>, count: watch::Sender<
 /// What asking a server for a session fails with.
 async fn failure(client: &Client) -> Error {
     let flow = welcome(&sandbox().await).flow(client);
-    tokio::time::timeout(FOREVER, flow.establish_session())
+    in_time(flow.establish_session())
         .await
-        .expect("it ends in time")
         .expect_err("no platform")
 }
 
@@ -106,10 +102,7 @@ async fn an_answer_to_a_push_that_stops_in_the_middle_is_given_up() {
     let flow = flow.resume(welcome(&sandbox), &server.client());
     let flow = flow.expect("the flow");
     let pushed = flow.push(PostboxItem::bytes("a", "b"));
-    let error = tokio::time::timeout(FOREVER, pushed)
-        .await
-        .expect("it ends in time")
-        .expect_err("half an answer");
+    let error = in_time(pushed).await.expect_err("half an answer");
     assert!(error.may_have_taken_effect(), "{error}");
     assert!(error.to_string().contains("timed out"), "{error}");
 }

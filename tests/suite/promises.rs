@@ -15,31 +15,19 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::set_up::{
-    Receipts, authorized, authorized_with, awaiting_ongoing, awaiting_with, client, consent,
-    contract, ongoing_json, quick, ready_with, receipts, sandbox, welcome,
+    FOREVER, Receipts, authorized, authorized_with, awaiting_ongoing, awaiting_with, client,
+    consent, contract, customer, found, in_time, item, ongoing_json, parked, quick, ready_with,
+    receipts, sandbox, until, welcome,
 };
-
-/// Longer than any call of these tests needs, so that only what would never end fails.
-const FOREVER: Duration = Duration::from_mins(2);
 
 /// For how long the platform keeps an answer back that a client has given up.
 const TOO_LONG: Duration = Duration::from_secs(3);
-
-fn item() -> PostboxItem {
-    PostboxItem::bytes("a.txt", "hello")
-}
 
 /// Waits until the platform has seen so many requests.
 async fn requests(sandbox: &Sandbox, endpoint: Endpoint, count: u64) {
     while sandbox.requests(endpoint) < count {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-}
-
-async fn in_time<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(FOREVER, work)
-        .await
-        .expect("it ends in time")
 }
 
 #[tokio::test]
@@ -173,20 +161,6 @@ async fn of_two_exchanges_of_one_code_at_once_one_gets_the_tokens() {
     assert_eq!(sandbox.requests(Endpoint::Token), 1);
 }
 
-/// A customer's flow that waits in a store, and its callback.
-async fn parked(sandbox: &Sandbox, store: &MemoryStore) -> Callback {
-    let awaiting = awaiting_ongoing(sandbox).await;
-    let callback = consent(sandbox, awaiting.url()).await;
-    let suspended = awaiting.suspend().with("customer-42".to_owned());
-    store.park(suspended).await.expect("it is parked");
-    callback
-}
-
-#[allow(clippy::ptr_arg, reason = "it is what `receive_callback` calls")]
-fn customer(attached: &String) -> String {
-    attached.clone()
-}
-
 #[tokio::test]
 async fn one_call_takes_the_callback_of_a_web_application() {
     let sandbox = sandbox().await;
@@ -252,23 +226,13 @@ async fn a_callback_whose_request_is_dropped_connects_the_customer_all_the_same(
         matches!(error, Error::Store(StoreError::InProgress)),
         "{error}"
     );
-    let found = in_time(async {
-        loop {
-            let found = tokens.find("customer-42", &receipts, &client).await;
-            match found.expect("the store works") {
-                Some(flow) => break flow,
-                None => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
-    })
-    .await;
+    let find = async || {
+        let found = tokens.find("customer-42", &receipts, &client).await;
+        found.expect("the store works")
+    };
+    let found = found(find).await;
     let _ = found.push(item()).await.expect("a delivery");
-    in_time(async {
-        while reload().await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await;
+    until(async || reload().await.is_ok()).await;
     assert_eq!(sandbox.requests(Endpoint::Token), 1);
 }
 
@@ -679,12 +643,7 @@ async fn a_callback_that_takes_too_long_says_that_its_code_may_be_spent() {
     let load = || tokens.receive_callback(callback.clone(), &receipts, &client, customer);
     let error = load().await.expect_err("no answer in time");
     assert!(error.may_have_taken_effect(), "{error}");
-    in_time(async {
-        while load().await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await;
+    until(async || load().await.is_ok()).await;
     assert_eq!(sandbox.requests(Endpoint::Token), 1);
 }
 

@@ -4,20 +4,15 @@ use std::time::Duration;
 
 use digime::store::MemoryStore;
 use digime::{
-    Authorized, Error, Flow, Operation, PostboxItem, RequestError, SharedTokens, StoreError,
-    Suspended,
+    Authorized, Error, Flow, Operation, RequestError, SharedTokens, StoreError, Suspended,
 };
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 use futures_util::future::join_all;
 
 use crate::set_up::{
-    Receipts, authorized, authorized_with, awaiting_ongoing, awaiting_with, client, consent, quick,
-    ready, receipts,
+    Receipts, authorized, authorized_with, awaiting_ongoing, awaiting_with, client, consent, item,
+    quick, ready, receipts,
 };
-
-fn item() -> PostboxItem {
-    PostboxItem::bytes("a.txt", "hello")
-}
 
 /// A platform whose access tokens are good, but so short-lived that each push refreshes them first.
 async fn sandbox() -> Sandbox {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use digime::{
-    ApplicationId, Authorized, AwaitingCallback, Callback, Client, ContractId, Flow, NoVerifier,
-    PostboxReady, PrivateKey, RedirectUri, Verifier, digime_contract,
+    ApplicationId, Authorized, AwaitingCallback, Callback, Client, ContractId, Flow, FlowStore,
+    NoVerifier, PostboxItem, PostboxReady, PrivateKey, RedirectUri, Verifier, digime_contract,
 };
 use digime_sandbox::Sandbox;
 use serde::de::DeserializeOwned;
@@ -114,4 +114,53 @@ pub async fn authorized_with(sandbox: &Sandbox, client: &Client) -> Flow<Receipt
     let awaiting = awaiting_with(sandbox, client).await;
     let callback = consent(sandbox, awaiting.url()).await;
     awaiting.exchange_code(callback).await.expect("a token")
+}
+
+pub fn item() -> PostboxItem {
+    PostboxItem::bytes("a.txt", "hello")
+}
+
+/// A customer's flow that waits in a store, and its callback.
+pub async fn parked(sandbox: &Sandbox, store: &impl FlowStore) -> Callback {
+    let awaiting = awaiting_ongoing(sandbox).await;
+    let callback = consent(sandbox, awaiting.url()).await;
+    let suspended = awaiting.suspend().with("customer-42".to_owned());
+    store.park(suspended).await.expect("it is parked");
+    callback
+}
+
+/// The customer that a flow is for.
+#[allow(
+    clippy::ptr_arg,
+    reason = "`receive_callback` names the customer by what was attached, which is a `String`"
+)]
+pub fn customer(attached: &String) -> String {
+    attached.clone()
+}
+
+/// Longer than any call of these tests needs, so that only what would never end fails.
+pub const FOREVER: Duration = Duration::from_mins(2);
+
+pub async fn in_time<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(FOREVER, work)
+        .await
+        .expect("it ends in time")
+}
+
+/// Waits until something is found.
+pub async fn found<T>(look: impl AsyncFn() -> Option<T>) -> T {
+    in_time(async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+}
+
+/// Waits until something holds.
+pub async fn until(holds: impl AsyncFn() -> bool) {
+    found(async || holds().await.then_some(())).await;
 }

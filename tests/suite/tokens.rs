@@ -2,14 +2,10 @@
 
 use std::time::Duration;
 
-use digime::{DeliveryStatus, Error, PlatformTokenError, PostboxItem, RequestError};
+use digime::{DeliveryStatus, Error, PlatformTokenError, RequestError};
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 
-use crate::set_up::{authorized, awaiting_ongoing, client, consent, receipts, sandbox};
-
-fn item() -> PostboxItem {
-    PostboxItem::bytes("a.txt", "hello")
-}
+use crate::set_up::{authorized, awaiting_ongoing, client, consent, item, receipts, sandbox};
 
 #[tokio::test]
 async fn a_token_that_is_known_to_have_expired_is_refreshed_before_the_push() {
