@@ -201,7 +201,7 @@ impl Client {
 
     /// Corrects the platform's time so that what it has just given is not over, and says what is wrong.
     fn refute_time(&self, expires: u64, came_at: u64) {
-        let estimate = came_at.saturating_add_signed(self.0.platform_ahead.load(Relaxed));
+        let estimate = self.platform_time(came_at);
         tracing::warn!("{}", refutation(expires, came_at, estimate));
         let now = expires.saturating_sub(ASSUMED_LIFE_MILLIS);
         self.0
@@ -455,16 +455,12 @@ mod tests {
 
     use reqwest::StatusCode;
     use serde_json::json;
-    use url::form_urlencoded;
 
     use super::*;
     use crate::error::Error;
     use crate::platform::scripted::{self, Answer, Receipts};
     use crate::store::MemoryStore;
-    use crate::{
-        AwaitingCallback, Callback, FlowStore, PostboxItem, SealingKeys, Suspended, Verifier,
-        vectors,
-    };
+    use crate::{AwaitingCallback, FlowStore, PostboxItem, SealingKeys, Suspended, Verifier};
 
     #[test]
     fn endpoints_stand_below_the_base_url() {
@@ -498,22 +494,7 @@ mod tests {
     /// A platform whose answers to a path have the `Date` that `date` says.
     fn platform(date: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> ClientBuilder {
         scripted::client(move |path| {
-            let now = unix_time::millis(SystemTime::now());
-            let answer = match path.rsplit('/').next().unwrap_or_default() {
-                "session" => scripted::ok(&json!({
-                    "sessionKey": "k",
-                    "sessionExchangeToken": "t",
-                    "expiry": now + 30 * 60 * 1000,
-                })),
-                "authorize" => scripted::signed(&json!({"preauthorization_code": "p"})),
-                "token" => scripted::signed(&json!({
-                    "access_token": "a",
-                    "refresh_token": "r",
-                    "expires_on": now / 1000 + 60 * 60,
-                })),
-                "jwks" => scripted::ok(&scripted::key_set()),
-                _ => scripted::ok(&json!({"status": "delivered", "expires": 60})),
-            };
+            let answer = scripted::good(path);
             match date(path) {
                 Some(date) => scripted::with_header(answer, "date", &date),
                 None => answer,
@@ -531,12 +512,7 @@ mod tests {
         let flow = contract.flow(client);
         let session = flow.establish_session().await?;
         let awaiting = flow.create_postbox(session).await?;
-        let key = vectors::key_pem("postbox", "RSA PUBLIC KEY", "pkcs1_public_der_b64");
-        let query = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs([("result", "SUCCESS"), ("state", awaiting.state())])
-            .extend_pairs([("postboxId", "p"), ("publicKey", &key), ("code", "c")])
-            .finish();
-        let callback = Callback::from_query(&query)?;
+        let callback = scripted::callback(awaiting.state(), "p");
         let keys = SealingKeys::new("key", [7; 32]);
         let suspended = awaiting.suspend();
         let sealed = suspended.seal(&keys, Duration::from_mins(1))?;

@@ -25,6 +25,7 @@ use std::time::SystemTime;
 use url::Url;
 
 pub use authorized::Authorized;
+pub(crate) use authorized::AuthorizedRecord;
 pub use awaiting_callback::AwaitingCallback;
 pub use postbox_ready::PostboxReady;
 pub use push_many::{ManyProgress, PushMany, Pushed};

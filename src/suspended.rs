@@ -154,10 +154,8 @@ impl<C, S: Durable> Suspended<C, S> {
     /// Attaches data of the application's own, such as for which user the flow is.
     pub fn with<D>(self, data: D) -> Suspended<C, S, D> {
         Suspended {
-            written: self.written.with(data),
-            parking_id: None,
             ends: self.ends,
-            contract: PhantomData,
+            ..Suspended::of(self.written.with(data))
         }
     }
 

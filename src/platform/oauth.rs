@@ -203,17 +203,16 @@ impl Platform {
         let secrets = [code, code_verifier];
         self.oauth(Operation::ExchangeCode, "token", &claims, &secrets)
             .await
-            .map(|answer| {
-                self.are_new(&answer);
-                let (tokens, came_at) = answer;
-                tokens.of_consent(self.client.platform_time(came_at))
+            .map(|(answer, came_at)| {
+                self.are_new(&answer, came_at);
+                answer.of_consent(self.client.platform_time(came_at))
             })
     }
 
     /// Learns from tokens that were just given that they are not over.
-    fn are_new(&self, (answer, came_at): &(TokenAnswer, u64)) {
+    fn are_new(&self, answer: &TokenAnswer, came_at: u64) {
         let expires = answer.expires_on.saturating_mul(1000);
-        self.client.end_of_new(expires, *came_at);
+        self.client.end_of_new(expires, came_at);
     }
 
     /// Exchanges a refresh token for new tokens. Whoever drops this future loses the token.
@@ -224,9 +223,9 @@ impl Platform {
             .oauth(Operation::RefreshToken, "token", &claims, &[refresh_token])
             .await;
         refreshed
-            .map(|answer| {
-                self.are_new(&answer);
-                answer.0.in_place_of(tokens)
+            .map(|(answer, came_at)| {
+                self.are_new(&answer, came_at);
+                answer.in_place_of(tokens)
             })
             .map_err(|error| match error.refusal() {
                 Some(refusal) if refusal.ends_the_grant() => Error::ConsentEnded {

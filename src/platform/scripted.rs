@@ -1,6 +1,7 @@
 //! A platform whose answers a test writes, in place of the network.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -9,10 +10,14 @@ use futures_util::future::{BoxFuture, ready};
 use http::Response as HttpResponse;
 use reqwest::{Request, Response};
 use serde_json::{Value, json};
+use url::form_urlencoded;
 
 use super::transport::{Transport, TransportError};
 use crate::client::ClientBuilder;
-use crate::{ApplicationId, Client, ContractId, PrivateKey, RedirectUri, digime_contract, vectors};
+use crate::{
+    ApplicationId, Callback, Client, ContractId, PrivateKey, RedirectUri, digime_contract, random,
+    unix_time, vectors,
+};
 
 pub type Answer = HttpResponse<String>;
 
@@ -44,6 +49,37 @@ pub fn with_header(mut answer: Answer, name: &'static str, value: &str) -> Answe
     let value = value.parse().expect("a header's value");
     answer.headers_mut().insert(name, value);
     answer
+}
+
+/// What a platform answers that refuses nothing: with tokens that are never the same, a session of half an hour, and tokens
+/// of an hour.
+pub fn good(path: &str) -> Answer {
+    let now = unix_time::millis(SystemTime::now());
+    match path.rsplit('/').next().unwrap_or_default() {
+        "session" => ok(&json!({
+            "sessionKey": "k",
+            "sessionExchangeToken": "t",
+            "expiry": now + 30 * 60 * 1000,
+        })),
+        "authorize" => signed(&json!({"preauthorization_code": "p"})),
+        "token" => signed(&json!({
+            "access_token": random::nonce(),
+            "refresh_token": random::nonce(),
+            "expires_on": now / 1000 + 60 * 60,
+        })),
+        "jwks" => ok(&key_set()),
+        _ => ok(&json!({"status": "delivered", "expires": 60})),
+    }
+}
+
+/// The callback of a user who has consented, with a postbox.
+pub fn callback(state: &str, postbox_id: &str) -> Callback {
+    let key = vectors::key_pem("postbox", "RSA PUBLIC KEY", "pkcs1_public_der_b64");
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("result", "SUCCESS"), ("state", state), ("code", "c")])
+        .extend_pairs([("postboxId", postbox_id), ("publicKey", &key)])
+        .finish();
+    Callback::from_query(&query).expect("a callback")
 }
 
 /// A platform token, signed by the key of [`key_set`].

@@ -192,9 +192,7 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         let flow = match flow.redeem_in_full(callback).await {
             Ok(flow) => flow,
             Err(error) => {
-                if let Some(claim) = claim
-                    && !error.may_have_taken_effect()
-                {
+                if !error.may_have_taken_effect() {
                     claim.put_back().await;
                 }
                 return Err(error);
@@ -203,9 +201,7 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         let saving = self.save_new_consent(&user, &flow, found(earlier).await)?;
         let saving = tokio::spawn(async move {
             saving.await;
-            if let Some(claim) = claim {
-                claim.leave_note(note).await;
-            }
+            claim.leave_note(note).await;
         });
         Ok(Received {
             flow: flow.refreshed_by(self.refresher(user)),
@@ -218,11 +214,8 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
     fn consent_of(&self, user: String) -> JoinHandle<Option<Consent>> {
         let tokens = self.clone();
         tokio::spawn(async move {
-            let kept = match tokens.newer_than_store(&user) {
-                Some(newer) => Some(newer),
-                None => tokens.store.load(&user).await.ok()?,
-            };
-            Consent::of(&kept?)
+            let kept = tokens.newest(&user).await.ok()??;
+            Consent::of(&kept)
         })
     }
 
@@ -314,41 +307,20 @@ fn named<D>(data: &D, user: impl FnOnce(&D) -> String) -> Result<String, Callbac
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
     use std::time::{Duration, SystemTime};
 
-    use serde_json::json;
-    use url::form_urlencoded;
-
     use super::*;
-    use crate::platform::scripted::{self, Answer};
+    use crate::platform::scripted;
     use crate::store::MemoryStore;
-    use crate::{unix_time, vectors};
 
-    /// A platform that gives other tokens each time, and no date unless it is given one.
+    /// A client whose platform gives no date unless it is given one.
     fn client(own_clock: SystemTime, date: Option<SystemTime>) -> Client {
-        let answers = AtomicU64::new(0);
-        let answer = move |path: &str| -> Answer {
-            let number = answers.fetch_add(1, Relaxed);
-            let now = unix_time::millis(SystemTime::now());
-            let answer = match path.rsplit('/').next().unwrap_or_default() {
-                "jwks" => scripted::ok(&scripted::key_set()),
-                "session" => scripted::ok(&json!({
-                    "sessionKey": "k",
-                    "sessionExchangeToken": "t",
-                    "expiry": now + 30 * 60 * 1000,
-                })),
-                "authorize" => scripted::signed(&json!({"preauthorization_code": "p"})),
-                _ => scripted::signed(&json!({
-                    "access_token": format!("access-{now}-{number}"),
-                    "refresh_token": format!("refresh-{now}-{number}"),
-                    "expires_on": now / 1000 + 24 * 60 * 60,
-                })),
-            };
-            match date {
-                Some(date) => scripted::with_header(answer, "date", &httpdate::fmt_http_date(date)),
-                None => answer,
+        let answer = move |path: &str| match date {
+            Some(date) => {
+                let date = httpdate::fmt_http_date(date);
+                scripted::with_header(scripted::good(path), "date", &date)
             }
+            None => scripted::good(path),
         };
         let client = scripted::client(answer).clock(move || own_clock);
         client.build().expect("a client")
@@ -360,16 +332,7 @@ mod tests {
         let flow = receipts.flow(client);
         let session = flow.establish_session().await.expect("a session");
         let awaiting = flow.create_postbox(session).await.expect("a link");
-        let key = vectors::key_pem("postbox", "RSA PUBLIC KEY", "pkcs1_public_der_b64");
-        let query = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs([("result", "SUCCESS"), ("state", awaiting.state())])
-            .extend_pairs([
-                ("postboxId", postbox),
-                ("publicKey", &key),
-                ("code", postbox),
-            ])
-            .finish();
-        let callback = Callback::from_query(&query).expect("a callback");
+        let callback = scripted::callback(awaiting.state(), postbox);
         let parked = tokens.store.park(awaiting.suspend().with(42)).await;
         parked.expect("it is parked");
         let user = |customer: &u32| customer.to_string();

@@ -3,10 +3,11 @@
 //! ```
 //! use digime::store::{MemoryStore, conformance};
 //!
-//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
 //! conformance::flow_store(&MemoryStore::new()).await;
 //! conformance::token_store(&MemoryStore::new()).await;
-//! # });
+//! # }
 //! ```
 
 use std::collections::HashSet;

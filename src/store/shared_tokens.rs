@@ -129,11 +129,7 @@ impl<S: TokenStore> SharedTokens<S> {
         user: String,
         platform: Platform,
     ) -> Result<Option<Flow<C, Authorized>>, Error> {
-        let kept = match self.newer_than_store(&user) {
-            Some(newer) => Some(newer),
-            None => self.store.load(&user).await?,
-        };
-        let Some(kept) = kept else {
+        let Some(kept) = self.newest(&user).await? else {
             return Ok(None);
         };
         let flow = Suspended::of(Written::from_json(&kept.record)?).go_on(platform)?;
@@ -171,24 +167,31 @@ impl<S: TokenStore> SharedTokens<S> {
     }
 
     async fn save(&self, user: &str, written: &Written<Authorized>) -> Result<(), Error> {
-        let record = kept(written)?;
+        let save = Save {
+            store: self.store.clone(),
+            user: user.to_owned(),
+            record: kept(written)?,
+            place: Place::Consent { earlier: None },
+        };
         let unsaved = self.newer_than_store(user);
-        match unsaved.as_ref().map(|known| Age::of(known, &record)) {
+        match unsaved.as_ref().map(|known| save.age_of(known)) {
             None | Some(Age::Earlier) => {}
             Some(Age::Same) => return Ok(()),
             Some(Age::LaterConsent) => return Err(StoreError::LaterConsent.into()),
         }
-        let save = Save {
-            store: self.store.clone(),
-            user: user.to_owned(),
-            record,
-            place: Place::Consent { earlier: None },
-        };
         save.or_hand_back(self.unsaved.clone()).await?;
         if let Some(earlier) = unsaved {
             self.unsaved.saved(user, &earlier.version);
         }
         Ok(())
+    }
+
+    /// The newest record of a user, whether the store has taken it or not.
+    pub(super) async fn newest(&self, user: &str) -> Result<Option<Kept>, StoreError> {
+        match self.newer_than_store(user) {
+            Some(newer) => Ok(Some(newer)),
+            None => self.store.load(user).await,
+        }
     }
 
     /// The record of a user that the store has not taken yet.

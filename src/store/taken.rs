@@ -35,8 +35,9 @@ pub struct Claim<S> {
 
 /// A parked flow that was taken for a claim. It waits again when this is dropped, unless it was handed over.
 pub struct Taken<S: FlowStore> {
-    claim: Option<Claim<S>>,
+    claim: Claim<S>,
     record: String,
+    is_handed_over: bool,
 }
 
 impl<S: FlowStore> Taken<S> {
@@ -64,15 +65,14 @@ impl<S: FlowStore> Taken<S> {
     }
 
     /// Leaves it taken: the caller is responsible for the flow from now on.
-    pub fn hand_over(mut self) -> Option<Claim<S>> {
-        self.claim.take()
+    pub fn hand_over(mut self) -> Claim<S> {
+        self.is_handed_over = true;
+        self.claim.clone()
     }
 
     /// Lets it wait again.
     pub async fn put_back(self) {
-        if let Some(claim) = self.hand_over() {
-            claim.put_back().await;
-        }
+        self.hand_over().put_back().await;
     }
 }
 
@@ -85,8 +85,9 @@ impl<S: FlowStore> Claim<S> {
     async fn take(self) -> Result<Option<Taken<S>>, StoreError> {
         match self.store.take(&self.key, &self.id).await {
             Ok(record) => Ok(record.map(|record| Taken {
-                claim: Some(self),
+                claim: self,
                 record,
+                is_handed_over: false,
             })),
             Err(error) => {
                 self.give_up();
@@ -143,10 +144,10 @@ fn warn(error: &StoreError, pause: Duration) {
 
 impl<S: FlowStore> Drop for Taken<S> {
     fn drop(&mut self) {
-        if let Some(claim) = self.claim.take()
+        if !self.is_handed_over
             && let Ok(runtime) = Handle::try_current()
         {
-            runtime.spawn(claim.putting_back(pauses()));
+            runtime.spawn(self.claim.clone().putting_back(pauses()));
         }
     }
 }

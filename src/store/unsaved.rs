@@ -11,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::bounded::Bounded;
 use super::{Kept, StoreError, TokenStore};
-use crate::flow::Authorized;
+use crate::flow::{Authorized, AuthorizedRecord};
 use crate::suspended::Written;
 
 /// The pauses between two tries to save.
@@ -136,19 +136,17 @@ impl Unsaved {
     pub fn resume<S: TokenStore>(&self, store: &Bounded<S>) {
         let task = Arc::new(());
         let mut left_behind = Vec::new();
-        self.change(|records| {
-            for (user, record) in records {
-                if record.task.strong_count() == 0 {
-                    record.task = Arc::downgrade(&task);
-                    left_behind.push(Save {
-                        store: store.clone(),
-                        user: user.clone(),
-                        record: record.kept.clone(),
-                        place: record.place.clone(),
-                    });
-                }
+        for (user, record) in self.lock().iter_mut() {
+            if record.task.strong_count() == 0 {
+                record.task = Arc::downgrade(&task);
+                left_behind.push(Save {
+                    store: store.clone(),
+                    user: user.clone(),
+                    record: record.kept.clone(),
+                    place: record.place.clone(),
+                });
             }
-        });
+        }
         for save in left_behind {
             // It goes on without us.
             drop(self.saving(save, task.clone()));
@@ -291,16 +289,20 @@ impl<S: TokenStore> Save<S> {
             .unwrap_or_else(|ended| Err(StoreError::failed(ended)))
     }
 
-    /// How old a known record of the user is. A consent that was there when this one was received is an earlier one,
-    /// whatever the clocks say, and refreshed tokens take the place of their own consent's alone.
-    fn age_of(&self, known: &Kept) -> Age {
-        let consent = Consent::of(known);
+    /// How old a known record of the user is. One that can't be read counts as an earlier one. A consent that was there when
+    /// this one was received is an earlier one, whatever the clocks say, and refreshed tokens take the place of their own
+    /// consent's alone.
+    pub fn age_of(&self, known: &Kept) -> Age {
+        let (Some(known), Some(new)) = (read(known), read(&self.record)) else {
+            return Age::Earlier;
+        };
+        let consent = Consent::from(&known);
         match &self.place {
             Place::Consent {
                 earlier: Some(earlier),
-            } if consent.as_ref() == Some(earlier) => Age::Earlier,
-            Place::Spent { .. } if consent != Consent::of(&self.record) => Age::LaterConsent,
-            _ => Age::of(known, &self.record),
+            } if consent == *earlier => Age::Earlier,
+            Place::Spent { .. } if consent != Consent::from(&new) => Age::LaterConsent,
+            _ => Age::of(&known, &new),
         }
     }
 
@@ -387,11 +389,16 @@ impl<S: TokenStore> Save<S> {
     }
 }
 
+/// What a record says, where it can be read.
+fn read(kept: &Kept) -> Option<AuthorizedRecord> {
+    let written = Written::<Authorized>::from_json(&kept.record).ok()?;
+    Some(written.payload)
+}
+
 /// Whether a record holds a refresh token, in whatever state.
 fn holds(found: &Kept, refresh_token: &SecretString) -> bool {
-    Written::<Authorized>::from_json(&found.record).is_ok_and(|written| {
-        let held = &written.payload.tokens.refresh_token;
-        held.expose_secret() == refresh_token.expose_secret()
+    read(found).is_some_and(|found| {
+        found.tokens.refresh_token.expose_secret() == refresh_token.expose_secret()
     })
 }
 
@@ -406,11 +413,16 @@ pub struct Consent {
 impl Consent {
     /// The consent of a record, where it can be read.
     pub fn of(kept: &Kept) -> Option<Self> {
-        let written = Written::<Authorized>::from_json(&kept.record).ok()?;
-        Some(Self {
-            postbox_id: written.payload.postbox_id().to_owned(),
-            received_at: written.payload.tokens.consented_at(),
-        })
+        read(kept).as_ref().map(Self::from)
+    }
+}
+
+impl From<&AuthorizedRecord> for Consent {
+    fn from(record: &AuthorizedRecord) -> Self {
+        Self {
+            postbox_id: record.postbox_id().to_owned(),
+            received_at: record.tokens.consented_at(),
+        }
     }
 }
 
@@ -425,14 +437,8 @@ pub enum Age {
 }
 
 impl Age {
-    /// A record that can't be read counts as an earlier one.
-    pub fn of(found: &Kept, new: &Kept) -> Self {
-        let read =
-            |kept: &Kept| Written::<Authorized>::from_json(&kept.record).map(|read| read.payload);
-        let (Ok(found), Ok(new)) = (read(found), read(new)) else {
-            return Self::Earlier;
-        };
-        let [received, of_new] = [&found, &new].map(|record| record.tokens.consented_at());
+    fn of(found: &AuthorizedRecord, new: &AuthorizedRecord) -> Self {
+        let [received, of_new] = [found, new].map(|record| record.tokens.consented_at());
         // Records that an earlier version of this library wrote do not say when consent was received.
         let may_be_same = received == of_new || received == 0 || of_new == 0;
         if may_be_same && new.postbox_id() == found.postbox_id() {
