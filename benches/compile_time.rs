@@ -94,7 +94,7 @@ fn write_structs(folder: &Path, variant: Variant) {
              redirect_uri: digime::RedirectUri,\n}}",
             variant.attribute
         )
-        .expect("a text");
+        .expect("a string can be written to");
     }
     std::fs::write(folder.join("src/lib.rs"), source).expect("a file");
 }
