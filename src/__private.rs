@@ -18,10 +18,9 @@ pub fn literal<T: FromStr<Err: Display>>(text: &str) -> T {
 pub mod measured {
     use serde_json::json;
 
-    use crate::client::Client;
-    use crate::contract::Contract;
     use crate::error::Error;
-    use crate::platform::Platform;
+    use crate::flow::contract::{self, Contract};
+    use crate::platform::client::Client;
     use crate::postbox::Envelope;
 
     /// A request token, as a refresh has it; its length.
@@ -30,7 +29,7 @@ pub mod measured {
     /// None that an input explains.
     pub fn request_token(contract: &impl Contract, client: &Client) -> Result<usize, Error> {
         let claims = json!({"grant_type": "refresh_token", "refresh_token": "x"});
-        let token = Platform::new(contract, client).request_token(&claims)?;
+        let token = contract::platform(contract, client).request_token(&claims)?;
         Ok(token.len())
     }
 

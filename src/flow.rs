@@ -5,13 +5,17 @@
 
 mod authorized;
 mod awaiting_callback;
+pub(crate) mod contract;
 mod destination;
+mod doubt;
 mod postbox_ready;
 mod push_many;
 pub mod reasons;
 mod refresh;
 mod rejected;
 mod renewable;
+mod session;
+pub(crate) mod suspended;
 mod trace;
 mod unstarted;
 mod verifier;
@@ -32,20 +36,20 @@ pub use push_many::{ManyProgress, PushMany, Pushed};
 pub(crate) use refresh::{Demand, Refresher, Sent, send};
 pub use rejected::Rejected;
 pub(crate) use renewable::Renewable;
+pub use session::Session;
 pub use unstarted::{CreatePostbox, Unstarted};
 pub(crate) use verifier::Announce;
 pub use verifier::{NoVerifier, Verifier};
 
 use crate::callback::Callback;
-use crate::contract::{Contract, Kind};
 use crate::error::Error;
 use crate::platform::{AccessToken, Platform};
 use crate::postbox::{Delivery, PostboxItem};
 use crate::scope::Scope;
-use crate::session::Session;
-use crate::suspended::Suspended;
+use contract::{Contract, Kind};
 #[allow(clippy::wildcard_imports, reason = "all of them stand in the table")]
 use reasons::*;
+use suspended::Suspended;
 pub(crate) use wrong_calls::wrong_calls;
 
 /// A flow under the contract `C`, in the state `S`: what leads from a contract to a postbox that can be pushed to.

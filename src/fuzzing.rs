@@ -25,19 +25,19 @@ use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
 use crate::callback::{Callback, CallbackError};
-use crate::client::Client;
-use crate::contract::{
-    ApplicationId, Contract, ContractId, Once, OnceContract, Ongoing, PrivateKey, RedirectUri,
-};
+use crate::contract::{ApplicationId, ContractId, PrivateKey, RedirectUri};
 use crate::error::Error;
+use crate::flow::contract::{Contract, Once, OnceContract, Ongoing};
+use crate::flow::suspended::{Durable, Reaches, SealingKeys, Suspended, Written};
 use crate::flow::{Authorized, AwaitingCallback, Flow, NoVerifier, PostboxReady, Verifier};
 use crate::link::SDK_VERSION;
+use crate::platform::client::Client;
+use crate::platform::error::PlatformError;
 use crate::platform::http;
 use crate::platform::jws::verifying_key;
 use crate::platform::keys::{KeyCache, KeySet, Named};
 use crate::platform::platform_token;
 use crate::platform::redaction::Redaction;
-use crate::suspended::{Durable, Reaches, SealingKeys, Suspended, Written};
 
 /// A target's name, which is that of its file and its folder in `fuzz/`, and its function.
 pub type Target = (&'static str, fn(&[u8]));
@@ -314,7 +314,7 @@ pub fn platform_token(data: &[u8]) {
 fn verify(token: &str) -> Result<Value, ()> {
     let base_url = Url::parse("https://api.digi.me/v1.5").expect("a URL");
     let asked = RefCell::new(None);
-    let fetch = async |jku: Url| -> Result<KeySet, Error> {
+    let fetch = async |jku: Url| -> Result<KeySet, PlatformError> {
         asked.replace(Some(jku));
         Ok(platform_key_set())
     };

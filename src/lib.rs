@@ -59,7 +59,8 @@
 extern crate self as digime;
 
 mod callback;
-mod client;
+mod chain;
+mod clock;
 mod contract;
 mod error;
 mod excerpt;
@@ -67,6 +68,7 @@ mod flow;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod internal;
 mod link;
 mod pkce;
 mod platform;
@@ -75,11 +77,9 @@ mod random;
 pub mod roles;
 mod scope;
 mod secret;
-mod session;
 #[cfg(test)]
 mod simulation;
 pub mod store;
-mod suspended;
 mod unix_time;
 #[cfg(test)]
 mod vectors;
@@ -92,24 +92,23 @@ pub use digime_rules::{InvalidId, InvalidRedirectUri};
 pub use url::Url;
 
 pub use callback::{Callback, CallbackError};
-pub use client::{Client, ClientBuilder, InvalidClient};
-pub use contract::{
-    ApplicationId, Contract, ContractId, InvalidPrivateKey, Kind, Once, OnceContract, Ongoing,
-    OngoingContract, PrivateKey, RedirectUri,
-};
-pub use error::{Error, Internal, Operation, Refusal, RequestError};
+pub use contract::{ApplicationId, ContractId, InvalidPrivateKey, PrivateKey, RedirectUri};
+pub use error::Error;
+pub use flow::contract::{Contract, Kind, Once, OnceContract, Ongoing, OngoingContract};
 pub use flow::reasons;
+pub use flow::suspended::{Durable, OfContract, Reaches, SealingKeys, Suspended, SuspendedError};
 pub use flow::{
     Authorized, AwaitingCallback, CreatePostbox, Flow, ManyProgress, NoVerifier, PostboxReady,
-    PushMany, Pushed, Rejected, Unstarted, Verifier,
+    PushMany, Pushed, Rejected, Session, Unstarted, Verifier,
 };
+pub use internal::Internal;
 pub use link::import_url;
-pub use platform::{AccessToken, PlatformTokenError};
+pub use platform::AccessToken;
+pub use platform::client::{BaseUrlError, Client, ClientBuilder, InvalidClient};
+pub use platform::error::{Cause, Operation, PlatformTokenError, Refusal, RequestError};
 pub use postbox::{Delivery, DeliveryStatus, ItemError, PostboxItem, Progress};
 pub use scope::{Scope, TimeRange, Unit};
-pub use session::Session;
 pub use store::{FlowStore, SharedTokens, StoreError, TokenStore};
-pub use suspended::{Durable, OfContract, Reaches, SealingKeys, Suspended, SuspendedError};
 
 /// Compiles the programs of the README.
 #[cfg(doctest)]

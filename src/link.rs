@@ -3,7 +3,7 @@
 use url::{Url, form_urlencoded};
 
 use crate::contract::{ApplicationId, ContractId};
-use crate::error::Internal;
+use crate::internal::Internal;
 
 /// The version that digi.me is told, in deep links and in the session request.
 pub(crate) const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -3,7 +3,9 @@
 //! It knows nothing of flows. Each request is signed anew for each attempt, so that no nonce is sent twice.
 
 mod attempts;
+pub(crate) mod client;
 mod connections;
+pub(crate) mod error;
 mod exchanges;
 pub(crate) mod http;
 pub(crate) mod jws;
@@ -15,27 +17,24 @@ pub(crate) mod redaction;
 mod request_token;
 #[cfg(test)]
 pub(crate) mod scripted;
-mod sealing;
-mod session;
+pub(crate) mod session;
 mod transport;
 
 use std::sync::Arc;
 
 pub(crate) use attempts::Doubt;
+use client::Client;
 pub(crate) use connections::Connections;
 pub(crate) use exchanges::Exchanges;
-pub(crate) use http::lost;
 pub(crate) use keys::KeyCache;
 pub use oauth::AccessToken;
 pub(crate) use oauth::{RefreshToken, Tokens};
-pub use platform_token::PlatformTokenError;
 pub(crate) use push::Upload;
 pub(crate) use transport::Transport;
 #[cfg(test)]
 pub(crate) use transport::TransportError;
 
-use crate::client::Client;
-use crate::contract::{Contract, Credentials};
+use crate::contract::Credentials;
 
 /// The platform, for one contract.
 #[derive(Clone, Debug)]
@@ -45,10 +44,10 @@ pub struct Platform {
 }
 
 impl Platform {
-    pub fn new(contract: &impl Contract, client: &Client) -> Self {
+    pub fn new(credentials: Arc<Credentials>, client: &Client) -> Self {
         Self {
             client: client.clone(),
-            credentials: Credentials::of(contract),
+            credentials,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod delivery;
 mod envelope;
 mod item;
+mod sealing;
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa::{OaepPublicEncryptingKey, PublicEncryptingKey, PublicKey};
@@ -12,9 +13,8 @@ pub use delivery::{Delivery, DeliveryStatus};
 pub(crate) use envelope::{Encryptor, Envelope};
 pub(crate) use item::Opened;
 pub use item::{ItemError, PostboxItem, Progress};
+pub(crate) use sealing::{SealError, Sealing, Waits};
 use serde::{Deserialize, Serialize};
-
-use crate::callback::CallbackError;
 
 /// The longest id in bytes. digi.me's are some thirty characters; a longer one than this would make a URL that servers
 /// and proxies refuse, and look like a fault of the network.
@@ -23,7 +23,14 @@ const LONGEST_ID: usize = 256;
 /// The longest text of a key in bytes. PEM of a key of 8192 bits has about 1500.
 const LONGEST_KEY: usize = 16 * 1024;
 
-/// A postbox as the callback names it: an id, and the key that everything in it is encrypted to.
+/// Why something can't be a postbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvalidPostbox {
+    Id,
+    PublicKey,
+}
+
+/// A postbox: an id, and the key that everything in it is encrypted to.
 #[derive(Debug)]
 pub struct Postbox {
     pub id: String,
@@ -51,18 +58,18 @@ pub struct PostboxKey(OaepPublicEncryptingKey);
 
 impl Postbox {
     /// Takes what a callback says, where it can be a postbox.
-    pub fn new(id: String, public_key: &str) -> Result<Self, CallbackError> {
+    pub fn new(id: String, public_key: &str) -> Result<Self, InvalidPostbox> {
         // The id becomes one segment of a path; these would leave it or name another place.
         let leaves_its_segment = matches!(id.as_str(), "" | "." | "..");
         if leaves_its_segment || id.len() > LONGEST_ID || id.chars().any(char::is_control) {
-            return Err(CallbackError::PostboxId);
+            return Err(InvalidPostbox::Id);
         }
         if public_key.len() > LONGEST_KEY {
-            return Err(CallbackError::PublicKey);
+            return Err(InvalidPostbox::PublicKey);
         }
         Ok(Self {
             id,
-            key: PostboxKey::from_pem(public_key).ok_or(CallbackError::PublicKey)?,
+            key: PostboxKey::from_pem(public_key).ok_or(InvalidPostbox::PublicKey)?,
             pem: public_key.to_owned(),
         })
     }
@@ -74,7 +81,7 @@ impl Postbox {
         }
     }
 
-    pub fn from_record(record: PostboxRecord) -> Result<Self, CallbackError> {
+    pub fn from_record(record: PostboxRecord) -> Result<Self, InvalidPostbox> {
         Self::new(record.id, &record.public_key)
     }
 }
@@ -144,7 +151,7 @@ mod tests {
         for id in [".", "..", "a\nb"] {
             assert_eq!(
                 Postbox::new(id.into(), &key).unwrap_err(),
-                CallbackError::PostboxId,
+                InvalidPostbox::Id,
                 "{id:?}"
             );
         }
@@ -162,7 +169,7 @@ mod tests {
                 public_key: key.clone(),
             };
             for postbox in [Postbox::new(id, &key), Postbox::from_record(record)] {
-                assert_eq!(postbox.err(), Some(CallbackError::PostboxId));
+                assert_eq!(postbox.err(), Some(InvalidPostbox::Id));
             }
         }
     }
@@ -174,7 +181,7 @@ mod tests {
         assert!(Postbox::new("a".into(), &padded(16 * 1024)).is_ok());
         assert_eq!(
             Postbox::new("a".into(), &padded(16 * 1024 + 1)).err(),
-            Some(CallbackError::PublicKey)
+            Some(InvalidPostbox::PublicKey)
         );
     }
 }

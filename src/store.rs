@@ -51,6 +51,7 @@ mod bounded;
 mod callbacks;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub(crate) mod error;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -66,14 +67,13 @@ mod taken;
 mod unsaved;
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use thiserror::Error;
 
+pub use error::StoreError;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
@@ -87,60 +87,12 @@ use bounded::Bounded;
 use taken::Taken;
 
 use crate::callback::{Callback, CallbackError};
-use crate::client::Client;
-use crate::contract::{Contract, Kind};
 use crate::error::Error;
+use crate::flow::contract::{self, Contract, Kind};
+use crate::flow::suspended::{Ids, Reaches, Suspended, SuspendedError, Written};
 use crate::flow::{Announce, AwaitingCallback, Flow, Rejected};
 use crate::platform::Platform;
-use crate::suspended::{Ids, Reaches, Suspended, SuspendedError, Written};
-
-/// Why a store did not do what it was asked for.
-#[derive(Clone, Debug, Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// No flow waits for this callback.
-    #[error(
-        "no flow waits for this callback: it was claimed before, its session has ended, or it is of another contract; begin a new flow"
-    )]
-    NothingParked,
-    /// The callback was claimed by another request, which exchanges its code or died while it did.
-    #[error(
-        "another request has claimed this callback and exchanges its code, or died while it did: try again in a moment, and begin a new flow if it stays so"
-    )]
-    InProgress,
-    /// A bounded store has no room.
-    #[error(
-        "the store is full ({0} flows wait): raise its bound, or try again when some have ended"
-    )]
-    Full(usize),
-    /// Another machine refreshes the user's tokens, or the store does not answer, for longer than a call may take.
-    #[error(
-        "the user's tokens are being refreshed by another machine, or the store does not answer: nothing was sent so far; try again"
-    )]
-    Busy,
-    /// The store has tokens of a later consent of the user.
-    #[error(
-        "the store has tokens of a later consent of the user, which are not replaced: use `find`, or `forget` the user first"
-    )]
-    LaterConsent,
-    /// The store did not answer.
-    #[error(
-        "the store did not answer within {0:?}: check that its database can be reached, then try again"
-    )]
-    TimedOut(Duration),
-    /// The store's database failed.
-    #[error(
-        "the store failed ({0}): check that it is there and has digime's tables, then try again"
-    )]
-    Failed(#[source] Arc<dyn std::error::Error + Send + Sync>),
-}
-
-impl StoreError {
-    /// The failure of a store's database, with its own words.
-    pub fn failed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::Failed(Arc::from(cause.into()))
-    }
-}
+use crate::platform::client::Client;
 
 /// A flow to be parked.
 #[derive(Clone, PartialEq, Eq)]
@@ -273,7 +225,7 @@ pub trait FlowStore: Clone + Send + Sync + 'static {
         K: Kind,
         D: DeserializeOwned + Send,
     {
-        let platform = Platform::new(contract, client);
+        let platform = contract::platform(contract, client);
         async move {
             let state = callback.state().ok_or(CallbackError::Missing("state"))?;
             let key = key(&Ids::of(&platform.credentials), state);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::error::Internal;
+use crate::internal::Internal;
 
 /// The RSA private key of a contract, which signs every request token.
 ///

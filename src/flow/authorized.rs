@@ -5,15 +5,17 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::destination::{Destination, DestinationRecord};
+use super::doubt::settle;
 use super::refresh::{Demand, PlatformRefresher, Refresher};
 use super::renewable::Renewable;
 use super::trace::Trace;
 use super::{Flow, PushMany};
-use crate::error::{Error, Operation};
-use crate::platform::{AccessToken, Doubt, Platform, RefreshToken, Tokens, lost};
+use crate::error::Error;
+use crate::flow::suspended::{Durable, Record, Suspended, SuspendedError};
+use crate::platform::error::Operation;
+use crate::platform::{AccessToken, Doubt, Platform, RefreshToken, Tokens};
 use crate::postbox::{Delivery, DeliveryStatus, PostboxItem};
-use crate::store::StoreError;
-use crate::suspended::{Durable, Record, Suspended, SuspendedError};
+use crate::store::error::StoreError;
 
 /// How long before it expires a token is refreshed, in milliseconds: a push that the platform looks at after that is
 /// uploaded for nothing.
@@ -38,7 +40,7 @@ impl Authorized {
     async fn push(&self, item: &PostboxItem, platform: &Platform) -> Result<Delivery, Error> {
         let doubt = Doubt::default();
         let delivery = self.push_with_doubt(item, platform, &doubt).await;
-        doubt.settle(delivery)
+        settle(&doubt, delivery)
     }
 
     async fn push_with_doubt(
@@ -107,7 +109,7 @@ impl Authorized {
     fn overdue(&self) -> Error {
         match self.tokens.get().refresh {
             RefreshToken::Unsent => StoreError::Busy.into(),
-            _ => lost(Operation::RefreshToken, "timed out"),
+            _ => Error::answer_lost(Operation::RefreshToken, "timed out"),
         }
     }
 }
@@ -261,7 +263,8 @@ impl Record for Authorized {
     type Record = AuthorizedRecord;
 
     fn from_record(record: AuthorizedRecord, _: &Platform) -> Result<Self, SuspendedError> {
-        let destination = Destination::from_record(record.destination)?;
+        let destination =
+            Destination::from_record(record.destination).map_err(|_| SuspendedError::Damaged)?;
         Ok(Self::new(destination, record.tokens))
     }
 }

@@ -11,13 +11,15 @@ use super::trace::Trace;
 use super::verifier::{Announce, NoVerifier, Verifier};
 use super::{Authorized, Flow, PostboxReady, Rejected};
 use crate::callback::{Callback, CallbackError};
-use crate::client::Client;
-use crate::error::{Error, Internal, Operation};
+use crate::error::Error;
+use crate::flow::suspended::{Durable, Record, Suspended, SuspendedError};
+use crate::internal::Internal;
 use crate::link::{self, Ask, Consent, SDK_VERSION};
-use crate::platform::{Platform, lost};
-use crate::postbox::Postbox;
-use crate::session::SessionData;
-use crate::suspended::{Durable, Record, Suspended, SuspendedError};
+use crate::platform::Platform;
+use crate::platform::client::Client;
+use crate::platform::error::Operation;
+use crate::platform::session::SessionData;
+use crate::postbox::{InvalidPostbox, Postbox};
 
 /// The state of a flow that waits for the user's client to call back. `V` is the [`Verifier`] of an ongoing contract's
 /// flow, or [`NoVerifier`].
@@ -85,7 +87,10 @@ impl<V> AwaitingCallback<V> {
         present(callback.state.as_deref(), "state")?;
         let id = present(callback.postbox_id.as_deref(), "postboxId")?;
         let public_key = present(callback.public_key.as_deref(), "publicKey")?;
-        Postbox::new(id.to_owned(), public_key)
+        Postbox::new(id.to_owned(), public_key).map_err(|invalid| match invalid {
+            InvalidPostbox::Id => CallbackError::PostboxId,
+            InvalidPostbox::PublicKey => CallbackError::PublicKey,
+        })
     }
 }
 
@@ -231,7 +236,7 @@ impl<C> Flow<C, AwaitingCallback<Verifier>> {
         let timeout = self.platform.client.call_timeout();
         tokio::time::timeout(timeout, self.redeem_in_any_time(callback))
             .await
-            .unwrap_or_else(|_| Err(lost(Operation::ExchangeCode, "timed out")))
+            .unwrap_or_else(|_| Err(Error::answer_lost(Operation::ExchangeCode, "timed out")))
     }
 
     async fn redeem_in_any_time(&self, callback: &Callback) -> Result<Authorized, Error> {

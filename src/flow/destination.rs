@@ -4,11 +4,11 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
 use super::renewable::Renewable;
-use crate::callback::CallbackError;
-use crate::error::{Error, Operation, Refusal};
+use crate::error::Error;
+use crate::platform::error::{Operation, Refusal};
+use crate::platform::session::SessionData;
 use crate::platform::{AccessToken, Doubt, Platform, Upload};
-use crate::postbox::{Delivery, Postbox, PostboxItem, PostboxRecord};
-use crate::session::SessionData;
+use crate::postbox::{Delivery, InvalidPostbox, Postbox, PostboxItem, PostboxRecord};
 
 /// Where a flow pushes to: a postbox, and the session under which it does.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Destination {
         }
     }
 
-    pub fn from_record(record: DestinationRecord) -> Result<Self, CallbackError> {
+    pub fn from_record(record: DestinationRecord) -> Result<Self, InvalidPostbox> {
         let postbox = Postbox::from_record(record.postbox)?;
         Ok(Self::new(postbox, record.session))
     }
@@ -82,9 +82,9 @@ impl Destination {
             {
                 let is_over =
                     |known: &SessionData| known.key.expose_secret() == session.key.expose_secret();
-                push(&self.session(platform, is_over).await?).await
+                Ok(push(&self.session(platform, is_over).await?).await?)
             }
-            outcome => outcome,
+            outcome => Ok(outcome?),
         }
     }
 
@@ -96,7 +96,8 @@ impl Destination {
     ) -> Result<SessionData, Error> {
         let platform = platform.clone();
         let establish = |stale: SessionData| async move {
-            platform.establish_session(stale.scope.as_ref()).await
+            let established = platform.establish_session(stale.scope.as_ref()).await;
+            established.map_err(Error::from)
         };
         self.session.fresh(is_stale, None, establish).await
     }

@@ -1,13 +1,14 @@
 use std::fmt;
 
+use super::contract::Once;
 use super::destination::{Destination, DestinationRecord};
+use super::doubt::settle;
 use super::trace::Trace;
 use super::{Flow, PushMany};
-use crate::contract::Once;
 use crate::error::Error;
+use crate::flow::suspended::{Durable, Record, Suspended, SuspendedError};
 use crate::platform::{Doubt, Platform};
 use crate::postbox::{Delivery, PostboxItem};
-use crate::suspended::{Durable, Record, Suspended, SuspendedError};
 
 /// The state of a one-off contract's flow that has its postbox. Next: [`push`](Flow::push).
 pub struct PostboxReady(Destination);
@@ -33,7 +34,7 @@ impl<C> Flow<C, PostboxReady> {
         let pushing = async {
             let doubt = Doubt::default();
             let delivery = self.state.0.push(&self.platform, &item, None, &doubt);
-            doubt.settle(delivery.await)
+            settle(&doubt, delivery.await)
         };
         trace.of(pushing).await
     }
@@ -67,7 +68,8 @@ impl Record for PostboxReady {
     type Record = DestinationRecord;
 
     fn from_record(record: DestinationRecord, _: &Platform) -> Result<Self, SuspendedError> {
-        Ok(Self(Destination::from_record(record)?))
+        let destination = Destination::from_record(record);
+        destination.map(Self).map_err(|_| SuspendedError::Damaged)
     }
 }
 

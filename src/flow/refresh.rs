@@ -9,7 +9,7 @@ use super::renewable::{Insists, Renewable};
 use crate::error::Error;
 use crate::platform::{Platform, RefreshToken, Tokens};
 use crate::random;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// Gets tokens in place of stale ones. It is the seam at which a store of tokens comes in.
 pub trait Refresher: Send + Sync {
@@ -76,14 +76,17 @@ pub async fn send(
             held.change(|held| held.clone_from(&new));
             Sent::Exchanged(new)
         }
-        Err(Error::ConsentEnded { code }) => {
-            note(RefreshToken::Ended { code: code.clone() });
-            Sent::Ended { code }
-        }
-        Err(error) if error.may_have_taken_effect() => Sent::InDoubt(error),
+        Err(error) if error.may_have_taken_effect() => Sent::InDoubt(error.into()),
         Err(error) => {
+            if let Some(refusal) = error.refusal()
+                && refusal.ends_the_grant()
+            {
+                let code = refusal.code.clone();
+                note(RefreshToken::Ended { code: code.clone() });
+                return Sent::Ended { code };
+            }
             note(RefreshToken::Unsent);
-            Sent::Unused(error)
+            Sent::Unused(error.into())
         }
     }
 }

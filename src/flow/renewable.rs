@@ -6,8 +6,8 @@ use tokio::sync::watch;
 use tokio::task;
 use tracing::Instrument;
 
-use crate::error::{Error, Operation};
-use crate::platform::lost;
+use crate::error::Error;
+use crate::platform::error::Operation;
 
 /// A value that many use at a time and that is replaced when it is stale, once for all of them.
 ///
@@ -133,7 +133,7 @@ impl<T: Clone + Send + Sync + 'static> Renewable<T> {
         let renewable = self.clone();
         let operation = self.operation;
         // The request may have been sent before the task ended with its runtime.
-        let ended_early = move || lost(operation, "its task ended early");
+        let ended_early = move || Error::answer_lost(operation, "its task ended early");
         let task = tokio::spawn(renewing.in_current_span());
         // A second task waits for the first, so that the outcome is taken in although nobody waits for it.
         let taking_in = async move {

@@ -1,8 +1,9 @@
-use std::fmt::Display;
+use std::error::Error;
 use std::time::Instant;
 
 use tracing::{Instrument, Span};
 
+use crate::chain::Chain;
 use crate::platform::Platform;
 
 /// A call of a flow as those who watch it see it: a span that says under which contract, in which state and which call it
@@ -21,16 +22,21 @@ impl Trace {
         }
     }
 
-    pub async fn of<T, E: Display>(self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    pub async fn of<T, E: Error + 'static>(
+        self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let result = work.instrument(self.span.clone()).await;
         self.end(result)
     }
 
-    pub fn end<T, E: Display>(self, result: Result<T, E>) -> Result<T, E> {
+    pub fn end<T, E: Error + 'static>(self, result: Result<T, E>) -> Result<T, E> {
         let duration = self.begun.elapsed();
         match &result {
             Ok(_) => tracing::info!(parent: &self.span, ?duration, "done"),
-            Err(error) => tracing::info!(parent: &self.span, ?duration, %error, "failed"),
+            Err(error) => {
+                tracing::info!(parent: &self.span, ?duration, error = %Chain(error), "failed");
+            }
         }
         result
     }

@@ -4,16 +4,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::awaiting_callback::AwaitingCallback;
+use super::contract::{self, Contract, Kind};
+use super::session::Session;
 use super::trace::Trace;
 use super::verifier::Announce;
 use super::{Flow, Rejected};
-use crate::client::Client;
-use crate::contract::{Contract, Kind};
 use crate::error::Error;
 use crate::platform::Platform;
+use crate::platform::client::Client;
+use crate::platform::session::SessionData;
 use crate::random;
 use crate::scope::Scope;
-use crate::session::{Session, SessionData};
 
 /// The state of a flow that has not asked for anything yet. Next: [`Flow::establish_session`].
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub struct Unstarted(());
 impl<C: Contract> Flow<C, Unstarted> {
     /// A flow that takes what it needs of its contract.
     pub(crate) fn begin(contract: &C, client: &Client) -> Self {
-        Self::in_state(Platform::new(contract, client), Unstarted(()))
+        Self::in_state(contract::platform(contract, client), Unstarted(()))
     }
 
     /// Establishes a session, which makes one postbox.

@@ -4,7 +4,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{Once, Ongoing, RedirectUri};
+use super::contract::{Once, Ongoing};
+use crate::contract::RedirectUri;
 use crate::error::Error;
 use crate::pkce::CodeVerifier;
 use crate::platform::Platform;

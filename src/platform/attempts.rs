@@ -9,8 +9,9 @@ use tokio::time::Instant;
 use tracing::{Instrument, field};
 
 use super::Platform;
-use crate::client::Client;
-use crate::error::{Error, Operation, RequestError};
+use super::client::Client;
+use super::error::{Operation, PlatformError, RequestError};
+use crate::chain::Chain;
 
 /// The shortest pause of a request that is sent again for minutes, whatever the client's settings are.
 const SHORTEST_PERSISTENT: Duration = Duration::from_millis(100);
@@ -49,19 +50,24 @@ impl Deadline {
 pub struct Doubt(Mutex<Option<RequestError>>);
 
 impl Doubt {
-    pub fn note(&self, error: &Error) {
-        if let Error::Request(error) = error
+    pub fn note(&self, error: &PlatformError) {
+        if let PlatformError::Request(error) = error
             && error.may_have_taken_effect()
         {
             self.lock().get_or_insert_with(|| error.clone());
         }
     }
 
+    /// Why the effect of an earlier attempt is not known.
+    pub fn earlier(&self) -> Option<RequestError> {
+        self.lock().clone()
+    }
+
     /// The outcome of the call, with what is known of all its attempts.
-    pub fn settle<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
-        result.map_err(|error| match self.lock().clone() {
-            Some(earlier) if !error.may_have_taken_effect() => Error::EarlierAttempt {
-                earlier: Box::new(earlier),
+    pub fn settle<T>(&self, result: Result<T, PlatformError>) -> Result<T, PlatformError> {
+        result.map_err(|error| match self.earlier() {
+            Some(earlier) if !error.may_have_taken_effect() => PlatformError::EarlierAttempt {
+                earlier,
                 source: Box::new(error),
             },
             _ => error,
@@ -89,18 +95,23 @@ pub struct Retries<'a> {
 
 impl Retries<'_> {
     /// Whether another attempt may end in another way.
-    fn may_pass(&self, error: &Error) -> bool {
+    fn may_pass(&self, error: &PlatformError) -> bool {
         match error {
-            Error::Request(RequestError::Unsendable { .. }) => false,
-            Error::Request(error) => self.is_persistent || error.may_pass(),
+            PlatformError::Request(RequestError::Unsendable { .. }) => false,
+            PlatformError::Request(error) => self.is_persistent || error.may_pass(),
             _ => false,
         }
     }
 
     /// The pause before the next attempt; nothing where there is no other.
-    fn pause(&self, error: &Error, planned: Option<Duration>, client: &Client) -> Option<Duration> {
+    fn pause(
+        &self,
+        error: &PlatformError,
+        planned: Option<Duration>,
+        client: &Client,
+    ) -> Option<Duration> {
         let asked = match error {
-            Error::Request(error) => error.retry_after().unwrap_or_default(),
+            PlatformError::Request(error) => error.retry_after().unwrap_or_default(),
             _ => Duration::ZERO,
         };
         let mut pause = planned?.max(asked);
@@ -126,9 +137,9 @@ impl Platform {
         retries: &Retries<'_>,
         is_possible: impl Fn() -> bool,
         attempt: impl Fn() -> A,
-    ) -> Result<T, Error>
+    ) -> Result<T, PlatformError>
     where
-        A: Future<Output = Result<T, Error>>,
+        A: Future<Output = Result<T, PlatformError>>,
     {
         let attempts = AtomicU32::new(0);
         let observed = || {
@@ -142,7 +153,7 @@ impl Platform {
                 retries.may_pass(error) && is_possible()
             })
             .adjust(|error, pause| retries.pause(error, pause, &self.client))
-            .notify(|error, pause| tracing::warn!(%error, ?pause, "trying again"))
+            .notify(|error, pause| tracing::warn!(error = %Chain(error), ?pause, "trying again"))
             .await
     }
 
@@ -151,8 +162,8 @@ impl Platform {
         &self,
         operation: Operation,
         attempt: u32,
-        work: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
+        work: impl Future<Output = Result<T, PlatformError>>,
+    ) -> Result<T, PlatformError> {
         let span = tracing::debug_span!(
             "request",
             %operation,
@@ -166,7 +177,9 @@ impl Platform {
         let duration = begun.elapsed();
         match &result {
             Ok(_) => tracing::debug!(parent: &span, ?duration, "answered"),
-            Err(error) => tracing::debug!(parent: &span, ?duration, %error, "failed"),
+            Err(error) => {
+                tracing::debug!(parent: &span, ?duration, error = %Chain(error), "failed");
+            }
         }
         result
     }

@@ -14,10 +14,10 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::error::{Cause, Operation, PlatformError};
 use super::http::lost;
 use super::{Platform, Tokens};
-use crate::callback::CallbackError;
-use crate::error::{Error, Operation};
+
 use crate::pkce::CodeVerifier;
 
 /// How long an exchange is remembered: longer than a session, under which a callback comes, usually lasts.
@@ -41,7 +41,7 @@ struct Exchange {
 #[derive(Clone, Debug)]
 enum Attempt {
     /// It runs, or has ended and nobody has taken its outcome.
-    Begun(Shared<BoxFuture<'static, Result<Tokens, Error>>>),
+    Begun(Shared<BoxFuture<'static, Result<Tokens, PlatformError>>>),
     /// Its tokens were taken.
     Taken,
 }
@@ -55,11 +55,11 @@ impl Platform {
         &self,
         code: &SecretString,
         verifier: &CodeVerifier,
-    ) -> Result<Tokens, Error> {
+    ) -> Result<Tokens, PlatformError> {
         let key = self.key_of(code, verifier);
         let attempt = match self.begin_exchange(key, code, verifier) {
             Attempt::Begun(attempt) => attempt,
-            Attempt::Taken => return Err(CallbackError::AlreadyExchanged.into()),
+            Attempt::Taken => return Err(PlatformError::AlreadyExchanged),
         };
         self.client.exchanges().take(&key, attempt.await)
     }
@@ -79,7 +79,7 @@ impl Platform {
         key: Key,
         code: &SecretString,
         verifier: &CodeVerifier,
-    ) -> Shared<BoxFuture<'static, Result<Tokens, Error>>> {
+    ) -> Shared<BoxFuture<'static, Result<Tokens, PlatformError>>> {
         let (code, verifier) = (code.clone(), verifier.clone());
         let exchange = async move {
             let outcome = self.send_code(&code, &verifier).await;
@@ -92,7 +92,12 @@ impl Platform {
         };
         tokio::spawn(exchange.in_current_span())
             .map(|ended| {
-                ended.unwrap_or_else(|_| Err(lost(Operation::ExchangeCode, "its task ended early")))
+                ended.unwrap_or_else(|_| {
+                    Err(lost(
+                        Operation::ExchangeCode,
+                        Cause::new("its task ended early"),
+                    ))
+                })
             })
             .boxed()
             .shared()
@@ -114,7 +119,11 @@ impl Platform {
 
 impl Exchanges {
     /// Gives the tokens to one of those that waited for them. The flows of two would refresh the same token.
-    fn take(&self, key: &Key, outcome: Result<Tokens, Error>) -> Result<Tokens, Error> {
+    fn take(
+        &self,
+        key: &Key,
+        outcome: Result<Tokens, PlatformError>,
+    ) -> Result<Tokens, PlatformError> {
         if outcome.is_err() {
             // Whoever has learned that the code may be spent decides whether it is sent again.
             self.lock().remove(key);
@@ -126,7 +135,7 @@ impl Exchanges {
                 Attempt::Taken
             )
         {
-            return Err(CallbackError::AlreadyExchanged.into());
+            return Err(PlatformError::AlreadyExchanged);
         }
         Ok(tokens)
     }

@@ -13,10 +13,12 @@ use tracing::{Instrument, Span};
 
 use super::Platform;
 use super::attempts::{Deadline, Doubt, Retries};
+use super::client;
+use super::error::{Cause, Operation, PlatformError, Refusal, RequestError};
 use super::redaction::Redaction;
-use super::transport::{Cause, TransportError};
-use crate::client;
-use crate::error::{Error, Operation, Refusal, RequestError};
+use super::transport::{BoxError, TransportError};
+
+use crate::postbox::SealError;
 use crate::unix_time;
 
 /// The longest answer that is read. Real ones are some kilobytes; a platform that sends more is broken or hostile.
@@ -40,7 +42,7 @@ pub(super) struct Call<'a> {
 pub(super) struct Answer {
     status: StatusCode,
     headers: HeaderMap,
-    body: Result<Bytes, Error>,
+    body: Result<Bytes, PlatformError>,
     /// When it came by this machine's clock, in Unix milliseconds. The caller may look at it much later.
     came_at: u64,
 }
@@ -51,8 +53,8 @@ impl Platform {
     pub(super) async fn call<T: DeserializeOwned>(
         &self,
         call: &Call<'_>,
-        request: impl Fn() -> Result<RequestBuilder, Error> + Sync,
-    ) -> Result<(T, u64), Error> {
+        request: impl Fn() -> Result<RequestBuilder, PlatformError> + Sync,
+    ) -> Result<(T, u64), PlatformError> {
         let Call {
             operation,
             deadline,
@@ -102,7 +104,7 @@ impl Platform {
         operation: Operation,
         request: RequestBuilder,
         limit: Duration,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer, PlatformError> {
         let request = request
             .build()
             .map_err(|error| unsendable(operation, &error))?;
@@ -115,7 +117,7 @@ impl Platform {
             };
             tokio::time::timeout(limit, exchange)
                 .await
-                .unwrap_or_else(|_| Err(lost(operation, "timed out")))
+                .unwrap_or_else(|_| Err(lost(operation, Cause::new("timed out"))))
         })
         .await
     }
@@ -126,7 +128,7 @@ impl Platform {
         operation: Operation,
         answer: Answer,
         secrets: &[&str],
-    ) -> Result<T, Error> {
+    ) -> Result<T, PlatformError> {
         let Answer {
             status,
             headers,
@@ -170,7 +172,7 @@ impl Platform {
         refusal.clock_ahead = platform_ahead
             .map(|millis| millis.saturating_neg() / 1000)
             .filter(|ahead| ahead.abs() >= 60);
-        let now = date.unwrap_or_else(SystemTime::now);
+        let now = date.unwrap_or_else(|| self.client.clock().now());
         refusal.retry_after = retry_after(&headers, now, self.client.longest_delay());
         Err(RequestError::Refused { operation, refusal }.into())
     }
@@ -192,22 +194,26 @@ impl Answer {
 /// and not how often the application polls the call.
 pub(super) fn in_a_task<T: Send + 'static>(
     operation: Operation,
-    work: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> impl Future<Output = Result<T, Error>> + Send {
+    work: impl Future<Output = Result<T, PlatformError>> + Send + 'static,
+) -> impl Future<Output = Result<T, PlatformError>> + Send {
     // Started here and not in the future, which would have to have room for it.
     let task = AbortOnDropHandle::new(tokio::spawn(work.in_current_span()));
     async move {
-        task.await
-            .unwrap_or_else(|_| Err(lost(operation, "the request's task ended early")))
+        task.await.unwrap_or_else(|_| {
+            Err(lost(
+                operation,
+                Cause::new("the request's task ended early"),
+            ))
+        })
     }
 }
 
-async fn body(operation: Operation, mut response: Response) -> Result<Bytes, Error> {
+async fn body(operation: Operation, mut response: Response) -> Result<Bytes, PlatformError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = response
         .chunk()
         .await
-        .map_err(|error| lost(operation, &innermost(&error)))?
+        .map_err(|error| lost(operation, innermost(&error)))?
     {
         if body.len() + chunk.len() > LONGEST_ANSWER {
             return Err(RequestError::Malformed {
@@ -222,60 +228,56 @@ async fn body(operation: Operation, mut response: Response) -> Result<Bytes, Err
 }
 
 /// The error without the secrets of its request, which the other side may repeat while it ends the connection.
-pub(super) fn without_secrets(mut error: Error, secrets: &[&str]) -> Error {
-    if let Error::Request(
-        RequestError::NotSent { cause, .. }
-        | RequestError::AnswerLost { cause, .. }
-        | RequestError::Unsendable { cause, .. },
+pub(super) fn without_secrets(mut error: PlatformError, secrets: &[&str]) -> PlatformError {
+    if let PlatformError::Request(
+        RequestError::NotSent { source, .. }
+        | RequestError::AnswerLost { source, .. }
+        | RequestError::Unsendable { source, .. },
     ) = &mut error
     {
-        *cause = Redaction::new(secrets).line(cause);
+        source.redact(&Redaction::new(secrets));
     }
     error
 }
 
 /// What a request that got no answer says of itself.
-pub(super) fn failed(operation: Operation, error: &TransportError) -> Error {
+pub(super) fn failed(operation: Operation, error: &TransportError) -> PlatformError {
     match error {
         TransportError::Unsendable(cause) => unsendable(operation, &**cause),
         TransportError::NotConnected(cause) => RequestError::NotSent {
             operation,
-            cause: innermost(&**cause),
+            source: innermost(&**cause),
         }
         .into(),
         TransportError::Lost(cause) => match item_error(cause) {
-            Some(error) => error.clone(),
-            None => lost(operation, &innermost(&**cause)),
+            Some(error) => error.clone().into(),
+            None => lost(operation, innermost(&**cause)),
         },
     }
 }
 
-pub(super) fn unsendable(operation: Operation, cause: &(dyn StdError + 'static)) -> Error {
+pub(super) fn unsendable(operation: Operation, cause: &(dyn StdError + 'static)) -> PlatformError {
     RequestError::Unsendable {
         operation,
-        cause: innermost(cause),
+        source: innermost(cause),
     }
     .into()
 }
 
-pub(crate) fn lost(operation: Operation, cause: &str) -> Error {
-    RequestError::AnswerLost {
-        operation,
-        cause: cause.into(),
-    }
-    .into()
+pub(super) fn lost(operation: Operation, source: Cause) -> PlatformError {
+    RequestError::AnswerLost { operation, source }.into()
 }
 
 /// The innermost reason, which is the one that helps: the outer ones repeat "error sending request".
-fn innermost(error: &(dyn StdError + 'static)) -> String {
+fn innermost(error: &(dyn StdError + 'static)) -> Cause {
     if error
         .downcast_ref::<reqwest::Error>()
         .is_some_and(reqwest::Error::is_timeout)
     {
-        return "timed out".into();
+        return Cause::new("timed out");
     }
     let innermost = sources(error).last().unwrap_or(error);
-    Redaction::default().line(&innermost.to_string())
+    Cause::new(Redaction::default().line(&innermost.to_string()))
 }
 
 fn sources<'a>(
@@ -285,10 +287,8 @@ fn sources<'a>(
 }
 
 /// The error of an item that could not be read, where that is what stopped a request.
-fn item_error(error: &Cause) -> Option<&Error> {
-    sources(&**error)
-        .filter_map(|source| source.downcast_ref())
-        .find(|error| matches!(error, Error::Item(_) | Error::Internal(_)))
+fn item_error(error: &BoxError) -> Option<&SealError> {
+    sources(&**error).find_map(|source| source.downcast_ref())
 }
 
 #[derive(Default, Deserialize)]

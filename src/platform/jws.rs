@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::contract::PrivateKey;
-use crate::error::Internal;
+use crate::internal::Internal;
 
 /// The one algorithm, by its name in headers and key sets (RFC 7518, section 3.5).
 pub const ALGORITHM: &str = "PS512";

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Platform;
 use super::attempts::Deadline;
+use super::error::{Operation, PlatformError};
 use super::http::Call;
-use crate::error::{Error, Operation};
+
 use crate::pkce::CodeVerifier;
 use crate::{secret, unix_time};
 
@@ -176,7 +177,7 @@ impl Platform {
         &self,
         verifier: &CodeVerifier,
         state: &str,
-    ) -> Result<Authorization, Error> {
+    ) -> Result<Authorization, PlatformError> {
         let claims = AuthorizeClaims {
             code_challenge: &verifier.challenge(),
             code_challenge_method: "S256",
@@ -194,7 +195,7 @@ impl Platform {
         &self,
         code: &SecretString,
         verifier: &CodeVerifier,
-    ) -> Result<Tokens, Error> {
+    ) -> Result<Tokens, PlatformError> {
         let (code, code_verifier) = (code.expose_secret(), verifier.expose());
         let claims = GrantClaims::AuthorizationCode {
             code,
@@ -216,23 +217,16 @@ impl Platform {
     }
 
     /// Exchanges a refresh token for new tokens. Whoever drops this future loses the token.
-    pub async fn refresh(&self, tokens: &Tokens) -> Result<Tokens, Error> {
+    pub async fn refresh(&self, tokens: &Tokens) -> Result<Tokens, PlatformError> {
         let refresh_token = tokens.refresh_token.expose_secret();
         let claims = GrantClaims::RefreshToken { refresh_token };
         let refreshed = self
             .oauth(Operation::RefreshToken, "token", &claims, &[refresh_token])
             .await;
-        refreshed
-            .map(|(answer, came_at)| {
-                self.are_new(&answer, came_at);
-                answer.in_place_of(tokens)
-            })
-            .map_err(|error| match error.refusal() {
-                Some(refusal) if refusal.ends_the_grant() => Error::ConsentEnded {
-                    code: refusal.code.clone(),
-                },
-                _ => error,
-            })
+        refreshed.map(|(answer, came_at)| {
+            self.are_new(&answer, came_at);
+            answer.in_place_of(tokens)
+        })
     }
 
     /// The claims of the answer, and when it came by this machine's clock, in Unix milliseconds.
@@ -242,7 +236,7 @@ impl Platform {
         endpoint: &str,
         claims: &(impl Serialize + Sync),
         secrets: &[&str],
-    ) -> Result<(T, u64), Error> {
+    ) -> Result<(T, u64), PlatformError> {
         #[derive(Deserialize)]
         struct Answer {
             token: SecretString,

@@ -3,59 +3,14 @@
 use backon::BackoffBuilder;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use thiserror::Error;
 use url::Url;
 
 use super::Platform;
 use super::attempts::Deadline;
-use super::http::{Call, PATIENCE};
+use super::error::{Cause, Operation, PlatformError, PlatformTokenError, RequestError};
+use super::http::{Call, PATIENCE, lost};
 use super::jws::{ALGORITHM, BadToken, Received};
 use super::keys::{KeyCache, KeySet, Named};
-use crate::error::{Error, Operation, RequestError};
-
-/// Why a token is not proven to be the platform's.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum PlatformTokenError {
-    /// It is not three parts of base64url with JSON in them.
-    #[error("the platform's token is malformed; check the base URL")]
-    Malformed,
-    /// Its header names another algorithm than PS512.
-    #[error(
-        "the platform's token is not signed with PS512, the one algorithm that is accepted; check the base URL"
-    )]
-    Algorithm,
-    /// Its header has a `crit`, which names extensions that must be understood (RFC 7515, section 4.1.11).
-    #[error("the platform's token needs an extension that digime does not know; update digime")]
-    Critical,
-    /// Its header lacks `kid` or `jku`.
-    #[error("the platform's token does not say which key signed it; check the base URL")]
-    NoKey,
-    /// Its `jku` is not at the base URL's own origin, spelt as it is there; nothing was fetched.
-    #[error(
-        "the platform's token names keys at another origin than the base URL's, which nobody vouches for; check the base URL"
-    )]
-    ForeignKeys,
-    /// The platform's key set has no such key, even when fetched anew.
-    #[error(
-        "the platform's token is signed with a key that is not in the platform's key set; try again later"
-    )]
-    UnknownKey,
-    /// The platform's key set has two different keys under the `kid` of the token, so that it can't be said which one
-    /// signed it.
-    #[error(
-        "the platform's key set has two different keys under the name that the token gives, so neither can verify it; try again later, and tell digi.me if it stays so"
-    )]
-    AmbiguousKey,
-    /// The signature is not the key's.
-    #[error(
-        "the platform's token has a wrong signature: do not trust it; check the base URL and what stands between"
-    )]
-    Signature,
-    /// The signature is right and the content is not what was asked for.
-    #[error("the platform's token does not hold what was asked for; update digime")]
-    Claims,
-}
 
 #[derive(Deserialize)]
 struct Header {
@@ -73,7 +28,7 @@ impl Platform {
         deadline: Deadline,
         token: &str,
         secrets: &[&str],
-    ) -> Result<T, Error> {
+    ) -> Result<T, PlatformError> {
         // Only this answer holds the tokens, so they are worth more time than the caller has.
         let holds_tokens = !operation.is_repeatable();
         let deadline = if holds_tokens {
@@ -120,36 +75,27 @@ impl Platform {
                 Err(RequestError::Untrusted { operation, source }.into())
             }
             // The platform has acted, and what it said can't be believed: as good as lost.
-            Err(Failure::Fetch(error)) => Err(RequestError::AnswerLost {
-                operation,
-                cause: format!(
-                    "the keys that verify it can't be fetched: {}",
-                    reason(&error)
-                ),
-            }
-            .into()),
+            Err(Failure::Fetch(error)) => match last_attempt(error) {
+                PlatformError::Request(error) => {
+                    Err(lost(operation, Cause::keys_are_missing(error)))
+                }
+                other => Err(other),
+            },
         }
     }
 }
 
-/// Why a request failed, without what its error says of the request's effect.
-fn reason(error: &Error) -> String {
+/// Why the last attempt failed, without what earlier ones may have done: a request for keys does nothing.
+fn last_attempt(error: PlatformError) -> PlatformError {
     match error {
-        Error::Request(
-            RequestError::NotSent { cause, .. }
-            | RequestError::Unsendable { cause, .. }
-            | RequestError::AnswerLost { cause, .. },
-        ) => cause.clone(),
-        Error::Request(RequestError::Refused { refusal, .. }) => refusal.to_string(),
-        Error::Request(RequestError::Malformed { reason, .. }) => reason.clone(),
-        Error::EarlierAttempt { source, .. } => reason(source),
-        other => other.to_string(),
+        PlatformError::EarlierAttempt { source, .. } => last_attempt(*source),
+        error => error,
     }
 }
 
 pub enum Failure {
     Token(PlatformTokenError),
-    Fetch(Error),
+    Fetch(PlatformError),
 }
 
 impl From<PlatformTokenError> for Failure {
@@ -162,7 +108,7 @@ pub async fn verify<T: DeserializeOwned>(
     token: &str,
     base_url: &Url,
     cache: &KeyCache,
-    fetch: impl AsyncFnOnce(Url) -> Result<KeySet, Error>,
+    fetch: impl AsyncFnOnce(Url) -> Result<KeySet, PlatformError>,
 ) -> Result<T, Failure> {
     let token = Received::parse(token).ok_or(PlatformTokenError::Malformed)?;
     let (jku, kid) = key_named_by(&token, base_url)?;
@@ -720,7 +666,7 @@ mod tests {
     /// the outcome, how often the key set was asked for, and how long that took.
     async fn refresh(
         keys: impl Fn(u32, Duration) -> Answer + Send + Sync + 'static,
-    ) -> (Result<Tokens, Error>, u32, Duration) {
+    ) -> (Result<Tokens, PlatformError>, u32, Duration) {
         let (fetches, begun) = (Arc::new(AtomicU32::new(0)), Instant::now());
         let count = fetches.clone();
         let client = scripted::client(move |path| {
@@ -732,7 +678,7 @@ mod tests {
             }
         });
         let client = client.build().expect("a client");
-        let platform = Platform::new(&scripted::receipts(), &client);
+        let platform = crate::flow::contract::platform(&scripted::receipts(), &client);
         let spent =
             json!({"access_token": "a", "refresh_token": "refresh-secret-123", "expires_on": 0});
         let spent: Tokens = serde_json::from_value(spent).expect("tokens");
@@ -797,7 +743,7 @@ mod tests {
         let error = refreshed.expect_err("no key");
         let is_unknown = matches!(
             error,
-            Error::Request(RequestError::Untrusted {
+            PlatformError::Request(RequestError::Untrusted {
                 source: PlatformTokenError::UnknownKey,
                 ..
             })
@@ -858,7 +804,7 @@ mod tests {
                 }
             });
             let client = client.build().expect("a client");
-            let platform = Platform::new(&scripted::receipts(), &client);
+            let platform = crate::flow::contract::platform(&scripted::receipts(), &client);
             let verifier = CodeVerifier::new();
             let authorized = platform.authorize(&verifier, "state").await;
             assert!(authorized.is_err());

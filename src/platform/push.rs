@@ -15,11 +15,11 @@ use tracing::Span;
 use super::Platform;
 use super::attempts::{Deadline, Doubt, Retries};
 use super::connections::Connections;
+use super::error::{Cause, Operation, PlatformError};
 use super::http::{Answer, failed, in_a_task, lost, unsendable, without_secrets};
 use super::oauth::AccessToken;
-use super::sealing::{Sealing, Waits};
-use crate::error::{Error, Operation};
-use crate::postbox::{Delivery, DeliveryAnswer, Envelope, Postbox, PostboxItem};
+
+use crate::postbox::{Delivery, DeliveryAnswer, Envelope, Postbox, PostboxItem, Sealing, Waits};
 
 /// What is pushed, where to, and by what right.
 #[derive(Debug)]
@@ -44,7 +44,11 @@ struct PushClaims<'a> {
 impl Platform {
     /// Pushes an item. Every attempt opens it again and has a key, an IV and a nonce of its own. Attempts of unknown
     /// effect are noted in `doubt`.
-    pub async fn push(&self, upload: &Upload<'_>, doubt: &Doubt) -> Result<Delivery, Error> {
+    pub async fn push(
+        &self,
+        upload: &Upload<'_>,
+        doubt: &Doubt,
+    ) -> Result<Delivery, PlatformError> {
         let retries = Retries {
             operation: Operation::Push,
             // The time for an upload depends on its size: it ends when it stands still.
@@ -58,7 +62,7 @@ impl Platform {
             .await
     }
 
-    async fn push_once(&self, upload: &Upload<'_>) -> Result<Delivery, Error> {
+    async fn push_once(&self, upload: &Upload<'_>) -> Result<Delivery, PlatformError> {
         let name = upload.item.sent_name()?;
         let opened = tokio::time::timeout(self.client.stall_timeout(), upload.item.open(&name))
             .await
@@ -122,7 +126,7 @@ impl Platform {
         &self,
         request: RequestBuilder,
         moving: Moving,
-    ) -> Result<Result<Answer, Stalled>, Error> {
+    ) -> Result<Result<Answer, Stalled>, PlatformError> {
         let operation = Operation::Push;
         let request = request
             .build()
@@ -137,15 +141,15 @@ impl Platform {
             tokio::time::timeout(timeout, Answer::read(operation, response, client.now()))
                 .await
                 .map(Ok)
-                .map_err(|_| lost(operation, "timed out"))
+                .map_err(|_| lost(operation, Cause::new("timed out")))
         })
         .await
     }
 
     /// The error of an upload that stood still.
-    fn stalled(&self, item: &PostboxItem, stalled: Stalled) -> Error {
+    fn stalled(&self, item: &PostboxItem, stalled: Stalled) -> PlatformError {
         match stalled {
-            Stalled::Line(cause) => lost(Operation::Push, cause),
+            Stalled::Line(cause) => lost(Operation::Push, Cause::new(cause)),
             Stalled::Item => {
                 let patience = self.client.stall_timeout();
                 let silence = io::Error::new(

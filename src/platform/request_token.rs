@@ -4,7 +4,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{Platform, jws};
-use crate::error::Internal;
+use crate::internal::Internal;
 use crate::random;
 
 /// The claims that every request token has, and those of its request.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::transport::{Transport, TransportError};
-use crate::client::ClientBuilder;
+use crate::platform::client::ClientBuilder;
 use crate::{
     ApplicationId, Callback, Client, ContractId, PrivateKey, RedirectUri, digime_contract, random,
     unix_time, vectors,

@@ -1,16 +1,20 @@
 //! `POST permission-access/session`
 
+use std::time::{Duration, SystemTime};
+
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Platform;
 use super::attempts::Deadline;
+use super::client::Client;
+use super::error::{Operation, PlatformError};
 use super::http::Call;
-use crate::error::{Error, Operation};
+
 use crate::link::SDK_VERSION;
 use crate::scope::Scope;
-use crate::session::SessionData;
+use crate::{secret, unix_time};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -33,9 +37,56 @@ struct SessionAnswer {
     expiry: u64,
 }
 
+/// What the platform says of a session.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionData {
+    #[serde(rename = "sessionKey", serialize_with = "secret::expose")]
+    pub key: SecretString,
+    #[serde(rename = "sessionExchangeToken", serialize_with = "secret::expose")]
+    pub exchange_token: SecretString,
+    /// Unix time in milliseconds.
+    pub expiry: u64,
+    /// What it is limited to, as the session that replaces it must be. The platform does not repeat it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    /// When it ends by this machine's clock, in Unix milliseconds, where it was given to this process. What is learned of the
+    /// platform's time from other answers changes nothing of it.
+    #[serde(skip)]
+    pub ends: Option<u64>,
+}
+
+impl SessionData {
+    pub fn expires_at(&self) -> SystemTime {
+        unix_time::time(Duration::from_millis(self.expiry))
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&self, client: &Client) -> bool {
+        self.ends(client) <= client.now()
+    }
+
+    /// How much of it is left.
+    pub fn time_left(&self, client: &Client) -> Duration {
+        Duration::from_millis(self.ends(client).saturating_sub(client.now()))
+    }
+
+    fn ends(&self, client: &Client) -> u64 {
+        self.ends.unwrap_or_else(|| client.own_time(self.expiry))
+    }
+
+    /// Whether it has expired by `now`, in Unix milliseconds.
+    pub fn has_expired(&self, now: u64) -> bool {
+        self.expiry <= now
+    }
+}
+
 impl Platform {
     /// Establishes a session. Asking again after a fault makes a second one, which nobody uses and which expires.
-    pub async fn establish_session(&self, scope: Option<&Scope>) -> Result<SessionData, Error> {
+    pub async fn establish_session(
+        &self,
+        scope: Option<&Scope>,
+    ) -> Result<SessionData, PlatformError> {
         let url = self.client.endpoint(&["permission-access", "session"]);
         let request = SessionRequest {
             app_id: self.credentials.application_id.as_str(),

@@ -15,14 +15,14 @@ pub trait Transport: Send + Sync {
 #[derive(Debug)]
 pub enum TransportError {
     /// The request is not one that can be sent.
-    Unsendable(Cause),
+    Unsendable(BoxError),
     /// There is no connection to the platform, so nothing was sent.
-    NotConnected(Cause),
+    NotConnected(BoxError),
     /// The request, or a part of it, was sent.
-    Lost(Cause),
+    Lost(BoxError),
 }
 
-pub type Cause = Box<dyn StdError + Send + Sync>;
+pub type BoxError = Box<dyn StdError + Send + Sync>;
 
 impl Transport for reqwest::Client {
     fn send(&self, request: Request) -> BoxFuture<'static, Result<Response, TransportError>> {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::PostboxKey;
-use crate::error::Internal;
+use crate::internal::Internal;
 
 /// The length of an AES block, in bytes.
 const BLOCK: usize = 16;

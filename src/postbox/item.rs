@@ -79,7 +79,7 @@ pub enum ItemError {
     #[error("`{}` is not a regular file: push files one by one", shown(.0))]
     NotAFile(PathBuf),
     /// The file can't be opened or read.
-    #[error("can't read `{}` ({}): check the path and that the file may be read", shown(.path), excerpt(&.source.to_string(), LONGEST_SHOWN))]
+    #[error("can't read `{}`: check the path and that the file may be read", shown(.path))]
     Unreadable {
         /// The file.
         path: PathBuf,

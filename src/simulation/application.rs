@@ -16,8 +16,9 @@ use super::invariants::{CALL, Failure, KEEP, PUSH, STORE, store_calls};
 use super::machine::{Machine, Receipts};
 use super::store::Records;
 use super::weather::{Dates, pick};
-use crate::error::{Error, Operation, RequestError};
+use crate::error::Error;
 use crate::flow::{Authorized, AwaitingCallback, Flow, Verifier};
+use crate::platform::error::{Operation, RequestError};
 use crate::store::FlowStore;
 use crate::{Callback, DeliveryStatus, PostboxItem, Suspended};
 

@@ -10,8 +10,9 @@ use super::World;
 use super::machine::{Host, Machine};
 use super::platform::SECRET;
 use super::weather::{Dates, STORE_PATIENCE};
-use crate::error::{Error, RequestError};
+use crate::error::Error;
 use crate::flow::Rejected;
+use crate::platform::error::RequestError;
 
 /// How long a call that only asks the platform may take: the default of `call_timeout`.
 pub const CALL: Duration = Duration::from_secs(30);

@@ -13,12 +13,13 @@ use super::taken::Taken;
 use super::unsaved::{Consent, Place, Save};
 use super::{FlowStore, Found, SharedTokens, StoreError, TokenStore, key};
 use crate::callback::{Callback, CallbackError};
-use crate::client::Client;
-use crate::contract::OngoingContract;
-use crate::error::{Error, Operation};
+use crate::error::Error;
+use crate::flow::contract::{self, OngoingContract};
+use crate::flow::suspended::{Ids, Suspended, SuspendedError, Written};
 use crate::flow::{Authorized, AwaitingCallback, Flow, Verifier};
-use crate::platform::{Platform, lost};
-use crate::suspended::{Ids, Suspended, SuspendedError, Written};
+use crate::platform::Platform;
+use crate::platform::client::Client;
+use crate::platform::error::Operation;
 
 /// The note that is left in place of a flow whose code was exchanged.
 #[derive(Serialize, Deserialize)]
@@ -95,7 +96,7 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         U: FnOnce(&D) -> String + Send + 'static,
     {
         let tokens = self.clone();
-        let platform = Platform::new(contract, client);
+        let platform = contract::platform(contract, client);
         let limit = client.call_timeout();
         async move {
             let deadline = Instant::now().checked_add(limit);
@@ -296,7 +297,7 @@ async fn in_time<T>(deadline: Option<Instant>, work: impl Future<Output = T>) ->
 fn unfinished(decision: &Decision, cause: &'static str) -> Error {
     match decision.get_or_init(|| Course::GivesUp) {
         Course::GivesUp => StoreError::failed(cause).into(),
-        Course::Sends => lost(Operation::ExchangeCode, cause),
+        Course::Sends => Error::answer_lost(Operation::ExchangeCode, cause),
     }
 }
 

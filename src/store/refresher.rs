@@ -17,10 +17,10 @@ use tokio::time::Instant;
 use super::unsaved::{Place, Save};
 use super::{Kept, SharedTokens, StoreError, TokenStore};
 use crate::error::Error;
+use crate::flow::suspended::Written;
 use crate::flow::{self, Authorized, Demand, Refresher, Renewable, Sent};
 use crate::platform::{Platform, RefreshToken, Tokens};
 use crate::random;
-use crate::suspended::Written;
 
 /// How long a sender has to show that it lives, after it has marked the record.
 const GRACE: Duration = Duration::from_secs(2);

@@ -9,12 +9,12 @@ use super::bounded::Bounded;
 use super::refresher::{StoreRefresher, kept};
 use super::unsaved::{Age, Place, Save, Unsaved};
 use super::{Kept, StoreError, TokenStore, key};
-use crate::client::Client;
-use crate::contract::{Contract, Credentials};
 use crate::error::Error;
+use crate::flow::contract::{self, Contract};
+use crate::flow::suspended::{Ids, Reaches, Suspended, Written};
 use crate::flow::{Authorized, Flow, Refresher, Rejected};
 use crate::platform::Platform;
-use crate::suspended::{Ids, Reaches, Suspended, Written};
+use crate::platform::client::Client;
 
 /// The tokens of users who have consented, kept in a [`TokenStore`] under the application's own name for the user.
 ///
@@ -119,7 +119,7 @@ impl<S: TokenStore> SharedTokens<S> {
         contract: &C,
         client: &Client,
     ) -> BoxFuture<'_, Result<Option<Flow<C, Authorized>>, Error>> {
-        let platform = Platform::new(contract, client);
+        let platform = contract::platform(contract, client);
         let user = key(&Ids::of(&platform.credentials), user);
         Box::pin(self.find_by_key(user, platform))
     }
@@ -147,7 +147,7 @@ impl<S: TokenStore> SharedTokens<S> {
         user: &str,
         contract: &C,
     ) -> impl Future<Output = Result<(), Error>> + Send {
-        let user = key(&Ids::of(&Credentials::of(contract)), user);
+        let user = key(&Ids::of(&contract::credentials(contract)), user);
         async move {
             self.unsaved.forget(&user);
             // A removal that the store executes late must not remove what was kept since then.

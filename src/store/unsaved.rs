@@ -11,8 +11,8 @@ use tokio::sync::{oneshot, watch};
 
 use super::bounded::Bounded;
 use super::{Kept, StoreError, TokenStore};
+use crate::flow::suspended::Written;
 use crate::flow::{Authorized, AuthorizedRecord};
-use crate::suspended::Written;
 
 /// The pauses between two tries to save.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(5));

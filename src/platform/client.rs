@@ -10,8 +10,8 @@ use digime_rules::is_loopback;
 use thiserror::Error;
 use url::Url;
 
-use crate::platform::{Connections, Exchanges, KeyCache, Transport};
-use crate::unix_time;
+use super::{Connections, Exchanges, KeyCache, Transport};
+use crate::clock::Clock;
 
 /// Where digi.me's platform is.
 const DIGI_ME: &str = "https://api.digi.me/v1.5";
@@ -53,7 +53,7 @@ struct Settings {
     retries: usize,
     retry_delays: (Duration, Duration),
     longest_retry_after: Duration,
-    clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+    clock: Clock,
     transport: Option<Arc<dyn Transport>>,
 }
 
@@ -65,20 +65,38 @@ const SAME_TIME_MILLIS: i64 = 3_000;
 const ASSUMED_LIFE_MILLIS: u64 = 10 * 60 * 1000;
 
 /// Why a client can't be set up.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum InvalidClient {
     /// The base URL is no URL that requests can go to.
-    #[error("the base URL is malformed ({0}): write it as in `https://api.digi.me/v1.5`")]
-    BaseUrl(String),
+    #[error("the base URL is malformed: write it as in `https://api.digi.me/v1.5`")]
+    BaseUrl(#[source] BaseUrlError),
     /// The base URL is http and leads off this machine, so that anyone on the way can read and change what is sent.
     #[error(
         "the base URL is plain http: use https, or http on the loopback (`127.0.0.1`, `[::1]`, `localhost`)"
     )]
     PlainHttp,
     /// This machine's TLS can't be used.
-    #[error("TLS can't be set up ({0}): check that this machine has root certificates")]
-    Tls(String),
+    #[error("TLS can't be set up: check that this machine has root certificates")]
+    Tls(#[source] Arc<dyn std::error::Error + Send + Sync>),
+}
+
+/// What is wrong with a base URL.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum BaseUrlError {
+    /// It is no absolute URL.
+    #[error(transparent)]
+    Malformed(#[from] url::ParseError),
+    /// It has a user name or a password.
+    #[error("it has userinfo")]
+    Userinfo,
+    /// It has a query or a fragment.
+    #[error("it has a query or a fragment")]
+    QueryOrFragment,
+    /// Its scheme is another one.
+    #[error("it is neither https nor http")]
+    Scheme,
 }
 
 impl Client {
@@ -158,9 +176,13 @@ impl Client {
         self.0.settings.retry_delays.1
     }
 
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.settings.clock
+    }
+
     /// Now by this machine's clock, in Unix milliseconds.
     pub(crate) fn now(&self) -> u64 {
-        unix_time::millis((self.0.settings.clock)())
+        self.clock().millis()
     }
 
     /// Now by the platform's clock, in Unix milliseconds. It decides what has expired, since the platform sets the
@@ -292,7 +314,7 @@ impl ClientBuilder {
                 retries: 4,
                 retry_delays: (Duration::from_millis(250), Duration::from_secs(8)),
                 longest_retry_after: Duration::from_mins(1),
-                clock: Arc::new(SystemTime::now),
+                clock: Clock::default(),
                 transport: None,
             },
         }
@@ -361,7 +383,7 @@ impl ClientBuilder {
     /// What time it is, for requests that say so and for what expires. Default: [`SystemTime::now`]; tests give
     /// another.
     pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.settings.clock = Arc::new(clock);
+        self.settings.clock = Clock::new(clock);
         self
     }
 
@@ -394,7 +416,7 @@ impl ClientBuilder {
         }
         let http = http
             .build()
-            .map_err(|error| InvalidClient::Tls(innermost(&error)))?;
+            .map_err(|error| InvalidClient::Tls(Arc::new(error)))?;
         let transport = match &self.settings.transport {
             Some(transport) => transport.clone(),
             None => Arc::new(http.clone()),
@@ -421,32 +443,26 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-/// The reason below all others, which is the one that helps.
-fn innermost(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => innermost(source),
-        None => error.to_string(),
+fn check_base_url(url: &str) -> Result<Url, InvalidClient> {
+    let url = parse_base_url(url).map_err(InvalidClient::BaseUrl)?;
+    if url.scheme() == "http" && !is_loopback(&url) {
+        return Err(InvalidClient::PlainHttp);
     }
+    Ok(url)
 }
 
-fn check_base_url(url: &str) -> Result<Url, InvalidClient> {
-    let url = Url::parse(url).map_err(|error| InvalidClient::BaseUrl(error.to_string()))?;
+fn parse_base_url(url: &str) -> Result<Url, BaseUrlError> {
+    let url = Url::parse(url)?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(InvalidClient::BaseUrl("it has user info".into()));
+        return Err(BaseUrlError::Userinfo);
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(InvalidClient::BaseUrl(
-            "it has a query or a fragment".into(),
-        ));
+        return Err(BaseUrlError::QueryOrFragment);
     }
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if is_loopback(&url) => Ok(url),
-        "http" => Err(InvalidClient::PlainHttp),
-        _ => Err(InvalidClient::BaseUrl(
-            "it is neither https nor http".into(),
-        )),
+    if !matches!(url.scheme(), "https" | "http") {
+        return Err(BaseUrlError::Scheme);
     }
+    Ok(url)
 }
 
 #[cfg(test)]
@@ -476,7 +492,10 @@ mod tests {
     #[test]
     fn a_base_url_that_would_leak_is_refused() {
         let refused = |url: &str| Client::builder().base_url(url).build().unwrap_err();
-        assert_eq!(refused("http://api.digi.me/v1.5"), InvalidClient::PlainHttp);
+        assert!(matches!(
+            refused("http://api.digi.me/v1.5"),
+            InvalidClient::PlainHttp
+        ));
         for url in [
             "api.digi.me",
             "ftp://localhost",

@@ -1,5 +1,5 @@
 use super::Durable;
-use crate::contract::Contract;
+use crate::flow::contract::Contract;
 use sealed::Is;
 
 /// A contract whose flows reach the state `S`: one-off contracts reach `AwaitingCallback<NoVerifier>` and

@@ -1,5 +1,6 @@
 //! A flow as data, between two requests or two processes.
 
+pub(crate) mod error;
 mod of_contract;
 mod reaches;
 mod seal;
@@ -13,22 +14,24 @@ use std::time::{Duration, SystemTime};
 use serde::de::{DeserializeOwned, Deserializer};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 use tokio::time::Instant;
 use url::Url;
 
+pub use error::SuspendedError;
 pub use of_contract::OfContract;
 pub use reaches::Reaches;
 pub use seal::SealingKeys;
 pub(crate) use written::{Ids, Written};
 
-use crate::callback::{Callback, CallbackError};
-use crate::client::Client;
+use super::contract;
+use crate::callback::Callback;
+use crate::clock::Clock;
 use crate::contract::Credentials;
 use crate::error::Error;
 use crate::flow::reasons::SuspendedFlowGoesOn;
 use crate::flow::{Authorized, Flow, PostboxReady, wrong_calls};
 use crate::platform::Platform;
+use crate::platform::client::Client;
 use crate::postbox::{Delivery, PostboxItem};
 use crate::random;
 
@@ -92,60 +95,6 @@ pub struct Suspended<C, S: Durable, D = ()> {
     contract: PhantomData<fn() -> C>,
 }
 
-/// Why a suspended flow does not come back.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum SuspendedError {
-    /// A later version of this library wrote it.
-    #[error(
-        "the suspended flow was written by a later version of digime (format {0}): update digime on this machine"
-    )]
-    LaterVersion(u32),
-    /// It is of another state, or of the other kind of contract.
-    #[error(
-        "the suspended flow is in the state `{found}`, not `{wanted}`: resume it as what it is"
-    )]
-    AnotherState {
-        /// The state that it is in.
-        found: String,
-        /// The state that was wanted.
-        wanted: &'static str,
-    },
-    /// It is of another contract.
-    #[error(
-        "the suspended flow is of the contract {found}, not {wanted}: resume it with the contract that it was begun under"
-    )]
-    AnotherContract {
-        /// The contract that it is of, as its application id and contract id.
-        found: String,
-        /// The contract that was given.
-        wanted: String,
-    },
-    /// It is not what was written, or what is attached to it is of another type.
-    #[error(
-        "the suspended flow is damaged, or what is attached to it is of another type: begin a new flow"
-    )]
-    Damaged,
-    /// It was sealed under a key that is not given.
-    #[error("the flow was sealed under the key {0:?}, which is not given: accept that key too")]
-    UnknownKey(String),
-    /// It is longer than 64 KiB when it is sealed.
-    #[error(
-        "the sealed flow is longer than 64 KiB, the most that is sealed and opened: attach less to the flow, or park it in a `FlowStore`"
-    )]
-    TooLong,
-    /// It was sealed for a time that is over.
-    #[error("the sealed flow has expired: begin a new flow")]
-    Expired,
-}
-
-impl From<CallbackError> for SuspendedError {
-    /// What a callback brought was good when it was suspended.
-    fn from(_: CallbackError) -> Self {
-        Self::Damaged
-    }
-}
-
 impl<C, S: Durable> Suspended<C, S> {
     pub(crate) fn new(credentials: &Credentials, record: S::Record) -> Self {
         Self::of(Written::new(Ids::of(credentials), record))
@@ -176,7 +125,7 @@ impl<C, S: Durable> Suspended<C, S> {
     where
         C: Reaches<S>,
     {
-        self.go_on(Platform::new(contract.contract(), client))
+        self.go_on(contract::platform(contract.contract(), client))
     }
 
     pub(crate) fn go_on(self, platform: Platform) -> Result<Flow<C, S>, Error>
@@ -233,9 +182,10 @@ impl<C, S: Durable, D> Suspended<C, S, D> {
     pub(crate) fn time_left(&self) -> Option<Duration> {
         match self.ends {
             Some(ends) => Some(ends.saturating_duration_since(Instant::now())),
-            None => self
-                .expires_at()
-                .map(|end| end.duration_since(SystemTime::now()).unwrap_or_default()),
+            None => self.expires_at().map(|end| {
+                end.duration_since(Clock::default().now())
+                    .unwrap_or_default()
+            }),
         }
     }
 }

@@ -7,18 +7,28 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, stream};
+use thiserror::Error;
 use tokio::io::AsyncReadExt;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::error::Error;
-use crate::postbox::{Encryptor, ItemError, Opened, PostboxItem, Progress};
+use super::{Encryptor, ItemError, Opened, PostboxItem, Progress};
+use crate::internal::Internal;
 
 /// How much of an item is read, sealed and sent at a time.
 const CHUNK: usize = 256 * 1024;
 
 /// How many chunks are read, and how many sealed, ahead of those that want them.
 const AHEAD: usize = 2;
+
+/// Why an item could not be sealed.
+#[derive(Clone, Debug, Error)]
+pub enum SealError {
+    #[error(transparent)]
+    Item(#[from] ItemError),
+    #[error(transparent)]
+    Internal(#[from] Internal),
+}
 
 /// What is sealed while it is sent.
 pub struct Sealing {
@@ -104,7 +114,7 @@ impl Sealing {
     }
 
     /// The body. Nothing is read before its first part is asked for, and nothing goes on when it is dropped.
-    pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, Error>> + Send + 'static {
+    pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, SealError>> + Send + 'static {
         stream::try_unfold(State::Waiting(Box::new(self)), |state| async {
             let mut running = match state {
                 State::Waiting(sealing) => sealing.start(),
@@ -150,7 +160,7 @@ enum State {
 }
 
 struct Running {
-    parts: mpsc::Receiver<Result<Part, Error>>,
+    parts: mpsc::Receiver<Result<Part, SealError>>,
     handed_over: HandedOver,
     /// They end with the body.
     _tasks: JoinSet<()>,
@@ -183,7 +193,7 @@ impl HandedOver {
 async fn seal(
     mut encryptor: Encryptor,
     mut chunks: mpsc::Receiver<Result<BytesMut, ItemError>>,
-    parts: mpsc::Sender<Result<Part, Error>>,
+    parts: mpsc::Sender<Result<Part, SealError>>,
 ) {
     while let Some(chunk) = chunks.recv().await {
         let part = match chunk {
@@ -200,7 +210,7 @@ async fn seal(
     }
 }
 
-fn part(encryptor: &mut Encryptor, chunk: &[u8]) -> Result<Part, Error> {
+fn part(encryptor: &mut Encryptor, chunk: &[u8]) -> Result<Part, SealError> {
     Ok(Part {
         sealed: encryptor.update(chunk)?,
         holds: chunk.len() as u64,
@@ -208,7 +218,7 @@ fn part(encryptor: &mut Encryptor, chunk: &[u8]) -> Result<Part, Error> {
     })
 }
 
-fn last_part(encryptor: Encryptor) -> Result<Part, Error> {
+fn last_part(encryptor: Encryptor) -> Result<Part, SealError> {
     Ok(Part {
         sealed: encryptor.finish()?,
         holds: 0,

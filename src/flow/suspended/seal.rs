@@ -1,7 +1,7 @@
 //! Suspended flows as texts that nobody else reads or changes.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::Engine;
@@ -12,9 +12,10 @@ use zeroize::Zeroizing;
 
 use super::written::LONGEST_SHOWN;
 use super::{Durable, Suspended, SuspendedError, Written};
-use crate::error::{Error, Internal};
+use crate::clock::Clock;
+use crate::error::Error;
 use crate::excerpt::excerpt;
-use crate::unix_time;
+use crate::internal::Internal;
 
 /// What a sealed flow begins with: what it is, and in which format.
 const PREFIX: &str = "digime1";
@@ -137,7 +138,8 @@ impl<C, S: Durable, D> Suspended<C, S, D> {
     {
         let valid_for = self.time_left().unwrap_or(Duration::MAX).min(valid_for);
         let inside = Inside {
-            expires: unix_time::millis(SystemTime::now())
+            expires: Clock::default()
+                .millis()
                 .saturating_add(u64::try_from(valid_for.as_millis()).unwrap_or(u64::MAX)),
             flow: self.written().to_json()?,
         };
@@ -169,7 +171,7 @@ impl<C, S: Durable, D> Suspended<C, S, D> {
         let inside = key.open(body).ok_or(SuspendedError::Damaged)?;
         let inside: Inside =
             serde_json::from_slice(&inside).map_err(|_| SuspendedError::Damaged)?;
-        if inside.expires <= unix_time::millis(SystemTime::now()) {
+        if inside.expires <= Clock::default().millis() {
             return Err(SuspendedError::Expired);
         }
         Written::from_json(&inside.flow).map(Self::of)

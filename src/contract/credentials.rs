@@ -1,0 +1,17 @@
+use super::{ApplicationId, ContractId, PrivateKey, RedirectUri};
+
+/// What the platform has to know of a contract. A clone shares the strings and the key.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    pub application_id: ApplicationId,
+    pub contract_id: ContractId,
+    pub private_key: PrivateKey,
+    pub redirect_uri: RedirectUri,
+}
+
+impl Credentials {
+    /// The `client_id` of request tokens.
+    pub fn client_id(&self) -> String {
+        format!("{}_{}", self.application_id, self.contract_id)
+    }
+}

@@ -1,0 +1,148 @@
+//! The traits that make a type a contract, and the kinds of contracts.
+
+use std::sync::Arc;
+
+use url::Url;
+
+use super::{Announce, Flow, NoVerifier, Verifier};
+use crate::contract::{ApplicationId, ContractId, Credentials, PrivateKey, RedirectUri};
+use crate::link;
+use crate::platform::Platform;
+use crate::platform::client::Client;
+
+/// A digi.me contract: who the application is and what it may do.
+///
+/// `#[digime_contract]` writes this for a struct. By hand it is as short:
+///
+/// ```
+/// use digime::{ApplicationId, Client, Contract, ContractId, Flow, Once, OnceContract, PrivateKey, RedirectUri};
+///
+/// struct Welcome {
+///     application_id: ApplicationId,
+///     contract_id: ContractId,
+///     private_key: PrivateKey,
+///     redirect_uri: RedirectUri,
+/// }
+///
+/// impl Contract for Welcome {
+///     type Kind = Once;
+///     fn application_id(&self) -> &ApplicationId {
+///         &self.application_id
+///     }
+///     fn contract_id(&self) -> &ContractId {
+///         &self.contract_id
+///     }
+///     fn private_key(&self) -> &PrivateKey {
+///         &self.private_key
+///     }
+///     fn redirect_uri(&self) -> &RedirectUri {
+///         &self.redirect_uri
+///     }
+/// }
+///
+/// impl OnceContract for Welcome {}
+///
+/// fn begin(welcome: &Welcome, client: &Client) -> Flow<Welcome> {
+///     welcome.flow(client)
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a digi.me contract",
+    label = "not a contract",
+    note = "put `#[digime_contract(once)]` or `#[digime_contract(ongoing)]` on the struct that holds its ids, key and redirect URI"
+)]
+pub trait Contract {
+    /// Whether the contract is [`Once`] or [`Ongoing`].
+    type Kind;
+
+    /// The application's id, issued by digi.me.
+    fn application_id(&self) -> &ApplicationId;
+
+    /// The contract's id, issued by digi.me.
+    fn contract_id(&self) -> &ContractId;
+
+    /// The contract's private key, with which every request is signed.
+    fn private_key(&self) -> &PrivateKey;
+
+    /// Where the user's client calls back; one of the URIs that the contract whitelists.
+    fn redirect_uri(&self) -> &RedirectUri;
+
+    /// Begins a flow under the contract.
+    ///
+    /// The flow takes what it needs of the contract, so that the contract need be neither owned nor `Clone`.
+    fn flow(&self, client: &Client) -> Flow<Self>
+    where
+        Self: Sized,
+    {
+        Flow::begin(self, client)
+    }
+
+    /// The link that shows the user, in digi.me, the receipt of the consent to the contract.
+    fn receipt_url(&self) -> Url {
+        link::receipt_url(self.contract_id(), self.application_id())
+    }
+}
+
+/// A one-off contract: one consent, one postbox, no token.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not known to be a one-off contract",
+    label = "only a one-off contract takes its postbox from the callback alone",
+    note = "an ongoing contract's callback brings a code: call `exchange_code(callback).await?`"
+)]
+pub trait OnceContract: Contract<Kind = Once> {}
+
+/// An ongoing contract: the user's consent lasts, as an access token that is refreshed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not known to be an ongoing contract",
+    label = "only an ongoing contract has a code to exchange",
+    note = "a one-off contract's callback brings the postbox itself: call `receive_postbox(callback)?`"
+)]
+pub trait OngoingContract: Contract<Kind = Ongoing> {}
+
+/// The kind of a contract: [`Once`] or [`Ongoing`].
+#[diagnostic::on_unimplemented(
+    message = "whether the contract is one-off or ongoing is not known here",
+    label = "how a postbox is asked for depends on it",
+    note = "say which: `C: OnceContract`, whose callback brings the postbox, or `C: OngoingContract`, whose callback brings a code"
+)]
+pub trait Kind: sealed::Kind {
+    /// What a flow of this kind keeps while it waits for the callback: [`NoVerifier`], or a [`Verifier`].
+    type Verifier: Announce<Kind = Self>;
+}
+
+/// The kind of a one-off contract.
+#[derive(Clone, Copy, Debug)]
+pub enum Once {}
+
+/// The kind of an ongoing contract.
+#[derive(Clone, Copy, Debug)]
+pub enum Ongoing {}
+
+impl Kind for Once {
+    type Verifier = NoVerifier;
+}
+
+impl Kind for Ongoing {
+    type Verifier = Verifier;
+}
+
+mod sealed {
+    pub trait Kind {}
+    impl Kind for super::Once {}
+    impl Kind for super::Ongoing {}
+}
+
+/// What the platform has to know of a contract.
+pub fn credentials(contract: &impl Contract) -> Credentials {
+    Credentials {
+        application_id: contract.application_id().clone(),
+        contract_id: contract.contract_id().clone(),
+        private_key: contract.private_key().clone(),
+        redirect_uri: contract.redirect_uri().clone(),
+    }
+}
+
+/// The platform, as a contract sees it.
+pub fn platform(contract: &impl Contract, client: &Client) -> Platform {
+    Platform::new(Arc::new(credentials(contract)), client)
+}

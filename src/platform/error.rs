@@ -1,0 +1,438 @@
+//! Why a request to the platform came to nothing, and what is at stake when it did.
+
+use std::fmt;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::redaction::Redaction;
+use crate::internal::Internal;
+use crate::postbox::{ItemError, SealError};
+
+/// Why something that the platform was asked for failed.
+#[derive(Clone, Debug, Error)]
+pub enum PlatformError {
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// What was to be pushed can't be read or sent.
+    #[error(transparent)]
+    Item(#[from] ItemError),
+    /// The code was exchanged by an earlier call, which has its tokens.
+    #[error("the code was exchanged before")]
+    AlreadyExchanged,
+    /// The last attempt failed without effect, but an earlier one may have had one.
+    #[error("an earlier attempt may have taken effect")]
+    EarlierAttempt {
+        earlier: RequestError,
+        source: Box<PlatformError>,
+    },
+    #[error(transparent)]
+    Internal(#[from] Internal),
+}
+
+impl From<SealError> for PlatformError {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::Item(error) => error.into(),
+            SealError::Internal(error) => error.into(),
+        }
+    }
+}
+
+impl PlatformError {
+    /// Whether the platform may have acted although no answer says so.
+    pub fn may_have_taken_effect(&self) -> bool {
+        match self {
+            Self::Request(error) => error.may_have_taken_effect(),
+            Self::EarlierAttempt { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// The refusal of the platform, where this is one.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Request(RequestError::Refused { refusal, .. }) => Some(refusal),
+            _ => None,
+        }
+    }
+}
+
+/// What the platform is asked for by a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Operation {
+    /// `POST permission-access/session`
+    EstablishSession,
+    /// `POST oauth/authorize`
+    Authorize,
+    /// `POST oauth/token` with a code
+    ExchangeCode,
+    /// `POST oauth/token` with a refresh token
+    RefreshToken,
+    /// `GET` of the platform's keys
+    FetchKeys,
+    /// `POST permission-access/postbox/{id}`
+    Push,
+}
+
+impl Operation {
+    /// What a request uses up when it is acted on, so that sending it again may fail or do twice.
+    fn at_stake(self) -> Option<&'static str> {
+        match self {
+            Self::ExchangeCode => Some("the code may already be spent"),
+            Self::RefreshToken => Some("the refresh token may already be spent"),
+            Self::Push => Some("the data may have been delivered"),
+            Self::EstablishSession | Self::Authorize | Self::FetchKeys => None,
+        }
+    }
+
+    /// Whether a request that the platform may have acted on can be sent again without harm. A push can be at the cost
+    /// of delivering twice, and what was pushed must not be lost.
+    pub(crate) fn is_repeatable(self) -> bool {
+        !matches!(self, Self::ExchangeCode | Self::RefreshToken)
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EstablishSession => "establish a session",
+            Self::Authorize => "authorize the contract",
+            Self::ExchangeCode => "exchange the code",
+            Self::RefreshToken => "refresh the access token",
+            Self::FetchKeys => "fetch the platform's keys",
+            Self::Push => "push",
+        })
+    }
+}
+
+/// Why a request came to nothing.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The request can't be written, so it was not sent.
+    #[error(
+        "can't {operation}: the request can't be written and was not sent; check the base URL and the contract's ids"
+    )]
+    Unsendable {
+        /// What was asked for.
+        operation: Operation,
+        /// Why it can't be written.
+        source: Cause,
+    },
+    /// No connection to the platform was made, so the request was not sent.
+    #[error(
+        "can't {operation}: the platform was not reached and the request was not sent; check the network and the base URL, then try again"
+    )]
+    NotSent {
+        /// What was asked for.
+        operation: Operation,
+        /// What the network said.
+        source: Cause,
+    },
+    /// The request left, and no whole answer came back.
+    #[error("can't {operation}: the answer was lost{}; try again", stake(*.operation))]
+    AnswerLost {
+        /// What was asked for.
+        operation: Operation,
+        /// What the network said, or why the answer can't be verified.
+        source: Cause,
+    },
+    /// The platform answered that it won't.
+    #[error("can't {operation}: the platform refused ({refusal}){}; {}", stake_of_refusal(*.operation, .refusal), .refusal.remedy(*.operation))]
+    Refused {
+        /// What was asked for.
+        operation: Operation,
+        /// What the platform said.
+        refusal: Refusal,
+    },
+    /// The platform answered something that is not in the protocol.
+    #[error("can't {operation}: the platform's answer makes no sense ({reason}){}; check the base URL", stake(*.operation))]
+    Malformed {
+        /// What was asked for.
+        operation: Operation,
+        /// What is wrong with the answer.
+        reason: String,
+    },
+    /// The platform answered with a token that is not proven to be its own.
+    #[error("can't {operation}: the platform's answer is not proven to be its own{}", stake(*.operation))]
+    Untrusted {
+        /// What was asked for.
+        operation: Operation,
+        /// What is wrong with the token.
+        source: PlatformTokenError,
+    },
+}
+
+/// What stopped a request, in one line and without the secrets of the request.
+#[derive(Clone, Debug, Error)]
+#[error("{message}")]
+pub struct Cause {
+    message: String,
+    /// The request before it that failed, such as the one for the keys that verify an answer.
+    source: Option<Box<RequestError>>,
+}
+
+impl Cause {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    pub(super) fn keys_are_missing(source: RequestError) -> Self {
+        Self {
+            message: "the keys that verify it can't be fetched".into(),
+            source: Some(Box::new(source)),
+        }
+    }
+
+    pub(super) fn redact(&mut self, redaction: &Redaction<'_>) {
+        self.message = redaction.line(&self.message);
+    }
+}
+
+fn stake(operation: Operation) -> String {
+    operation
+        .at_stake()
+        .map(|stake| format!("; {stake}"))
+        .unwrap_or_default()
+}
+
+fn stake_of_refusal(operation: Operation, refusal: &Refusal) -> String {
+    if refusal.is_undecided() {
+        stake(operation)
+    } else {
+        String::new()
+    }
+}
+
+impl RequestError {
+    pub(crate) fn may_have_taken_effect(&self) -> bool {
+        match self {
+            Self::NotSent { .. } | Self::Unsendable { .. } => false,
+            Self::AnswerLost { .. } | Self::Malformed { .. } | Self::Untrusted { .. } => true,
+            Self::Refused { refusal, .. } => refusal.is_undecided(),
+        }
+    }
+
+    /// Whether sending the request again may bring another answer, without harm.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::NotSent { .. } => true,
+            Self::AnswerLost { operation, .. } => operation.is_repeatable(),
+            Self::Refused { operation, refusal } => {
+                refusal.may_pass() && (operation.is_repeatable() || !refusal.is_undecided())
+            }
+            Self::Malformed { .. } | Self::Untrusted { .. } | Self::Unsendable { .. } => false,
+        }
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { refusal, .. } => refusal.retry_after,
+            _ => None,
+        }
+    }
+}
+
+/// Why a token is not proven to be the platform's.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PlatformTokenError {
+    /// It is not three parts of base64url with JSON in them.
+    #[error("the platform's token is malformed; check the base URL")]
+    Malformed,
+    /// Its header names another algorithm than PS512.
+    #[error(
+        "the platform's token is not signed with PS512, the one algorithm that is accepted; check the base URL"
+    )]
+    Algorithm,
+    /// Its header has a `crit`, which names extensions that must be understood (RFC 7515, section 4.1.11).
+    #[error("the platform's token needs an extension that digime does not know; update digime")]
+    Critical,
+    /// Its header lacks `kid` or `jku`.
+    #[error("the platform's token does not say which key signed it; check the base URL")]
+    NoKey,
+    /// Its `jku` is not at the base URL's own origin, spelt as it is there; nothing was fetched.
+    #[error(
+        "the platform's token names keys at another origin than the base URL's, which nobody vouches for; check the base URL"
+    )]
+    ForeignKeys,
+    /// The platform's key set has no such key, even when fetched anew.
+    #[error(
+        "the platform's token is signed with a key that is not in the platform's key set; try again later"
+    )]
+    UnknownKey,
+    /// The platform's key set has two different keys under the `kid` of the token, so that it can't be said which one
+    /// signed it.
+    #[error(
+        "the platform's key set has two different keys under the name that the token gives, so neither can verify it; try again later, and tell digi.me if it stays so"
+    )]
+    AmbiguousKey,
+    /// The signature is not the key's.
+    #[error(
+        "the platform's token has a wrong signature: do not trust it; check the base URL and what stands between"
+    )]
+    Signature,
+    /// The signature is right and the content is not what was asked for.
+    #[error("the platform's token does not hold what was asked for; update digime")]
+    Claims,
+}
+
+/// What the platform says when it refuses: `{"error":{"code","message","reference"?}}` with a 4xx or 5xx.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// The platform's code, such as `InvalidContractId`; empty where the answer has none.
+    pub code: String,
+    /// The platform's explanation, in one line.
+    pub message: String,
+    /// What to quote to digi.me's support.
+    pub reference: Option<String>,
+    /// When the platform wants to be asked again.
+    pub retry_after: Option<Duration>,
+    /// By how many seconds this machine's clock is ahead of the platform's, which its answer told; negative where it is
+    /// behind. Nothing where the clocks agree to within a minute.
+    pub clock_ahead: Option<i64>,
+}
+
+impl Refusal {
+    /// Whether the platform may have acted before it failed: any 5xx but 501 and 503, by which a server says that it
+    /// has not (RFC 9110, section 15.6). A redirection, which is not followed, may say that it has, as 303 does.
+    fn is_undecided(&self) -> bool {
+        self.is_redirection() || (self.status >= 500 && !matches!(self.status, 501 | 503))
+    }
+
+    fn is_redirection(&self) -> bool {
+        (300..400).contains(&self.status)
+    }
+
+    /// Whether it speaks of the grant itself, so that the refresh token is good for nobody. Other codes may come of a
+    /// wrong clock, key or redirect URI on this machine, while another machine can still use the token.
+    pub(crate) fn ends_the_grant(&self) -> bool {
+        let is_of_the_grant = matches!(
+            self.code.as_str(),
+            "InvalidGrant" | "InvalidToken" | "InvalidTokenType"
+        );
+        is_of_the_grant && self.is_final()
+    }
+
+    /// Whether it says that the session is over.
+    pub(crate) fn ends_the_session(&self) -> bool {
+        self.code == "InvalidSession" && self.is_final()
+    }
+
+    /// Whether it is a refusal and not a failure, whatever its code says.
+    fn is_final(&self) -> bool {
+        (400..500).contains(&self.status) && !self.may_pass()
+    }
+
+    /// Whether the same request may be answered otherwise later.
+    fn may_pass(&self) -> bool {
+        matches!(self.status, 408 | 429) || (self.status >= 500 && self.status != 501)
+    }
+
+    fn remedy(&self, operation: Operation) -> String {
+        match self.clock_ahead {
+            Some(seconds) if self.may_be_the_clock() => format!(
+                "set this machine's clock, which is {} seconds {} the platform's",
+                seconds.unsigned_abs(),
+                if seconds > 0 { "ahead of" } else { "behind" }
+            ),
+            _ => self.usual_remedy(operation).to_owned(),
+        }
+    }
+
+    fn may_be_the_clock(&self) -> bool {
+        matches!(self.code.as_str(), "InvalidJWT" | "InvalidSession")
+            || (self.code.is_empty() && matches!(self.status, 401 | 403))
+    }
+
+    fn usual_remedy(&self, operation: Operation) -> &'static str {
+        match self.code.as_str() {
+            "SDKInvalid" | "SDKVersionInvalid" => {
+                "update digime: digi.me has switched this version off"
+            }
+            "InvalidContractId" => "check the contract id",
+            "InvalidConsentAccessApplication" => {
+                "check the application id and that the contract is one of its own"
+            }
+            "InvalidRedirectUri" => {
+                "use a redirect URI that the contract whitelists, character for character"
+            }
+            "InvalidRequest" => "check the contract and the base URL",
+            "InvalidJWT" => {
+                "check that the private key is the contract's and that this machine's clock is right"
+            }
+            "InvalidSession" => {
+                "establish another session, and check that this machine's clock is right"
+            }
+            "InvalidGrant" | "InvalidToken" | "InvalidTokenType" => {
+                "begin a new flow, so that the user consents again"
+            }
+            _ => match self.status {
+                401 | 403 => {
+                    "check the private key, the ids and that this machine's clock is right"
+                }
+                404 => "check the ids and the base URL",
+                413 if operation == Operation::Push => "push something smaller",
+                413 => {
+                    "check what stands between this machine and the platform, and takes only smaller requests"
+                }
+                _ if self.is_redirection() => {
+                    "check the base URL and what stands between, since redirections are not followed"
+                }
+                _ if self.may_pass() => "try again later",
+                _ if operation == Operation::Push => "check the item and the contract",
+                _ => "check the contract and the base URL",
+            },
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        if !self.code.is_empty() {
+            write!(f, " {}", self.code)?;
+        }
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        if let Some(reference) = &self.reference {
+            write!(f, ", reference {reference}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_final_refusal_ends_a_grant_or_a_session() {
+        let refused = |status, code: &str| Refusal {
+            status,
+            code: code.into(),
+            message: String::new(),
+            reference: None,
+            retry_after: None,
+            clock_ahead: None,
+        };
+        for status in [400, 401, 403] {
+            assert!(refused(status, "InvalidGrant").ends_the_grant());
+            assert!(refused(status, "InvalidSession").ends_the_session());
+        }
+        for status in [303, 408, 429, 500, 502, 503] {
+            assert!(!refused(status, "InvalidGrant").ends_the_grant());
+            assert!(!refused(status, "InvalidSession").ends_the_session());
+        }
+        assert!(!refused(401, "InvalidJWT").ends_the_grant());
+    }
+}

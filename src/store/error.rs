@@ -1,0 +1,50 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// Why a store did not do what it was asked for.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// No flow waits for this callback.
+    #[error(
+        "no flow waits for this callback: it was claimed before, its session has ended, or it is of another contract; begin a new flow"
+    )]
+    NothingParked,
+    /// The callback was claimed by another request, which exchanges its code or died while it did.
+    #[error(
+        "another request has claimed this callback and exchanges its code, or died while it did: try again in a moment, and begin a new flow if it stays so"
+    )]
+    InProgress,
+    /// A bounded store has no room.
+    #[error(
+        "the store is full ({0} flows wait): raise its bound, or try again when some have ended"
+    )]
+    Full(usize),
+    /// Another machine refreshes the user's tokens, or the store does not answer, for longer than a call may take.
+    #[error(
+        "the user's tokens are being refreshed by another machine, or the store does not answer: nothing was sent so far; try again"
+    )]
+    Busy,
+    /// The store has tokens of a later consent of the user.
+    #[error(
+        "the store has tokens of a later consent of the user, which are not replaced: use `find`, or `forget` the user first"
+    )]
+    LaterConsent,
+    /// The store did not answer.
+    #[error(
+        "the store did not answer within {0:?}: check that its database can be reached, then try again"
+    )]
+    TimedOut(Duration),
+    /// The store's database failed.
+    #[error("the store failed: check that it is there and has digime's tables, then try again")]
+    Failed(#[source] Arc<dyn std::error::Error + Send + Sync>),
+}
+
+impl StoreError {
+    /// The failure of a store's database, with its own words.
+    pub fn failed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Failed(Arc::from(cause.into()))
+    }
+}
