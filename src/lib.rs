@@ -108,7 +108,7 @@ pub use platform::client::{BaseUrlError, Client, ClientBuilder, InvalidClient};
 pub use platform::error::{Cause, Operation, PlatformTokenError, Refusal, RequestError};
 pub use postbox::{Delivery, DeliveryStatus, ItemError, PostboxItem, Progress};
 pub use scope::{Scope, TimeRange, Unit};
-pub use store::{FlowStore, SharedTokens, StoreError, TokenStore};
+pub use store::{FlowStore, ParkedFlows, SharedTokens, StoreError, TokenStore};
 
 /// Compiles the programs of the README.
 #[cfg(doctest)]

@@ -19,7 +19,7 @@ use super::weather::{Dates, pick};
 use crate::error::Error;
 use crate::flow::{Authorized, AwaitingCallback, Flow, Verifier};
 use crate::platform::error::{Operation, RequestError};
-use crate::store::FlowStore;
+use crate::store::ParkedFlows;
 use crate::{Callback, DeliveryStatus, PostboxItem, Suspended};
 
 type Authorization = Flow<Receipts, Authorized>;
@@ -253,9 +253,9 @@ impl Machine {
         &self,
         mut suspended: Suspended<Receipts, AwaitingCallback<Verifier>, String>,
     ) -> bool {
-        let store = self.store();
+        let flows = ParkedFlows::new(self.store());
         for _ in 0..3 {
-            match self.call("park", STORE, store.park(suspended)).await {
+            match self.call("park", STORE, flows.park(suspended)).await {
                 Ok(()) => return true,
                 Err(rejected) => suspended = rejected.into_flow(),
             }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use digime::store::{Found, Kept, MemoryStore, Parked};
+use digime::store::{FlowRecord, Found, MemoryStore, ParkedFlows, TokenRecord, async_trait};
 use digime::{
     Authorized, Client, Error, Flow, FlowStore, SharedTokens, StoreError, SuspendedError,
     TokenStore,
@@ -147,8 +147,9 @@ impl Reached {
     }
 }
 
+#[async_trait]
 impl FlowStore for Reached {
-    async fn put(&self, key: &str, parked: &Parked) -> Result<(), StoreError> {
+    async fn put(&self, key: &str, parked: &FlowRecord) -> Result<(), StoreError> {
         let (store, key, parked) = (self.store.clone(), key.to_owned(), parked.clone());
         self.reach(Call::Put, async move { store.put(&key, &parked).await })
             .await
@@ -185,8 +186,9 @@ impl FlowStore for Reached {
     }
 }
 
+#[async_trait]
 impl TokenStore for Reached {
-    async fn load(&self, user: &str) -> Result<Option<Kept>, StoreError> {
+    async fn load(&self, user: &str) -> Result<Option<TokenRecord>, StoreError> {
         let (store, user) = (self.store.clone(), user.to_owned());
         self.reach(Call::Load, async move { store.load(&user).await })
             .await
@@ -220,7 +222,7 @@ impl TokenStore for Reached {
         &self,
         user: &str,
         version: Option<&str>,
-        kept: &Kept,
+        kept: &TokenRecord,
     ) -> Result<bool, StoreError> {
         let (store, user) = (self.store.clone(), user.to_owned());
         let (version, kept) = (version.map(str::to_owned), kept.clone());
@@ -1051,7 +1053,7 @@ async fn tokens_that_an_earlier_version_refreshed_are_not_replaced_by_older_ones
     for field in ["consented_at", "refreshes"] {
         assert!(state.remove(field).is_some(), "{field}");
     }
-    let written = Kept {
+    let written = TokenRecord {
         version: "of an earlier version".into(),
         record: record.to_string(),
     };

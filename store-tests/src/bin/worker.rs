@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-use digime::store::{FlowStore, Kept, Parked, StoreError, TokenStore};
+use digime::store::{FlowRecord, FlowStore, StoreError, TokenRecord, TokenStore, async_trait};
 use digime::{Callback, PostboxItem, SharedTokens};
 use digime_store_tests::{Place, claim, with_store};
 use futures_util::future::{join_all, try_join_all};
@@ -95,7 +95,7 @@ async fn work<S: FlowStore + TokenStore>(store: S, place: Place, work: Work) {
 
 /// Waits until the other process is there too.
 async fn meet(store: &impl FlowStore, name: &str, waits_for: &str) {
-    let here = Parked {
+    let here = FlowRecord {
         id: name.to_owned(),
         record: "here".into(),
         expires_in: Duration::from_mins(10),
@@ -161,8 +161,9 @@ impl<S> Mortal<S> {
     }
 }
 
+#[async_trait]
 impl<S: TokenStore> TokenStore for Mortal<S> {
-    async fn load(&self, user: &str) -> Result<Option<Kept>, StoreError> {
+    async fn load(&self, user: &str) -> Result<Option<TokenRecord>, StoreError> {
         self.store.load(user).await
     }
 
@@ -184,7 +185,7 @@ impl<S: TokenStore> TokenStore for Mortal<S> {
         &self,
         user: &str,
         version: Option<&str>,
-        kept: &Kept,
+        kept: &TokenRecord,
     ) -> Result<bool, StoreError> {
         // The first record is the mark, the second the new tokens.
         match self.replaced.fetch_add(1, Relaxed) {
