@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 
 use digime::store::SqliteStore;
 use digime::{
-    ApplicationId, Callback, Client, ContractId, FlowStore, PostboxItem, PrivateKey, RedirectUri,
+    ApplicationId, Callback, Client, ContractId, ParkedFlows, PostboxItem, PrivateKey, RedirectUri,
     SharedTokens, digime_contract,
 };
 use digime_sandbox::Sandbox;
@@ -39,7 +39,8 @@ async fn begin(
     let awaiting = flow.create_postbox(session).await?;
     println!("{}", awaiting.url());
     let customer = "customer-42".to_owned();
-    store.park(awaiting.suspend().with(customer)).await?;
+    let flows = ParkedFlows::new(store.clone());
+    flows.park(awaiting.suspend().with(customer)).await?;
     Ok(())
 }
 

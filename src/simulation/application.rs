@@ -472,8 +472,8 @@ impl Machine {
         let _connecting = self.connecting(link.user);
         self.world.lock().users.links[number].goes_on = true;
         let callback = Callback::from_query(&link.query).expect("a callback");
-        let store = self.store();
-        let claiming = store.claim::<_, _, String>(&callback, &self.contract, &self.client);
+        let flows = ParkedFlows::new(self.store());
+        let claiming = flows.claim::<_, _, String>(&callback, &self.contract, &self.client);
         let claiming = self.call(format!("claim link {number}"), store_calls(2), claiming);
         let Some(Ok((awaiting, _))) = Drop::any(&mut rng).apply(claiming).await else {
             return;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use digime::store::{FlowStore, MemoryStore, PostgresStore, RedisStore, SqliteStore};
+use digime::store::{FlowStore, MemoryStore, ParkedFlows, PostgresStore, RedisStore, SqliteStore};
 use digime::{AwaitingCallback, Callback, Client, Error, Flow, NoVerifier};
 use digime_sandbox::Sandbox;
 use digime_store_tests::{Place, Welcome};
@@ -120,7 +120,7 @@ async fn main() {
     }
 }
 
-async fn compare(name: &str, place: &Place, store: &impl FlowStore, raw: &impl Raw) {
+async fn compare(name: &str, place: &Place, store: &(impl FlowStore + Clone), raw: &impl Raw) {
     let (mut claims, mut raws) = (Vec::new(), Vec::new());
     for run in 0..RUNS {
         let run = format!("{}-{run}", std::process::id());
@@ -159,10 +159,11 @@ fn per_second(begun: Instant) -> f64 {
     FLOWS as f64 / begun.elapsed().as_secs_f64()
 }
 
-async fn claims_per_second(run: &str, place: &Place, store: &impl FlowStore) -> f64 {
+async fn claims_per_second(run: &str, place: &Place, store: &(impl FlowStore + Clone)) -> f64 {
     let keys = keys(run);
+    let flows = &ParkedFlows::new(store.clone());
     for_each_key(&keys, async |state| {
-        store
+        flows
             .park(place.waiting(state, 0))
             .await
             .expect("it is parked");
@@ -171,15 +172,20 @@ async fn claims_per_second(run: &str, place: &Place, store: &impl FlowStore) -> 
     let (welcome, client) = (place.welcome(), place.client());
     let begun = Instant::now();
     for_each_key(&keys, async |state| {
-        claim(store, &welcome, &client, state).await;
+        claim(flows, &welcome, &client, state).await;
     })
     .await;
     per_second(begun)
 }
 
-async fn claim(store: &impl FlowStore, welcome: &Welcome, client: &Client, state: &str) {
+async fn claim(
+    flows: &ParkedFlows<impl FlowStore>,
+    welcome: &Welcome,
+    client: &Client,
+    state: &str,
+) {
     let callback = Callback::from_query(&format!("result=SUCCESS&state={state}"));
-    let claimed: Result<(Flow<Welcome, AwaitingCallback<NoVerifier>>, usize), Error> = store
+    let claimed: Result<(Flow<Welcome, AwaitingCallback<NoVerifier>>, usize), Error> = flows
         .claim(&callback.expect("a callback"), welcome, client)
         .await;
     let (flow, _) = claimed.expect("the flow");

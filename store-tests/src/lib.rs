@@ -4,7 +4,7 @@
 
 use digime::{
     ApplicationId, AwaitingCallback, Callback, Client, ContractId, Flow, FlowStore, NoVerifier,
-    PrivateKey, RedirectUri, StoreError, Suspended, digime_contract,
+    ParkedFlows, PrivateKey, RedirectUri, StoreError, Suspended, digime_contract,
 };
 use digime_sandbox::Sandbox;
 use serde::{Deserialize, Serialize};
@@ -104,7 +104,7 @@ impl Place {
 /// # Panics
 /// When a flow is another one than was parked, or a claim fails in another way than by finding nothing.
 pub async fn claim(
-    store: &impl FlowStore,
+    flows: &ParkedFlows<impl FlowStore>,
     place: &Place,
     states: &[String],
     deliveries: Vec<usize>,
@@ -116,7 +116,7 @@ pub async fn claim(
         let callback = Callback::from_query(&format!("result=SUCCESS&state={state}"));
         let callback = callback.expect("a callback");
         let flow: Result<(Flow<Welcome, AwaitingCallback<NoVerifier>>, usize), _> =
-            store.claim(&callback, &welcome, &client).await;
+            flows.claim(&callback, &welcome, &client).await;
         match flow {
             Ok((flow, attached)) => {
                 assert_eq!((flow.state(), attached), (state.as_str(), number));

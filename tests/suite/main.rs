@@ -3,6 +3,7 @@
 mod attribute;
 mod callbacks;
 mod dropped_futures;
+mod dyn_stores;
 mod examples;
 mod fault_table;
 mod faults;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use digime::store::MemoryStore;
 use digime::{
-    Callback, CallbackError, Client, DeliveryStatus, Error, FlowStore, PostboxItem, RequestError,
+    Callback, CallbackError, Client, DeliveryStatus, Error, ParkedFlows, PostboxItem, RequestError,
     Scope, SharedTokens, StoreError, Suspended, TimeRange, Unit,
 };
 use digime_sandbox::{Endpoint, Fault, Sandbox};
@@ -195,7 +195,7 @@ async fn one_call_takes_the_callback_of_a_web_application() {
         matches!(error, Error::Store(StoreError::NothingParked)),
         "{error}"
     );
-    let error = store
+    let error = ParkedFlows::new(store)
         .claim::<_, _, String>(&callback, &receipts, &client)
         .await
         .expect_err("it was claimed");

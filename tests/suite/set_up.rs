@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use digime::{
     ApplicationId, Authorized, AwaitingCallback, Callback, Client, ContractId, Flow, FlowStore,
-    NoVerifier, PostboxItem, PostboxReady, PrivateKey, RedirectUri, Verifier, digime_contract,
+    NoVerifier, ParkedFlows, PostboxItem, PostboxReady, PrivateKey, RedirectUri, Verifier,
+    digime_contract,
 };
 use digime_sandbox::Sandbox;
 use serde::de::DeserializeOwned;
@@ -121,11 +122,12 @@ pub fn item() -> PostboxItem {
 }
 
 /// A customer's flow that waits in a store, and its callback.
-pub async fn parked(sandbox: &Sandbox, store: &impl FlowStore) -> Callback {
+pub async fn parked(sandbox: &Sandbox, store: &(impl FlowStore + Clone)) -> Callback {
     let awaiting = awaiting_ongoing(sandbox).await;
     let callback = consent(sandbox, awaiting.url()).await;
     let suspended = awaiting.suspend().with("customer-42".to_owned());
-    store.park(suspended).await.expect("it is parked");
+    let flows = ParkedFlows::new(store.clone());
+    flows.park(suspended).await.expect("it is parked");
     callback
 }
 

@@ -4,7 +4,7 @@
 use digime::store::MemoryStore;
 use digime::{
     ApplicationId, Authorized, AwaitingCallback, Callback, Client, ContractId, Error, Flow,
-    FlowStore, OngoingContract, PrivateKey, RedirectUri, SealingKeys, SharedTokens, Suspended,
+    FlowStore, OngoingContract, ParkedFlows, PrivateKey, RedirectUri, SealingKeys, SharedTokens, Suspended,
     TokenStore, Verifier, digime_contract,
 };
 
@@ -36,23 +36,24 @@ fn send<T: Send>(value: T) -> T {
 
 /// Parks a flow, under any store.
 pub async fn park<C>(
-    store: &impl FlowStore,
+    flows: &ParkedFlows<impl FlowStore>,
     awaiting: Flow<C, AwaitingCallback<Verifier>>,
     customer: String,
 ) -> Result<(), Error> {
-    Ok(store
+    Ok(flows
         .park(awaiting.suspend().with(For { customer }))
         .await?)
 }
 
 /// Claims it and keeps its tokens.
 pub async fn finish<C: OngoingContract + 'static>(
-    store: &(impl FlowStore + TokenStore),
+    store: &(impl FlowStore + TokenStore + Clone),
     contract: &C,
     client: &Client,
     callback: Callback,
 ) -> Result<Flow<C, Authorized>, Error> {
-    let (awaiting, who): (_, For) = store.claim(&callback, contract, client).await?;
+    let flows = ParkedFlows::new(store.clone());
+    let (awaiting, who): (_, For) = flows.claim(&callback, contract, client).await?;
     let authorized = awaiting.exchange_code(callback).await?;
     let tokens = SharedTokens::new(store.clone());
     Ok(tokens.keep(&who.customer, authorized).await?)
@@ -77,7 +78,7 @@ async fn all(
     callback: Callback,
 ) -> Result<(), Error> {
     let store = MemoryStore::new();
-    send(park(&store, awaiting, "a".into())).await?;
+    send(park(&ParkedFlows::new(store.clone()), awaiting, "a".into())).await?;
     let authorized = send(finish(&store, receipts, &Client::new(), callback)).await?;
     let suspended = authorized.suspend();
     suspended.resume(receipts, &Client::new())?;

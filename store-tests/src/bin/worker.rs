@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use digime::store::{FlowRecord, FlowStore, StoreError, TokenRecord, TokenStore, async_trait};
-use digime::{Callback, PostboxItem, SharedTokens};
+use digime::{Callback, ParkedFlows, PostboxItem, SharedTokens};
 use digime_store_tests::{Place, claim, with_store};
 use futures_util::future::{join_all, try_join_all};
 use serde::Deserialize;
@@ -58,10 +58,10 @@ async fn main() {
     with_store!(&job.store, store => work(store, job.place, job.work).await);
 }
 
-async fn work<S: FlowStore + TokenStore>(store: S, place: Place, work: Work) {
+async fn work<S: FlowStore + TokenStore + Clone>(store: S, place: Place, work: Work) {
     match work {
-        Work::Begin => begin(&store, &place).await,
-        Work::Finish { callback } => finish(&store, &place, &callback).await,
+        Work::Begin => begin(&ParkedFlows::new(store), &place).await,
+        Work::Finish { callback } => finish(&ParkedFlows::new(store), &place, &callback).await,
         Work::Claim {
             name,
             waits_for,
@@ -69,9 +69,10 @@ async fn work<S: FlowStore + TokenStore>(store: S, place: Place, work: Work) {
             deliveries,
         } => {
             meet(&store, &name, &waits_for).await;
+            let flows = ParkedFlows::new(store);
             let tasks = deliveries.into_iter().map(|deliveries| {
-                let (store, place, states) = (store.clone(), place.clone(), states.clone());
-                tokio::spawn(async move { claim(&store, &place, &states, deliveries).await })
+                let (flows, place, states) = (flows.clone(), place.clone(), states.clone());
+                tokio::spawn(async move { claim(&flows, &place, &states, deliveries).await })
             });
             let claimed = try_join_all(tasks).await.expect("no task panics").concat();
             println!("{}", serde_json::to_string(&claimed).expect("JSON"));
@@ -87,7 +88,7 @@ async fn work<S: FlowStore + TokenStore>(store: S, place: Place, work: Work) {
                 at,
                 replaced: Arc::default(),
             })
-            .lease(Duration::from_millis(lease_millis));
+            .lease_duration(Duration::from_millis(lease_millis));
             push(&tokens, &place, &user, 1).await;
         }
     }
@@ -106,12 +107,12 @@ async fn meet(store: &impl FlowStore, name: &str, waits_for: &str) {
     }
 }
 
-async fn begin(store: &impl FlowStore, place: &Place) {
+async fn begin(flows: &ParkedFlows<impl FlowStore>, place: &Place) {
     let flow = place.receipts().flow(&place.client());
     let session = flow.establish_session().await.expect("a session");
     let awaiting = flow.create_postbox(session).await.expect("a link");
     let link = awaiting.url().clone();
-    store
+    flows
         .park(awaiting.suspend().with("customer-42"))
         .await
         .expect("it is parked");
@@ -120,9 +121,9 @@ async fn begin(store: &impl FlowStore, place: &Place) {
     std::future::pending::<()>().await;
 }
 
-async fn finish(store: &impl FlowStore, place: &Place, callback: &str) {
+async fn finish(flows: &ParkedFlows<impl FlowStore>, place: &Place, callback: &str) {
     let callback = Callback::from_url(callback).expect("a callback");
-    let (awaiting, customer): (_, String) = store
+    let (awaiting, customer): (_, String) = flows
         .claim(&callback, &place.receipts(), &place.client())
         .await
         .expect("a flow");
@@ -145,7 +146,6 @@ async fn push<S: TokenStore>(tokens: &SharedTokens<S>, place: &Place, user: &str
 }
 
 /// A store on a machine that dies.
-#[derive(Clone)]
 struct Mortal<S> {
     store: S,
     at: Death,
