@@ -91,7 +91,7 @@ const HALF: &str = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{";
 async fn an_answer_that_stops_in_the_middle_is_given_up() {
     let server = Server::answering(HALF).await;
     let error = failure(&server.client()).await;
-    assert!(error.to_string().contains("timed out"), "{error}");
+    assert!(error.report().to_string().contains("timed out"), "{error}");
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn an_answer_to_a_push_that_stops_in_the_middle_is_given_up() {
     let pushed = flow.push(PostboxItem::bytes("a", "b"));
     let error = in_time(pushed).await.expect_err("half an answer");
     assert!(error.may_have_taken_effect(), "{error}");
-    assert!(error.to_string().contains("timed out"), "{error}");
+    assert!(error.report().to_string().contains("timed out"), "{error}");
 }
 
 // Elsewhere a full queue refuses connections.
