@@ -12,9 +12,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use digime::store::SqliteStore;
+use digime::store::{FlowStore, SharedTokens};
 use digime::{
-    ApplicationId, Callback, Client, ContractId, FlowStore, PostboxItem, PrivateKey, RedirectUri,
-    SharedTokens, digime_contract,
+    ApplicationId, Callback, Client, ContractId, PostboxItem, PrivateKey, RedirectUri,
+    digime_contract,
 };
 use digime_sandbox::Sandbox;
 use serde_json::json;

@@ -62,7 +62,7 @@ mod callback;
 mod chain;
 mod clock;
 mod contract;
-mod error;
+pub mod error;
 mod excerpt;
 mod flow;
 #[cfg(any(test, fuzzing))]
@@ -75,7 +75,7 @@ mod platform;
 mod postbox;
 mod random;
 pub mod roles;
-mod scope;
+pub mod scope;
 mod secret;
 #[cfg(test)]
 mod simulation;
@@ -87,28 +87,53 @@ mod vectors;
 #[doc(hidden)]
 pub mod __private;
 
-pub use digime_macros::digime_contract;
-pub use digime_rules::{InvalidId, InvalidRedirectUri};
-pub use url::Url;
+pub use bytes;
+pub use url;
 
-pub use callback::{Callback, CallbackError};
-pub use contract::{ApplicationId, ContractId, InvalidPrivateKey, PrivateKey, RedirectUri};
-pub use error::Error;
-pub use flow::contract::{Contract, Kind, Once, OnceContract, Ongoing, OngoingContract};
-pub use flow::reasons;
-pub use flow::suspended::{Durable, OfContract, Reaches, SealingKeys, Suspended, SuspendedError};
-pub use flow::{
-    Authorized, AwaitingCallback, CreatePostbox, Flow, ManyProgress, NoVerifier, PostboxReady,
-    PushMany, Pushed, Rejected, Session, Unstarted, Verifier,
-};
-pub use internal::Internal;
-pub use link::import_url;
+pub use digime_macros::digime_contract;
+
+pub use contract::{ApplicationId, ContractId, PrivateKey, RedirectUri};
+pub use flow::contract::{Contract, OnceContract, OngoingContract};
+pub use platform::client::{Client, ClientBuilder};
+
+pub use flow::{AwaitingCallback, NoVerifier, Verifier};
+pub use flow::{Flow, Session, Unstarted};
+
+pub use callback::Callback;
+pub use flow::{Authorized, PostboxReady};
 pub use platform::AccessToken;
-pub use platform::client::{BaseUrlError, Client, ClientBuilder, InvalidClient};
-pub use platform::error::{Cause, Operation, PlatformTokenError, Refusal, RequestError};
-pub use postbox::{Delivery, DeliveryStatus, ItemError, PostboxItem, Progress};
-pub use scope::{Scope, TimeRange, Unit};
-pub use store::{FlowStore, SharedTokens, StoreError, TokenStore};
+
+pub use link::import_url;
+pub use postbox::{Delivery, DeliveryStatus, PostboxItem};
+
+pub use flow::suspended::{SealingKeys, Suspended};
+
+pub use error::any::Error;
+pub use flow::Rejected;
+
+#[doc(hidden)]
+pub use flow::reasons;
+
+/// The kinds of contracts, for code that is generic over them or implements [`Contract`] by hand.
+pub mod kind {
+    pub use crate::flow::contract::{Kind, Once, Ongoing};
+}
+
+/// Progress, and pushes of many items at a time.
+pub mod push {
+    pub use crate::flow::{ManyProgress, PushMany, Pushed};
+    pub use crate::postbox::Progress;
+}
+
+/// The futures that have a name.
+pub mod future {
+    pub use crate::flow::CreatePostbox;
+}
+
+/// What code that is generic over [`Suspended`] flows needs to know of their states and contracts.
+pub mod suspended {
+    pub use crate::flow::suspended::{Durable, OfContract, Reaches};
+}
 
 /// Compiles the programs of the README.
 #[cfg(doctest)]

@@ -25,7 +25,7 @@ const LONGEST_KEY: usize = 16 * 1024;
 
 /// Why something can't be a postbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InvalidPostbox {
+pub enum PostboxError {
     Id,
     PublicKey,
 }
@@ -58,18 +58,18 @@ pub struct PostboxKey(OaepPublicEncryptingKey);
 
 impl Postbox {
     /// Takes what a callback says, where it can be a postbox.
-    pub fn new(id: String, public_key: &str) -> Result<Self, InvalidPostbox> {
+    pub fn new(id: String, public_key: &str) -> Result<Self, PostboxError> {
         // The id becomes one segment of a path; these would leave it or name another place.
         let leaves_its_segment = matches!(id.as_str(), "" | "." | "..");
         if leaves_its_segment || id.len() > LONGEST_ID || id.chars().any(char::is_control) {
-            return Err(InvalidPostbox::Id);
+            return Err(PostboxError::Id);
         }
         if public_key.len() > LONGEST_KEY {
-            return Err(InvalidPostbox::PublicKey);
+            return Err(PostboxError::PublicKey);
         }
         Ok(Self {
             id,
-            key: PostboxKey::from_pem(public_key).ok_or(InvalidPostbox::PublicKey)?,
+            key: PostboxKey::from_pem(public_key).ok_or(PostboxError::PublicKey)?,
             pem: public_key.to_owned(),
         })
     }
@@ -81,7 +81,7 @@ impl Postbox {
         }
     }
 
-    pub fn from_record(record: PostboxRecord) -> Result<Self, InvalidPostbox> {
+    pub fn from_record(record: PostboxRecord) -> Result<Self, PostboxError> {
         Self::new(record.id, &record.public_key)
     }
 }
@@ -151,7 +151,7 @@ mod tests {
         for id in [".", "..", "a\nb"] {
             assert_eq!(
                 Postbox::new(id.into(), &key).unwrap_err(),
-                InvalidPostbox::Id,
+                PostboxError::Id,
                 "{id:?}"
             );
         }
@@ -169,7 +169,7 @@ mod tests {
                 public_key: key.clone(),
             };
             for postbox in [Postbox::new(id, &key), Postbox::from_record(record)] {
-                assert_eq!(postbox.err(), Some(InvalidPostbox::Id));
+                assert_eq!(postbox.err(), Some(PostboxError::Id));
             }
         }
     }
@@ -181,7 +181,7 @@ mod tests {
         assert!(Postbox::new("a".into(), &padded(16 * 1024)).is_ok());
         assert_eq!(
             Postbox::new("a".into(), &padded(16 * 1024 + 1)).err(),
-            Some(InvalidPostbox::PublicKey)
+            Some(PostboxError::PublicKey)
         );
     }
 }

@@ -16,7 +16,8 @@
 //!
 //! ```
 //! use digime::store::MemoryStore;
-//! use digime::{Callback, Client, Error, FlowStore, OngoingContract, SharedTokens};
+//! use digime::store::{FlowStore, SharedTokens};
+//! use digime::{Callback, Client, Error, OngoingContract};
 //!
 //! /// The first request: asks, and gives the link to redirect to.
 //! async fn begin<C: OngoingContract>(
@@ -73,7 +74,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use error::StoreError;
+pub(crate) use error::StoreError;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;

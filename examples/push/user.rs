@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use digime::{Callback, Delivery, DeliveryStatus, Url};
+use digime::url::Url;
+use digime::{Callback, Delivery, DeliveryStatus};
 use digime_sandbox::Sandbox;
 use serde::Serialize;
 

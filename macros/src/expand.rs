@@ -59,8 +59,8 @@ pub fn contract(model: &Contract, mistakes: &mut Mistakes) -> TokenStream {
 /// The type that says the kind; where the kind can't be known, the mistakes stand for it.
 fn kind(Contract { kind, library, .. }: &Contract, mistakes: &mut Mistakes) -> TokenStream {
     match kind {
-        Some(Kind::Once) => quote!(#library::Once),
-        Some(Kind::Ongoing) => quote!(#library::Ongoing),
+        Some(Kind::Once) => quote!(#library::kind::Once),
+        Some(Kind::Ongoing) => quote!(#library::kind::Ongoing),
         None => mistakes.take_as_type(),
     }
 }
@@ -118,7 +118,7 @@ fn inherent_methods(model: &Contract) -> TokenStream {
 
         /// The link that shows the user, in digi.me, the receipt of the consent to this contract.
         #[allow(dead_code)]
-        #visibility fn receipt_url(&self) -> #library::Url {
+        #visibility fn receipt_url(&self) -> #library::url::Url {
             #library::Contract::receipt_url(self)
         }
     }

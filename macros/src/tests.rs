@@ -35,18 +35,18 @@ fn all_roles() -> TokenStream {
 fn a_struct_gets_its_impls_its_methods_and_its_alias() {
     let source = generated(quote!(ongoing), all_roles());
     for part in [
-        "impl ::digime::Contract for Receipts {\n    type Kind = ::digime::Ongoing;",
+        "impl ::digime::Contract for Receipts {\n    type Kind = ::digime::kind::Ongoing;",
         "fn private_key(&self) -> &::digime::PrivateKey {",
         "impl ::digime::OngoingContract for Receipts {}",
         "fn flow(\n        &self,\n        client: &::digime::Client,\n    ) -> ::digime::Flow<Self, ::digime::Unstarted> {",
-        "fn receipt_url(&self) -> ::digime::Url {",
+        "fn receipt_url(&self) -> ::digime::url::Url {",
         "type ReceiptsFlow<State = ::digime::Unstarted> = ::digime::Flow<Receipts, State>;",
     ] {
         assert!(source.contains(part), "{part}\n---\n{source}");
     }
     let once = generated(quote!(once), all_roles());
     assert!(
-        once.contains("type Kind = ::digime::Once;")
+        once.contains("type Kind = ::digime::kind::Once;")
             && once.contains("impl ::digime::OnceContract"),
         "{once}"
     );

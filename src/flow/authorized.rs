@@ -197,7 +197,7 @@ impl<C> Flow<C, Authorized> {
     /// The flow as serde data: its postbox, session and tokens, to go on with in another process.
     ///
     /// A refresh token is good for one refresh. So of this flow and those that are resumed one alone may refresh, or the
-    /// others find their token spent; [`SharedTokens`](crate::SharedTokens) keeps tokens for many. While a refresh is
+    /// others find their token spent; [`SharedTokens`](crate::store::SharedTokens) keeps tokens for many. While a refresh is
     /// running, what is suspended is marked: a flow that is resumed from it does not send the token again by itself. Save
     /// the flow again when [`refreshed_token`](Self::refreshed_token) gives the new token.
     pub fn suspend(&self) -> Suspended<C, Authorized> {
@@ -259,7 +259,7 @@ impl Durable for Authorized {}
 
 impl Record for Authorized {
     const NAME: &str = "Authorized";
-    type Kind = crate::Ongoing;
+    type Kind = super::contract::Ongoing;
     type Record = AuthorizedRecord;
 
     fn from_record(record: AuthorizedRecord, _: &Platform) -> Result<Self, SuspendedError> {

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::platform::error::{Operation, Refusal};
 use crate::platform::session::SessionData;
 use crate::platform::{AccessToken, Doubt, Platform, Upload};
-use crate::postbox::{Delivery, InvalidPostbox, Postbox, PostboxItem, PostboxRecord};
+use crate::postbox::{Delivery, Postbox, PostboxError, PostboxItem, PostboxRecord};
 
 /// Where a flow pushes to: a postbox, and the session under which it does.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Destination {
         }
     }
 
-    pub fn from_record(record: DestinationRecord) -> Result<Self, InvalidPostbox> {
+    pub fn from_record(record: DestinationRecord) -> Result<Self, PostboxError> {
         let postbox = Postbox::from_record(record.postbox)?;
         Ok(Self::new(postbox, record.session))
     }

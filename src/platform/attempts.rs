@@ -123,7 +123,7 @@ impl Retries<'_> {
                 Duration::ZERO => {}
                 latest => pause = pause.min(latest),
             }
-        } else if asked > client.longest_retry_after() {
+        } else if asked > client.max_retry_after() {
             return None;
         }
         self.deadline.leaves(pause).then_some(pause)

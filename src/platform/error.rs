@@ -6,7 +6,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::redaction::Redaction;
-use crate::internal::Internal;
+use crate::internal::InternalError;
 use crate::postbox::{ItemError, SealError};
 
 /// Why something that the platform was asked for failed.
@@ -27,7 +27,7 @@ pub enum PlatformError {
         source: Box<PlatformError>,
     },
     #[error(transparent)]
-    Internal(#[from] Internal),
+    Internal(#[from] InternalError),
 }
 
 impl From<SealError> for PlatformError {
@@ -362,7 +362,7 @@ impl Refusal {
             "InvalidConsentAccessApplication" => {
                 "check the application id and that the contract is one of its own"
             }
-            "InvalidRedirectUri" => {
+            "RedirectUriError" => {
                 "use a redirect URI that the contract whitelists, character for character"
             }
             "InvalidRequest" => "check the contract and the base URL",

@@ -10,7 +10,7 @@ use super::attempts::Deadline;
 use super::error::{Cause, Operation, PlatformError, PlatformTokenError, RequestError};
 use super::http::{Call, PATIENCE, lost};
 use super::jws::{ALGORITHM, BadToken, Received};
-use super::keys::{KeyCache, KeySet, Named};
+use super::keys::{JwkSet, KeyCache, Named};
 
 #[derive(Deserialize)]
 struct Header {
@@ -108,7 +108,7 @@ pub async fn verify<T: DeserializeOwned>(
     token: &str,
     base_url: &Url,
     cache: &KeyCache,
-    fetch: impl AsyncFnOnce(Url) -> Result<KeySet, PlatformError>,
+    fetch: impl AsyncFnOnce(Url) -> Result<JwkSet, PlatformError>,
 ) -> Result<T, Failure> {
     let token = Received::parse(token).ok_or(PlatformTokenError::Malformed)?;
     let (jku, kid) = key_named_by(&token, base_url)?;
@@ -557,7 +557,7 @@ mod tests {
             r#"{"keys":{}}"#,
             r#"{"keys":"k1"}"#,
         ] {
-            assert!(serde_json::from_str::<KeySet>(jwks).is_err(), "{jwks}");
+            assert!(serde_json::from_str::<JwkSet>(jwks).is_err(), "{jwks}");
         }
     }
 

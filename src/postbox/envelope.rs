@@ -10,7 +10,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::PostboxKey;
-use crate::internal::Internal;
+use crate::internal::InternalError;
 
 /// The length of an AES block, in bytes.
 const BLOCK: usize = 16;
@@ -35,18 +35,19 @@ impl Envelope {
     }
 
     /// The key as the request token carries it: base64 of its RSA-OAEP (SHA-1) encryption to the postbox.
-    pub fn symmetrical_key(&self, postbox: &PostboxKey) -> Result<String, Internal> {
+    pub fn symmetrical_key(&self, postbox: &PostboxKey) -> Result<String, InternalError> {
         let mut sealed = vec![0; postbox.0.ciphertext_size()];
         let sealed = postbox
             .0
             .encrypt(&OAEP_SHA1_MGF1SHA1, &*self.key, &mut sealed, None)
-            .map_err(|_| Internal("encrypting a key to the postbox"))?;
+            .map_err(|_| InternalError("encrypting a key to the postbox"))?;
         Ok(BASE64_STANDARD.encode(sealed))
     }
 
     /// The descriptor as the request token carries it: base64 of its JSON, encrypted with the same key and IV.
-    pub fn metadata(&self, descriptor: &impl Serialize) -> Result<String, Internal> {
-        let json = serde_json::to_vec(descriptor).map_err(|_| Internal("writing a descriptor"))?;
+    pub fn metadata(&self, descriptor: &impl Serialize) -> Result<String, InternalError> {
+        let json =
+            serde_json::to_vec(descriptor).map_err(|_| InternalError("writing a descriptor"))?;
         let mut encryptor = self.encryptor()?;
         let mut sealed = Vec::from(encryptor.update(&json)?);
         sealed.extend(encryptor.finish()?);
@@ -54,7 +55,7 @@ impl Envelope {
     }
 
     /// What encrypts the file, chunk by chunk.
-    pub fn encryptor(&self) -> Result<Encryptor, Internal> {
+    pub fn encryptor(&self) -> Result<Encryptor, InternalError> {
         let key = UnboundCipherKey::new(&AES_256, &*self.key).map_err(|_| FAILED)?;
         let context = EncryptionContext::Iv128(FixedLength::from(self.iv));
         StreamingEncryptingKey::less_safe_cbc_pkcs7(key, context)
@@ -69,13 +70,13 @@ impl Envelope {
     }
 }
 
-const FAILED: Internal = Internal("encrypting an item");
+const FAILED: InternalError = InternalError("encrypting an item");
 
 /// Encrypts a file that comes in chunks.
 pub struct Encryptor(StreamingEncryptingKey);
 
 impl Encryptor {
-    pub fn update(&mut self, chunk: &[u8]) -> Result<Bytes, Internal> {
+    pub fn update(&mut self, chunk: &[u8]) -> Result<Bytes, InternalError> {
         let mut sealed = vec![0; chunk.len() + BLOCK];
         let written = self
             .0
@@ -88,7 +89,7 @@ impl Encryptor {
     }
 
     /// The last block, with the padding.
-    pub fn finish(self) -> Result<Bytes, Internal> {
+    pub fn finish(self) -> Result<Bytes, InternalError> {
         let mut sealed = vec![0; BLOCK];
         let (_, update) = self.0.finish(&mut sealed).map_err(|_| FAILED)?;
         let written = update.written().len();

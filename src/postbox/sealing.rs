@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::{Encryptor, ItemError, Opened, PostboxItem, Progress};
-use crate::internal::Internal;
+use crate::internal::InternalError;
 
 /// How much of an item is read, sealed and sent at a time.
 const CHUNK: usize = 256 * 1024;
@@ -27,7 +27,7 @@ pub enum SealError {
     #[error(transparent)]
     Item(#[from] ItemError),
     #[error(transparent)]
-    Internal(#[from] Internal),
+    Internal(#[from] InternalError),
 }
 
 /// What is sealed while it is sent.

@@ -257,7 +257,7 @@ impl Machine {
         for _ in 0..3 {
             match self.call("park", STORE, store.park(suspended)).await {
                 Ok(()) => return true,
-                Err(rejected) => suspended = rejected.into_flow(),
+                Err(rejected) => suspended = rejected.into_suspended(),
             }
             sleep(Duration::from_secs(1)).await;
         }

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use digime::{Client, Error, PostboxItem, RequestError};
+use digime::error::RequestError;
+use digime::{Client, Error, PostboxItem};
 use digime_sandbox::{Endpoint, Fault};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -36,7 +37,7 @@ impl Server {
     fn client(&self) -> Client {
         Client::builder()
             .base_url(&self.base_url)
-            .retries(0)
+            .max_retries(0)
             .timeout(Duration::from_secs(1))
             .build()
             .expect("a client")
@@ -130,7 +131,7 @@ async fn a_connection_that_is_not_taken_up_is_given_up_and_nothing_was_sent() {
         // Long after the connection is given up, and before the system does that by itself.
         .timeout(Duration::from_secs(20))
         .call_timeout(Duration::from_secs(20))
-        .retries(0)
+        .max_retries(0)
         .build()
         .expect("a client");
     let error = failure(&client).await;
@@ -150,8 +151,8 @@ async fn settings_of_any_size_do_not_panic() {
             .call_timeout(duration)
             .stall_timeout(duration)
             .retry_delays(duration, duration)
-            .longest_retry_after(duration)
-            .retries(0)
+            .max_retry_after(duration)
+            .max_retries(0)
             .build()
             .expect("a client");
         let flow = welcome(&sandbox).flow(&client);
@@ -165,7 +166,7 @@ async fn settings_of_any_size_do_not_panic() {
     }
     let client = quick(&sandbox)
         .retry_delays(Duration::MAX, Duration::MAX)
-        .retries(usize::MAX)
+        .max_retries(usize::MAX)
         .build()
         .expect("a client");
     sandbox.inject(Endpoint::Session, Fault::Status(503));

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use digime::error::{CallbackError, RequestError, StoreError};
+use digime::scope::{Scope, TimeRange, Unit};
 use digime::store::MemoryStore;
-use digime::{
-    Callback, CallbackError, Client, DeliveryStatus, Error, FlowStore, PostboxItem, RequestError,
-    Scope, SharedTokens, StoreError, Suspended, TimeRange, Unit,
-};
+use digime::store::{FlowStore, SharedTokens};
+use digime::{Callback, Client, DeliveryStatus, Error, PostboxItem, Suspended};
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 use futures_util::future::join_all;
 use serde_json::json;
@@ -422,7 +422,7 @@ async fn ready_without_session(
 async fn an_answer_counts_however_late_its_push_is_polled() {
     let sandbox = sandbox().await;
     let client = quick(&sandbox)
-        .retries(0)
+        .max_retries(0)
         .stall_timeout(Duration::from_secs(1))
         .build()
         .expect("a client");
@@ -514,7 +514,7 @@ async fn a_clock_that_is_ahead_is_named_and_ends_no_session() {
 async fn a_platform_that_says_nothing_holds_no_call_longer_than_it_may_take() {
     let sandbox = sandbox().await;
     let client = quick(&sandbox)
-        .retries(1000)
+        .max_retries(1000)
         .timeout(Duration::from_secs(1))
         .call_timeout(Duration::from_secs(2))
         .build()
@@ -595,7 +595,7 @@ async fn a_client_that_never_reaches_anyone_says_only_that() {
     let sandbox = sandbox().await;
     let client = Client::builder()
         .base_url("http://127.0.0.1:1/v1.5")
-        .retries(0)
+        .max_retries(0)
         .build()
         .expect("a client");
     let error = welcome(&sandbox)
@@ -667,7 +667,7 @@ async fn an_item_that_never_opens_ends_its_push() {
 async fn an_item_whose_reader_never_gives_anything_ends_its_push() {
     let sandbox = sandbox().await;
     let client = quick(&sandbox)
-        .retries(0)
+        .max_retries(0)
         .stall_timeout(Duration::from_secs(1))
         .build()
         .expect("a client");

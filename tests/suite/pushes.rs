@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use digime::{DeliveryStatus, Error, ItemError, ManyProgress, PostboxItem, Progress};
+use digime::error::ItemError;
+use digime::push::{ManyProgress, Progress};
+use digime::{DeliveryStatus, Error, PostboxItem};
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 use tokio::io::{AsyncRead, ReadBuf};
 

@@ -2,11 +2,8 @@
 //! Flows that are suspended, sealed, parked and claimed, in concrete and generic code, in futures that are `Send`.
 
 use digime::store::MemoryStore;
-use digime::{
-    ApplicationId, Authorized, AwaitingCallback, Callback, Client, ContractId, Error, Flow,
-    FlowStore, OngoingContract, PrivateKey, RedirectUri, SealingKeys, SharedTokens, Suspended,
-    TokenStore, Verifier, digime_contract,
-};
+use digime::store::{FlowStore, SharedTokens, TokenStore};
+use digime::{ApplicationId, Authorized, AwaitingCallback, Callback, Client, ContractId, Error, Flow, OngoingContract, PrivateKey, RedirectUri, SealingKeys, Suspended, Verifier, digime_contract};
 
 /// Receipts.
 #[digime_contract(ongoing)]

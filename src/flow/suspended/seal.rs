@@ -15,7 +15,7 @@ use super::{Durable, Suspended, SuspendedError, Written};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::excerpt::excerpt;
-use crate::internal::Internal;
+use crate::internal::InternalError;
 
 /// What a sealed flow begins with: what it is, and in which format.
 const PREFIX: &str = "digime1";
@@ -92,8 +92,8 @@ impl SealingKey {
         format!("{PREFIX}.{}", BASE64_URL_SAFE_NO_PAD.encode(&self.id))
     }
 
-    fn seal(&self, inside: Vec<u8>) -> Result<String, Internal> {
-        const FAILED: Internal = Internal("sealing a flow");
+    fn seal(&self, inside: Vec<u8>) -> Result<String, InternalError> {
+        const FAILED: InternalError = InternalError("sealing a flow");
         let key = self.key.as_ref().ok_or(FAILED)?;
         let head = self.head();
         let mut sealed = inside;
@@ -127,7 +127,7 @@ impl<C, S: Durable, D> Suspended<C, S, D> {
     /// the two clocks must agree.
     ///
     /// A sealed flow can be opened more than once, as a replayed request does; the platform takes its code once. Where the
-    /// application must not see a callback twice, use a [`FlowStore`](crate::FlowStore).
+    /// application must not see a callback twice, use a [`FlowStore`](crate::store::FlowStore).
     ///
     /// # Errors
     /// [`Error::Suspended`] when what is attached can't be written, or is so much that the text would be longer than

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-use digime::store::{FlowStore, Kept, Parked, StoreError, TokenStore};
-use digime::{Callback, PostboxItem, SharedTokens};
+use digime::error::StoreError;
+use digime::store::SharedTokens;
+use digime::store::{FlowStore, Kept, Parked, TokenStore};
+use digime::{Callback, PostboxItem};
 use digime_store_tests::{Place, claim, with_store};
 use futures_util::future::{join_all, try_join_all};
 use serde::Deserialize;

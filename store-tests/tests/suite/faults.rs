@@ -3,9 +3,8 @@
 use std::error::Error;
 use std::time::Duration;
 
-use digime::store::{
-    FlowStore, Found, Kept, Parked, PostgresStore, RedisStore, StoreError, TokenStore,
-};
+use digime::error::StoreError;
+use digime::store::{FlowStore, Found, Kept, Parked, PostgresStore, RedisStore, TokenStore};
 use digime_store_tests::with_store;
 use tokio::net::TcpListener;
 
