@@ -86,9 +86,11 @@ fn role_method(library: &Path, role: Role, source: &Source) -> TokenStream {
     let type_name = format_ident!("{}", role.type_name());
     let role_trait = format_ident!("Is{}", role.type_name());
     let body = match source {
-        // The span of the type is where an error about it belongs.
+        // An error about the type points at the type. The names resolve as those of the method around them: a type that
+        // comes from a `macro_rules!` has a scope of its own, in which there is no `self`.
         Source::Field { member, ty } => {
-            quote_spanned!(ty.span()=> <#ty as #library::roles::#role_trait>::role(&self.#member))
+            let at_the_type = ty.span().resolved_at(Span::call_site());
+            quote_spanned!(at_the_type=> <#ty as #library::roles::#role_trait>::role(&self.#member))
         }
         Source::Literal(text) => quote! {
             static LITERAL: #library::__private::LazyLock<#library::#type_name> =
