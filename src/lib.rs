@@ -95,6 +95,7 @@ pub use callback::{Callback, CallbackError};
 pub use contract::{ApplicationId, ContractId, InvalidPrivateKey, PrivateKey, RedirectUri};
 pub use error::Error;
 pub use flow::contract::{Contract, Kind, Once, OnceContract, Ongoing, OngoingContract};
+#[doc(hidden)]
 pub use flow::reasons;
 pub use flow::suspended::{Durable, OfContract, Reaches, SealingKeys, Suspended, SuspendedError};
 pub use flow::{
