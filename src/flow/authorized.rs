@@ -201,20 +201,7 @@ impl<C> Flow<C, Authorized> {
     /// running, what is suspended is marked: a flow that is resumed from it does not send the token again by itself. Save
     /// the flow again when [`refreshed_token`](Self::refreshed_token) gives the new token.
     pub fn suspend(&self) -> Suspended<C, Authorized> {
-        let mut tokens = self.state.tokens.get();
-        let is_replaced = |stale: Tokens| stale.access_token() == tokens.access_token();
-        if tokens.refresh == RefreshToken::Unsent
-            && self.state.tokens.being_replaced().is_some_and(is_replaced)
-        {
-            tokens.refresh = RefreshToken::Sent {
-                by: "the flow that was suspended".into(),
-            };
-        }
-        let record = AuthorizedRecord {
-            destination: self.state.destination.record(),
-            tokens,
-        };
-        Suspended::new(&self.platform.credentials, record)
+        Suspended::new(&self.platform.credentials, self.state.record())
     }
 
     /// The same flow, which gets its tokens from another place from now on.
@@ -261,6 +248,22 @@ impl Record for Authorized {
     const NAME: &str = "Authorized";
     type Kind = super::contract::Ongoing;
     type Record = AuthorizedRecord;
+
+    fn record(&self) -> AuthorizedRecord {
+        let mut tokens = self.tokens.get();
+        let is_replaced = |stale: Tokens| stale.access_token() == tokens.access_token();
+        if tokens.refresh == RefreshToken::Unsent
+            && self.tokens.being_replaced().is_some_and(is_replaced)
+        {
+            tokens.refresh = RefreshToken::Sent {
+                by: "the flow that was suspended".into(),
+            };
+        }
+        AuthorizedRecord {
+            destination: self.destination.record(),
+            tokens,
+        }
+    }
 
     fn from_record(record: AuthorizedRecord, _: &Platform) -> Result<Self, SuspendedError> {
         let destination =

@@ -125,23 +125,20 @@ impl<C, V> Flow<C, AwaitingCallback<V>> {
     pub fn state(&self) -> &str {
         &self.state.state
     }
-}
 
-impl<C, V: Announce> Flow<C, AwaitingCallback<V>> {
     /// The flow as serde data, to go on with when the callback comes, in another request or on another machine.
     ///
     /// It holds what the callback is answered with, the verifier among it, and nothing of the contract's private key. Take
     /// what the user is sent to, [`url`](Flow::url), first. [`FlowStore`](crate::store::FlowStore) keeps it under its `state`
     /// and gives it out once; [`Suspended::seal`] makes it a text for a cookie.
-    pub fn suspend(self) -> Suspended<C, AwaitingCallback<V>> {
-        let session = self.state.session;
-        let time_left = session.time_left(&self.platform.client);
-        let record = WaitingRecord {
-            state: self.state.state,
-            session,
-            verifier: self.state.verifier.into_record(),
-        };
-        Suspended::new(&self.platform.credentials, record).ending_in(time_left)
+    ///
+    /// Code that is generic over `V` needs the bound `AwaitingCallback<V>: Durable`.
+    pub fn suspend(self) -> Suspended<C, AwaitingCallback<V>>
+    where
+        AwaitingCallback<V>: Durable,
+    {
+        let time_left = self.state.session.time_left(&self.platform.client);
+        Suspended::new(&self.platform.credentials, self.state.record()).ending_in(time_left)
     }
 }
 
@@ -168,6 +165,14 @@ impl<V: Announce> Record for AwaitingCallback<V> {
     const NAME: &str = V::STATE;
     type Kind = V::Kind;
     type Record = WaitingRecord<V::Record>;
+
+    fn record(&self) -> WaitingRecord<V::Record> {
+        WaitingRecord {
+            state: self.state.clone(),
+            session: self.session.clone(),
+            verifier: self.verifier.record(),
+        }
+    }
 
     fn from_record(
         record: WaitingRecord<V::Record>,

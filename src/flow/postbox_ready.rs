@@ -49,7 +49,7 @@ impl<C> Flow<C, PostboxReady> {
 
     /// The flow as serde data: its postbox and session, to go on with in another process. Many may push to one postbox.
     pub fn suspend(&self) -> Suspended<C, PostboxReady> {
-        Suspended::new(&self.platform.credentials, self.state.0.record())
+        Suspended::new(&self.platform.credentials, self.state.record())
     }
 
     /// The postbox's id.
@@ -66,6 +66,10 @@ impl Record for PostboxReady {
     const NAME: &str = "PostboxReady";
     type Kind = Once;
     type Record = DestinationRecord;
+
+    fn record(&self) -> DestinationRecord {
+        self.0.record()
+    }
 
     fn from_record(record: DestinationRecord, _: &Platform) -> Result<Self, SuspendedError> {
         let destination = Destination::from_record(record);
