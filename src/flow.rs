@@ -66,7 +66,6 @@ pub(crate) use wrong_calls::wrong_calls;
 ///
 /// A future that is dropped takes the flow with it, if it has it. What was sent by then was sent: a code may be
 /// spent, an item delivered. Only a refresh goes on, since the tokens that it brings would be lost.
-#[must_use = "a flow does nothing until it is used; each state's documentation says what comes next"]
 pub struct Flow<C, S = Unstarted> {
     platform: Platform,
     state: S,

@@ -50,6 +50,32 @@
 //!
 //! Secrets (keys, verifiers, tokens, session keys) have a redacted `Debug`, no `Display`, and are wiped when dropped.
 //! The buffers of the HTTP library, which see a request's token, are not.
+//!
+//! # Where things are
+//!
+//! The names that every program uses are at the root. The rest has modules of its own:
+//!
+//! | module | what it has |
+//! | --- | --- |
+//! | [`error`] | the errors, which [`Error`] gathers |
+//! | [`store`] | flows that wait for their callback and tokens that machines share, in a database |
+//! | [`push`] | progress, and pushes of many items |
+//! | [`scope`] | limits of a session |
+//! | [`kind`], [`suspended`], [`roles`], [`future`] | what generic code and contracts written by hand name |
+//!
+//! # Crate features
+//!
+//! None is on by default, and none changes what the others do.
+//!
+//! - `sqlite`: [`store::SqliteStore`](store), for the processes of one machine. It compiles SQLite.
+//! - `postgres`: `store::PostgresStore`, for many machines.
+//! - `redis`: `store::RedisStore`, for many machines.
+//! - `conformance`: `store::conformance`, the tests that a store of your own has to pass.
+//!
+//! # Dependencies that are part of the API
+//!
+//! [`url`] and [`bytes`] are re-exported, and [`store`] re-exports the database library of each store. A new major version
+//! of one of them is a new major version of this crate.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations)]
@@ -70,6 +96,9 @@ mod flow;
 pub mod fuzzing;
 mod internal;
 mod link;
+#[cfg(digime_bench)]
+#[doc(hidden)]
+pub mod measured;
 mod pkce;
 mod platform;
 mod postbox;

@@ -26,6 +26,7 @@ type States = BTreeMap<String, BTreeSet<Call>>;
 const PRELUDE: &str = "\
 #![allow(unused)]
 use digime::*;
+use digime::scope::Scope;
 #[digime_contract(once, application_id = \"a\", contract_id = \"c\", redirect_uri = \"https://a.example\")]
 pub struct Welcome { private_key: PrivateKey }
 #[digime_contract(ongoing, application_id = \"a\", contract_id = \"c\", redirect_uri = \"https://a.example\")]
@@ -53,9 +54,12 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder");
     let paths = entries.map(|entry| entry.expect("an entry").path());
     paths
-        .flat_map(|path| match path.is_dir() {
-            true => files(&path),
-            false => vec![path],
+        .flat_map(|path| {
+            if path.is_dir() {
+                files(&path)
+            } else {
+                vec![path]
+            }
         })
         .collect()
 }

@@ -22,6 +22,7 @@ use crate::store::error::StoreError;
 const EXPIRES_SOON: u64 = 30_000;
 
 /// The state of an ongoing contract's flow that has a postbox and an access token. Next: [`push`](Flow::push).
+#[must_use = "the next step is `authorized.push(item).await?`"]
 pub struct Authorized {
     destination: Destination,
     tokens: Arc<Renewable<Tokens>>,

@@ -26,6 +26,7 @@ use crate::postbox::{Postbox, PostboxError};
 ///
 /// Send the user to [`Flow::url`]. Next: [`receive_postbox`](Flow::receive_postbox) for a one-off contract,
 /// [`exchange_code`](Flow::exchange_code) for an ongoing one.
+#[must_use = "the next step is to send the user to `awaiting.url()` and to take the callback"]
 pub struct AwaitingCallback<V> {
     links: Links,
     state: String,

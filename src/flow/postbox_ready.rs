@@ -11,6 +11,7 @@ use crate::platform::{Doubt, Platform};
 use crate::postbox::{Delivery, PostboxItem};
 
 /// The state of a one-off contract's flow that has its postbox. Next: [`push`](Flow::push).
+#[must_use = "the next step is `ready.push(item).await?`"]
 pub struct PostboxReady(Destination);
 
 impl PostboxReady {

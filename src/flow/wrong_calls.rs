@@ -23,6 +23,7 @@ macro_rules! wrong_calls {
     })+)+) => {
         $($($(
         #[allow(clippy::should_implement_trait, reason = "a flow must not implement the trait of `clone`")]
+        #[allow(clippy::return_self_not_must_use, reason = "the twin of `clone` can't be called")]
         impl<C $(, $parameter)?> Flow<C, $state> {
             #[doc(hidden)]
             pub fn $method $arguments -> $returned
