@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::set_up::{
     Receipts, Welcome, authorized, awaiting_ongoing, client, consent, contract, once_json,
-    ongoing_json, quick, sandbox, welcome,
+    ongoing_json, quick, receipts, sandbox, welcome,
 };
 
 fn changed(mut json: Value, name: &str, value: &str) -> Value {
@@ -113,9 +113,10 @@ async fn a_clock_that_is_an_hour_ahead_is_named() {
         .clock(|| SystemTime::now() + Duration::from_hours(1))
         .build()
         .expect("a client");
-    let flow = welcome(&sandbox).flow(&client);
-    let error = flow.establish_session().await.expect_err("a refusal");
-    assert_one_line(&error, "this machine's clock");
+    let flow = receipts(&sandbox).flow(&client);
+    let session = flow.establish_session().await.expect("a session");
+    let rejected = flow.create_postbox(session).await.expect_err("a rejection");
+    assert_one_line(rejected.error(), "this machine's clock");
 }
 
 #[tokio::test]
