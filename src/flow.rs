@@ -1,7 +1,7 @@
 //! The flow: its states, and the calls that lead from one to the next.
 //!
-//! Each state is a file. A call stands on the states in which it is right; in every other state `wrong_calls` answers
-//! it with an error that says what to call instead.
+//! Each state has a file, with the methods that are right in it. The table below lists the states in which each method is
+//! wrong: there the compiler prints a message of [`reasons`], which says what to call instead.
 
 mod authorized;
 mod awaiting_callback;
@@ -46,12 +46,12 @@ use crate::error::Error;
 use crate::platform::{AccessToken, Platform};
 use crate::postbox::{Delivery, PostboxItem};
 use crate::scope::Scope;
-#[allow(clippy::wildcard_imports, reason = "all of them are in the table")]
+#[allow(clippy::wildcard_imports, reason = "the table uses all of them")]
 use reasons::*;
 use suspended::Suspended;
 pub(crate) use wrong_calls::wrong_calls;
 
-/// A flow under the contract `C`, in the state `S`: what leads from a contract to a postbox that can be pushed to.
+/// A flow under the contract `C`, in the state `S`. It leads from a contract to a postbox that items can be pushed to.
 ///
 /// | state | what it has | what comes next |
 /// | --- | --- | --- |
@@ -61,8 +61,8 @@ pub(crate) use wrong_calls::wrong_calls;
 /// | [`PostboxReady`] | a postbox | `push` |
 /// | [`Authorized`] | a postbox and an access token | `push` |
 ///
-/// A state can be held and wrapped, never made up: it comes from the call that leads to it. A call that fails gives the
-/// flow back, in a [`Rejected`].
+/// A state can be stored and wrapped, but nobody can make one up: it comes from the call that leads to it. A call that
+/// fails gives the flow back, in a [`Rejected`].
 ///
 /// A future that is dropped takes the flow with it, if it has it. What was sent by then was sent: a code may be
 /// spent, an item delivered. Only a refresh goes on, since the tokens that it brings would be lost.

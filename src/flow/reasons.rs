@@ -1,18 +1,22 @@
-//! Why a call is wrong in a state, as the compiler says it.
+//! Why a call is wrong in a state: the texts of the compile errors.
 //!
-//! Nothing implements these traits, and nothing can. They are bounds on calls in states in which the calls are wrong, so
-//! that the compiler's error names them. A reason names its state in full, since a message can't be made to depend on the
-//! type that it is about.
+//! Nothing implements these traits, and nothing can. A hidden method that replaces "method not found" has one of them as
+//! its bound, so that the compiler prints the trait's message. The module is public, since the compiler prints the path
+//! of a private trait in full.
 
 pub(crate) mod sealed {
-    /// What no type has. It is the supertrait of every reason, so that no type outside this crate gets one.
+    /// The supertrait of every reason. No type implements it, and no other crate can.
     #[diagnostic::on_unimplemented(
-        message = "`{Self}` can't implement a reason",
-        label = "no type implements what is in `digime::reasons`",
-        note = "a reason is the text of a compile error: remove the impl, and make the call that the error suggests"
+        message = "`{Self}` cannot implement a reason",
+        label = "no type can implement a trait of `digime::reasons`",
+        note = "a reason is the text of a compile error: remove the `impl`, and make the call that the error suggests"
+    )]
+    #[expect(
+        unnameable_types,
+        reason = "a trait that can be named could be implemented"
     )]
     pub trait Never: Sized {
-        /// Stands in for the body of a call that can't be made.
+        /// The body of a method that can't be called.
         fn never<T>() -> T;
     }
 }
@@ -29,7 +33,7 @@ macro_rules! reasons {
 
 reasons! {
     CanBeCloned:
-        "a flow cannot be cloned: `{Self}` belongs to one user and one postbox",
+        "a flow cannot be cloned: `{Self}` must not exist twice",
         "a clone would use the same session, code or refresh token a second time",
         "borrow the flow (`&flow`), share it (`Arc::new(flow)`), or begin another: `contract.flow(&client)`";
     SessionCanBeCloned:
@@ -41,7 +45,7 @@ reasons! {
         "this method belongs to a flow",
         "pass the session to the flow: `let awaiting = flow.create_postbox(session).await?;`";
     IsResumed:
-        "a suspended flow is only data: it has to be resumed before this call",
+        "a suspended flow is only data: it must be resumed before this call",
         "this method belongs to a flow",
         "resume it first: `let flow = suspended.resume(&contract, &client)?;`";
     HasPostboxYet:
@@ -93,13 +97,13 @@ reasons! {
         "only an ongoing contract has a code to exchange",
         "the callback brings the postbox itself: `awaiting.receive_postbox(callback)?`; for a code the contract must be `#[digime_contract(ongoing)]`";
     ReceivesPostboxWithoutCode:
-        "cannot receive the postbox without its code: `AwaitingCallback<Verifier>` belongs to an ongoing contract",
-        "only a one-off contract's callback has no code to exchange",
+        "cannot receive the postbox without exchanging the code: `AwaitingCallback<Verifier>` belongs to an ongoing contract",
+        "this method is for one-off contracts, whose callback has no code",
         "exchange the code, which receives the postbox as well: `awaiting.exchange_code(callback).await?`";
     AsksAgain:
         "this flow already has its postbox: `{Self}` cannot ask for another",
         "a flow asks for one postbox, with one session",
-        "push to it, or begin another flow for another postbox: `contract.flow(&client)`";
+        "push to it, `flow.push(item).await?`, or begin another flow for another postbox: `contract.flow(&client)`";
     AwaitsAnotherCallback:
         "this flow has already handled its callback: `PostboxReady` does not wait for another",
         "the user's answer has arrived",

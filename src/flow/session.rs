@@ -17,7 +17,7 @@ use crate::postbox::{Delivery, PostboxItem};
 
 /// A session with the platform, of the contract `C` alone. It makes one postbox: `create_postbox` consumes it.
 ///
-/// It is got by [`Flow::establish_session`](crate::Flow::establish_session) and can't be copied.
+/// [`Flow::establish_session`](crate::Flow::establish_session) makes one. It can't be cloned.
 #[must_use = "a session is there to make a postbox; the next step is `flow.create_postbox(session).await?`"]
 pub struct Session<C> {
     pub(crate) data: SessionData,
