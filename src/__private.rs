@@ -1,5 +1,7 @@
 //! What the attribute's code uses and nobody else should: it may change in any version.
 
+pub mod ide;
+
 use std::fmt::Display;
 use std::str::FromStr;
 pub use std::sync::LazyLock;

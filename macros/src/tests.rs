@@ -1,6 +1,6 @@
 //! The attribute from tokens to tokens: what is generated, and what is said of mistakes.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 
 /// What the attribute makes of a struct, as formatted source.
@@ -348,4 +348,45 @@ fn all_mistakes_are_told_at_once_and_the_struct_still_exists() {
         .len(),
         4
     );
+}
+
+#[test]
+fn each_word_names_an_item_that_editors_show() {
+    let item = quote! {
+        struct A { application_id: I, contract_id: C, #[digime(private_key)] key: P, #[digime(redir)] uri: R }
+    };
+    let source = generated(
+        quote!(ongoing, crate = a::digime, contract_id = "c", on),
+        item,
+    );
+    for part in [
+        "use a::digime::__private::ide::*;",
+        "let _: (\n            arguments::ongoing,\n            arguments::contract_id,\n            arguments::on,\n            \
+         roles::private_key,\n            roles::redir,\n        );",
+    ] {
+        assert!(source.contains(part), "{part}\n---\n{source}");
+    }
+}
+
+#[test]
+fn code_for_editors_is_an_eighth_of_the_expansion_at_most() {
+    let whole = super::contract(quote!(ongoing), all_roles());
+    let is_const = |token: &TokenTree| token.to_string() == "const";
+    let for_editors = whole
+        .clone()
+        .into_iter()
+        .skip_while(|token| !is_const(token));
+    let (whole, for_editors) = (count(whole), count(for_editors.collect()));
+    assert!(
+        for_editors > 0 && for_editors * 8 <= whole,
+        "{for_editors} of {whole}"
+    );
+}
+
+fn count(tokens: TokenStream) -> usize {
+    let sizes = tokens.into_iter().map(|token| match token {
+        TokenTree::Group(group) => 2 + count(group.stream()),
+        _ => 1,
+    });
+    sizes.sum()
 }
