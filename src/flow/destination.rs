@@ -8,9 +8,9 @@ use crate::error::Error;
 use crate::platform::error::{Operation, Refusal};
 use crate::platform::session::SessionData;
 use crate::platform::{AccessToken, Doubt, Platform, Upload};
-use crate::postbox::{Delivery, InvalidPostbox, Postbox, PostboxItem, PostboxRecord};
+use crate::postbox::{Delivery, InvalidPostbox, Postbox, PostboxRecord, PreparedItem};
 
-/// Where a flow pushes to: a postbox, and the session under which it does.
+/// Where a flow pushes to: a postbox, and the session that allows it.
 #[derive(Debug)]
 pub struct Destination {
     postbox: Postbox,
@@ -54,12 +54,12 @@ impl Destination {
         &self.postbox.id
     }
 
-    /// Pushes, under a session that has not ended: a postbox outlives the session that made it. Where the platform says
-    /// that the session is over, another is established and the item is pushed again, once.
-    pub async fn push(
+    /// Pushes under a session that is still valid: a postbox outlives the session that made it. If the platform says that
+    /// the session is over, this establishes another one and pushes the item once more.
+    pub(crate) async fn push(
         &self,
         platform: &Platform,
-        item: &PostboxItem,
+        item: &Arc<PreparedItem>,
         access_token: Option<&AccessToken>,
         doubt: &Doubt,
     ) -> Result<Delivery, Error> {
@@ -88,7 +88,7 @@ impl Destination {
         }
     }
 
-    /// The session, replaced by one of the same scope if it is stale.
+    /// The session. A stale one is replaced first, by one of the same scope.
     async fn session(
         &self,
         platform: &Platform,

@@ -216,7 +216,7 @@ async fn many_items_are_pushed_some_at_a_time_and_one_failure_stops_none() {
         7 => PostboxItem::file("/no/such/file"),
         _ => PostboxItem::bytes(format!("{number}.txt"), vec![1; 100]),
     });
-    let mut pushes = flow.push_many(items).at_a_time(3);
+    let mut pushes = flow.push_many(items).concurrency(3);
     let mut failed = Vec::new();
     let mut delivered = Vec::new();
     while let Some(pushed) = pushes.next().await {
@@ -283,7 +283,7 @@ async fn no_more_than_so_many_are_open_at_a_time() {
             async { Ok(reader) }
         })
     });
-    let mut pushes = flow.push_many(items).at_a_time(3);
+    let mut pushes = flow.push_many(items).concurrency(3);
     while let Some(pushed) = pushes.next().await {
         assert!(pushed.result.is_ok());
     }
@@ -300,7 +300,7 @@ async fn many_pushes_end_with_the_first_failure_where_asked() {
         PostboxItem::file("/no/such/file"),
         PostboxItem::bytes("2.txt", "abc"),
     ];
-    let mut pushes = flow.push_many(items).at_a_time(1).stop_on_failure();
+    let mut pushes = flow.push_many(items).concurrency(1).stop_on_failure();
     assert!(pushes.next().await.expect("the first").result.is_ok());
     assert!(pushes.next().await.expect("the second").result.is_err());
     assert!(pushes.next().await.is_none());
@@ -322,7 +322,7 @@ async fn progress_is_told_of_each_item_and_of_all() {
     ];
     let mut pushes = flow
         .push_many(items)
-        .at_a_time(1)
+        .concurrency(1)
         .on_progress(move |progress| all.lock().expect("no panic").push(progress));
     while let Some(pushed) = pushes.next().await {
         assert!(pushed.result.is_ok());
@@ -346,7 +346,7 @@ async fn a_push_that_is_dropped_leaves_nothing_running() {
         let held = held.clone();
         PostboxItem::reader(number.to_string(), Silent { _held: held })
     };
-    let mut pushes = flow.push_many((0..4).map(item)).at_a_time(4);
+    let mut pushes = flow.push_many((0..4).map(item)).concurrency(4);
     let waited = tokio::time::timeout(Duration::from_millis(300), pushes.next()).await;
     assert!(waited.is_err());
     assert_eq!(Arc::strong_count(&held), 5, "four are under way");
@@ -398,6 +398,25 @@ async fn a_token_that_is_about_to_expire_is_refreshed_before_the_upload() {
     assert_eq!(sandbox.refreshes(), 1);
     assert_eq!(token, flow.access_token());
     assert_ne!(token, before);
+}
+
+#[tokio::test]
+async fn an_item_that_can_not_be_sent_is_refused_before_any_request() {
+    let sandbox = Sandbox::builder()
+        .access_token_lifetime(Duration::from_secs(20))
+        .start()
+        .await
+        .expect("a port");
+    let flow = authorized(&sandbox).await;
+    for item in [
+        PostboxItem::bytes("two\nlines", "abc"),
+        PostboxItem::reader("a.bin", Cursor::new("abc")).length(u64::MAX),
+    ] {
+        let error = flow.push(item).await.expect_err("a bad item");
+        assert!(matches!(error, Error::Item(_)), "{error}");
+    }
+    assert_eq!(sandbox.refreshes(), 0, "the token was about to expire");
+    assert_eq!(sandbox.requests(Endpoint::Push), 0);
 }
 
 #[tokio::test]
