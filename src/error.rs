@@ -129,6 +129,7 @@ impl Error {
     }
 
     /// The error with its causes, in one line.
+    #[must_use]
     pub fn report(&self) -> impl fmt::Display {
         Chain(self)
     }
@@ -142,7 +143,7 @@ impl From<PlatformError> for Error {
             PlatformError::Internal(error) => error.into(),
             PlatformError::AlreadyExchanged => CallbackError::AlreadyExchanged.into(),
             PlatformError::EarlierAttempt { earlier, source } => Self::EarlierAttempt {
-                earlier: Box::new(earlier),
+                earlier,
                 source: Box::new((*source).into()),
             },
         }

@@ -67,7 +67,7 @@ impl Doubt {
     pub fn settle<T>(&self, result: Result<T, PlatformError>) -> Result<T, PlatformError> {
         result.map_err(|error| match self.earlier() {
             Some(earlier) if !error.may_have_taken_effect() => PlatformError::EarlierAttempt {
-                earlier,
+                earlier: Box::new(earlier),
                 source: Box::new(error),
             },
             _ => error,

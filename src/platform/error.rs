@@ -23,7 +23,7 @@ pub enum PlatformError {
     /// The last attempt failed without effect, but an earlier one may have had one.
     #[error("an earlier attempt may have taken effect")]
     EarlierAttempt {
-        earlier: RequestError,
+        earlier: Box<RequestError>,
         source: Box<PlatformError>,
     },
     #[error(transparent)]

@@ -267,7 +267,10 @@ async fn an_item_that_gives_nothing_is_not_blamed_on_the_platform() {
     ] {
         let error = flow.push(item).await.expect_err("nothing to send");
         assert!(matches!(error, Error::Item(_)), "{error}");
-        assert!(error.to_string().contains("gave nothing"), "{error}");
+        assert!(
+            error.report().to_string().contains("gave nothing"),
+            "{error}"
+        );
     }
     assert!(sandbox.inbox().is_empty());
 }
@@ -305,12 +308,12 @@ async fn a_slow_platform_is_not_waited_for_forever() {
         sandbox.inject(endpoint, Fault::Delay(Duration::from_mins(1)));
     }
     let error = flow.refresh().await.expect_err("a time-out");
-    assert!(error.to_string().contains("timed out"), "{error}");
+    assert!(error.report().to_string().contains("timed out"), "{error}");
     let error = flow
         .push(PostboxItem::bytes("a", "b"))
         .await
         .expect_err("a time-out");
-    assert!(error.to_string().contains("timed out"), "{error}");
+    assert!(error.report().to_string().contains("timed out"), "{error}");
     assert!(error.may_have_taken_effect());
 }
 
