@@ -175,6 +175,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::chain::Chain;
     use crate::pkce::CodeVerifier;
     use crate::platform::Tokens;
     use crate::platform::jws::verifying_key;
@@ -718,7 +719,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_key_set_that_stays_away_is_named_when_the_time_is_over() {
         let (refreshed, fetches, took) = refresh(|_, _| scripted::status(503)).await;
-        let error = refreshed.expect_err("no keys").to_string();
+        let error = Chain(&refreshed.expect_err("no keys")).to_string();
         assert!(error.contains("keys") && error.contains("503"), "{error}");
         assert!(fetches > 10, "{fetches}");
         let minutes = Duration::from_secs(4 * 60 + 30)..=PATIENCE;
@@ -778,7 +779,7 @@ mod tests {
             answer
         })
         .await;
-        let error = refreshed.expect_err("no keys").to_string();
+        let error = Chain(&refreshed.expect_err("no keys")).to_string();
         assert!(
             error.contains("404") && !error.contains("secret"),
             "{error}"
