@@ -39,40 +39,40 @@ const LONGEST_KEY: usize = 16 * 1024;
 
 /// Which part of a postbox is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InvalidPostbox {
+pub(crate) enum InvalidPostbox {
     Id,
     PublicKey,
 }
 
 /// A postbox: its id, and the public key that everything in it is encrypted to.
 #[derive(Debug)]
-pub struct Postbox {
-    pub id: String,
-    pub key: PostboxKey,
+pub(crate) struct Postbox {
+    pub(crate) id: String,
+    pub(crate) key: PostboxKey,
     /// The key as it was received.
     pem: String,
 }
 
 /// A postbox as serde data. It is checked again when it is read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PostboxRecord {
+pub(crate) struct PostboxRecord {
     id: String,
     public_key: String,
 }
 
 impl PostboxRecord {
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         &self.id
     }
 }
 
 /// The RSA public key of a postbox.
 #[derive(Debug)]
-pub struct PostboxKey(OaepPublicEncryptingKey);
+pub(crate) struct PostboxKey(OaepPublicEncryptingKey);
 
 impl Postbox {
     /// Checks an id and a PEM key that come from outside.
-    pub fn new(id: String, public_key: &str) -> Result<Self, InvalidPostbox> {
+    pub(crate) fn new(id: String, public_key: &str) -> Result<Self, InvalidPostbox> {
         // The id becomes one segment of a path, and these would name another place.
         let leaves_its_segment = matches!(id.as_str(), "" | "." | "..");
         if leaves_its_segment || id.len() > LONGEST_ID || id.chars().any(char::is_control) {
@@ -88,14 +88,14 @@ impl Postbox {
         })
     }
 
-    pub fn record(&self) -> PostboxRecord {
+    pub(crate) fn record(&self) -> PostboxRecord {
         PostboxRecord {
             id: self.id.clone(),
             public_key: self.pem.clone(),
         }
     }
 
-    pub fn from_record(record: PostboxRecord) -> Result<Self, InvalidPostbox> {
+    pub(crate) fn from_record(record: PostboxRecord) -> Result<Self, InvalidPostbox> {
         Self::new(record.id, &record.public_key)
     }
 }

@@ -12,7 +12,7 @@ use crate::postbox::{Delivery, InvalidPostbox, Postbox, PostboxRecord, PreparedI
 
 /// Where a flow pushes to: a postbox, and the session that allows it.
 #[derive(Debug)]
-pub struct Destination {
+pub(super) struct Destination {
     postbox: Postbox,
     session: Arc<Renewable<SessionData>>,
 }
@@ -25,38 +25,38 @@ pub struct DestinationRecord {
 }
 
 impl DestinationRecord {
-    pub fn postbox_id(&self) -> &str {
+    pub(super) fn postbox_id(&self) -> &str {
         self.postbox.id()
     }
 }
 
 impl Destination {
-    pub fn new(postbox: Postbox, session: SessionData) -> Self {
+    pub(super) fn new(postbox: Postbox, session: SessionData) -> Self {
         Self {
             postbox,
             session: Renewable::new(session, Operation::EstablishSession),
         }
     }
 
-    pub fn record(&self) -> DestinationRecord {
+    pub(super) fn record(&self) -> DestinationRecord {
         DestinationRecord {
             postbox: self.postbox.record(),
             session: self.session.get(),
         }
     }
 
-    pub fn from_record(record: DestinationRecord) -> Result<Self, InvalidPostbox> {
+    pub(super) fn from_record(record: DestinationRecord) -> Result<Self, InvalidPostbox> {
         let postbox = Postbox::from_record(record.postbox)?;
         Ok(Self::new(postbox, record.session))
     }
 
-    pub fn postbox_id(&self) -> &str {
+    pub(super) fn postbox_id(&self) -> &str {
         &self.postbox.id
     }
 
     /// Pushes under a session that is still valid: a postbox outlives the session that made it. If the platform says that
     /// the session is over, this establishes another one and pushes the item once more.
-    pub(crate) async fn push(
+    pub(super) async fn push(
         &self,
         platform: &Platform,
         item: &Arc<PreparedItem>,

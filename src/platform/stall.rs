@@ -13,7 +13,7 @@ const MOST_TIMEOUTS: u32 = 10;
 
 /// Which side of an upload stalled.
 #[derive(Clone, Copy, Debug)]
-pub enum Stalled {
+pub(super) enum Stalled {
     /// The item gave nothing.
     Item,
     /// The other side took nothing, or did not answer.
@@ -21,7 +21,7 @@ pub enum Stalled {
 }
 
 /// Watches an upload.
-pub struct StallWatch {
+pub(super) struct StallWatch {
     timeout: Duration,
     body: BodyMonitor,
     connections: Connections,
@@ -40,7 +40,7 @@ struct Look {
 }
 
 impl StallWatch {
-    pub fn new(timeout: Duration, body: BodyMonitor, connections: Connections) -> Self {
+    pub(super) fn new(timeout: Duration, body: BodyMonitor, connections: Connections) -> Self {
         let now = Instant::now();
         Self {
             timeout,
@@ -54,7 +54,7 @@ impl StallWatch {
 
     /// Waits for the answer to the upload while the upload moves: while its parts are handed to the connection, or while
     /// the other side takes what was handed over.
-    pub async fn until<T>(mut self, answer: impl Future<Output = T>) -> Result<T, Stalled> {
+    pub(super) async fn until<T>(mut self, answer: impl Future<Output = T>) -> Result<T, Stalled> {
         tokio::select! {
             // An answer that has come counts, however late it is looked at.
             biased;

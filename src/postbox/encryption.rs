@@ -15,6 +15,8 @@ use crate::internal::Internal;
 /// The length of an AES block, in bytes.
 const BLOCK: usize = 16;
 
+const FAILED: Internal = Internal("encrypting an item");
+
 /// The key and IV of one request. They are made for it and sent with it, and nothing else is ever encrypted with them.
 pub(crate) struct ContentKey {
     key: Zeroizing<[u8; 32]>,
@@ -53,7 +55,7 @@ impl ContentKey {
         Ok(BASE64_STANDARD.encode(encrypted))
     }
 
-    /// Encrypts the file, chunk by chunk.
+    /// Encrypts the file chunk by chunk.
     pub(crate) fn encryptor(&self) -> Result<Encryptor, Internal> {
         let key = UnboundCipherKey::new(&AES_256, &*self.key).map_err(|_| FAILED)?;
         let context = EncryptionContext::Iv128(FixedLength::from(self.iv));
@@ -68,8 +70,6 @@ impl ContentKey {
         (length / BLOCK as u64 + 1).saturating_mul(BLOCK as u64)
     }
 }
-
-const FAILED: Internal = Internal("encrypting an item");
 
 /// Encrypts a file that arrives in chunks.
 pub(crate) struct Encryptor(StreamingEncryptingKey);
