@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::error::Error;
 use crate::flow::contract::{self, Contract};
 use crate::platform::client::Client;
-use crate::postbox::Envelope;
+use crate::postbox::ContentKey;
 
 /// A request token, as a refresh has it; its length.
 ///
@@ -22,7 +22,7 @@ pub fn request_token(contract: &impl Contract, client: &Client) -> Result<usize,
 /// # Errors
 /// None that an input explains.
 pub fn seal(chunk: &[u8], times: usize) -> Result<usize, Error> {
-    let mut encryptor = Envelope::new().encryptor()?;
+    let mut encryptor = ContentKey::new().encryptor()?;
     let mut length = 0;
     for _ in 0..times {
         length += encryptor.update(chunk)?.len();

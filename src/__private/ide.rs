@@ -12,13 +12,13 @@ pub mod arguments {
     ///
     /// Its flow goes from [`Unstarted`](crate::Unstarted) through [`AwaitingCallback`](crate::AwaitingCallback) to
     /// [`PostboxReady`](crate::PostboxReady).
-    pub type once = crate::Once;
+    pub type once = crate::kind::Once;
 
     /// An ongoing contract: the user's consent lasts, as an access token that is refreshed.
     ///
     /// Its flow goes from [`Unstarted`](crate::Unstarted) through [`AwaitingCallback`](crate::AwaitingCallback) to
     /// [`Authorized`](crate::Authorized).
-    pub type ongoing = crate::Ongoing;
+    pub type ongoing = crate::kind::Ongoing;
 }
 
 /// The words that `#[digime(…)]` takes.

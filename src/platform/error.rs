@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::redaction::Redaction;
 use crate::internal::InternalError;
-use crate::postbox::{ItemError, SealError};
+use crate::postbox::{EncryptionError, ItemError};
 
 /// Why something that the platform was asked for failed.
 #[derive(Clone, Debug, Error)]
@@ -30,11 +30,11 @@ pub enum PlatformError {
     Internal(#[from] InternalError),
 }
 
-impl From<SealError> for PlatformError {
-    fn from(error: SealError) -> Self {
+impl From<EncryptionError> for PlatformError {
+    fn from(error: EncryptionError) -> Self {
         match error {
-            SealError::Item(error) => error.into(),
-            SealError::Internal(error) => error.into(),
+            EncryptionError::Item(error) => error.into(),
+            EncryptionError::Internal(error) => error.into(),
         }
     }
 }

@@ -640,7 +640,7 @@ impl Machine {
         let items = names
             .iter()
             .map(|name| PostboxItem::bytes(name.clone(), vec![7; 300]));
-        let mut pushes = flow.push_many(items.collect::<Vec<_>>()).at_a_time(3);
+        let mut pushes = flow.push_many(items.collect::<Vec<_>>()).concurrency(3);
         while let Some(pushed) = pushes.next().await {
             self.pushed(user, &names[pushed.index], &pushed.result);
             match between {

@@ -376,7 +376,7 @@ async fn a_push_inside_the_loop_over_other_pushes_ends() {
         sandbox.inject(endpoint, Fault::Delay(Duration::from_millis(300)));
     }
     in_time(async {
-        let mut pushes = flow.push_many((0..8).map(|_| item())).at_a_time(4);
+        let mut pushes = flow.push_many((0..8).map(|_| item())).concurrency(4);
         while let Some(pushed) = pushes.next().await {
             let _ = pushed.result.expect("a delivery");
             let _ = flow.push(item()).await.expect("a delivery");
@@ -427,7 +427,7 @@ async fn an_answer_counts_however_late_its_push_is_polled() {
         .build()
         .expect("a client");
     let flow = authorized_with(&sandbox, &client).await;
-    let mut pushes = flow.push_many((0..12).map(|_| item())).at_a_time(4);
+    let mut pushes = flow.push_many((0..12).map(|_| item())).concurrency(4);
     while let Some(pushed) = pushes.next().await {
         let _ = pushed.result.expect("a delivery");
         tokio::time::sleep(Duration::from_millis(1500)).await;

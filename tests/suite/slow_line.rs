@@ -98,10 +98,7 @@ async fn an_upload_that_stands_still_ends() {
         matches!(error, Error::Request(RequestError::AnswerLost { .. })),
         "{error}"
     );
-    assert!(
-        error.report().to_string().contains("stood still"),
-        "{error}"
-    );
+    assert!(error.report().to_string().contains("stalled"), "{error}");
 }
 
 #[test]
