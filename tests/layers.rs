@@ -50,10 +50,11 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
+/// Whether an item is compiled for tests or benchmarks alone.
 fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let text = attribute.to_token_stream().to_string();
-        text.starts_with("# [cfg") && text.contains("test")
+        text.starts_with("# [cfg") && (text.contains("test") || text.contains("digime_bench"))
     })
 }
 
@@ -195,4 +196,25 @@ fn no_module_uses_one_that_is_above_it() {
         }
     }
     assert!(upwards.is_empty(), "{upwards:#?}");
+}
+
+#[test]
+fn the_places_that_contributing_names_exist() {
+    let page = include_str!("../CONTRIBUTING.md");
+    let (_, section) = page.split_once("## Where things are").expect("the section");
+    let (section, _) = section.split_once("\n## Tests").expect("its end");
+    let code: Vec<_> = section.split('`').skip(1).step_by(2).collect();
+    let paths: Vec<_> = code.iter().filter(|code| code.contains('/')).collect();
+    assert!(paths.len() > 10, "{paths:?}");
+    for path in paths {
+        let place = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        assert!(place.exists(), "there is no {path}");
+    }
+    let errors = read(&["platform".into(), "error".into()]);
+    for name in code.iter().filter_map(|code| code.split_once("::")) {
+        assert!(
+            errors.contains(&format!("fn {}", name.1)),
+            "there is no {name:?}"
+        );
+    }
 }
