@@ -678,7 +678,7 @@ impl Machine {
             .is_ok_and(|delivery| delivery.status() == DeliveryStatus::Delivered);
         self.world.check_push(item, result, is_delivered);
         if let Err(error) = result {
-            self.world.check_text(&error.to_string());
+            self.world.check_text(&error.report().to_string());
             self.check_ended(user, error);
         }
     }
@@ -941,7 +941,7 @@ impl Machine {
         if matches!(result, Err(Error::RefreshInDoubt)) {
             self.world.lock().users.refreshes[user] += 1;
             if let Err(error) = flow.refresh().await {
-                return self.lost(user, &error.to_string());
+                return self.lost(user, &error.report().to_string());
             }
             result = push().await;
         }

@@ -85,7 +85,7 @@ impl Machine {
                 Ok(_) => "ok".to_owned(),
                 Err(failure) => {
                     self.judge(failure, begun, not_connected);
-                    failure.to_string()
+                    failure.error().report().to_string()
                 }
             };
             running.end(&outcome);
@@ -94,7 +94,7 @@ impl Machine {
     }
 
     fn judge(&self, failure: &impl Failure, begun: Duration, not_connected: u64) {
-        let text = failure.to_string();
+        let text = failure.error().report().to_string();
         let debug = format!("{failure:?}");
         self.world.check_text(&text);
         self.world.check_text(&debug);
@@ -113,7 +113,7 @@ impl Machine {
         };
         let reason = error.reason();
         let is_not_sent = matches!(reason, Error::Request(RequestError::NotSent { .. }));
-        if is_not_sent != text.contains("was not reached") {
+        if is_not_sent != reason.to_string().contains("was not reached") {
             wrong("it says that the platform was not reached, or fails to");
         }
         // A renewal that others began may have met the fault before the call began.

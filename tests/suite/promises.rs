@@ -526,7 +526,7 @@ async fn a_platform_that_says_nothing_holds_no_call_longer_than_it_may_take() {
     let error = in_time(flow.establish_session())
         .await
         .expect_err("no answer");
-    assert!(error.to_string().contains("timed out"), "{error}");
+    assert!(error.report().to_string().contains("timed out"), "{error}");
 }
 
 #[tokio::test]
