@@ -11,8 +11,9 @@ use std::error::Error;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use digime::store::ParkedFlows;
+use digime::store::SharedTokens;
 use digime::store::SqliteStore;
-use digime::store::{FlowStore, SharedTokens};
 use digime::{
     ApplicationId, Callback, Client, ContractId, PostboxItem, PrivateKey, RedirectUri,
     digime_contract,
@@ -33,14 +34,14 @@ struct Receipts {
 async fn begin(
     receipts: &Receipts,
     client: &Client,
-    store: &SqliteStore,
+    flows: &ParkedFlows<SqliteStore>,
 ) -> Result<(), Box<dyn Error>> {
     let flow = receipts.flow(client);
     let session = flow.establish_session().await?;
     let awaiting = flow.create_postbox(session).await?;
     println!("{}", awaiting.url());
     let customer = "customer-42".to_owned();
-    store.park(awaiting.suspend().with(customer)).await?;
+    flows.park(awaiting.suspend().with(customer)).await?;
     Ok(())
 }
 
@@ -74,7 +75,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = Client::builder().base_url(base_url).build()?;
     let receipts: Receipts = serde_json::from_str(&std::env::var("CONTRACT")?)?;
     match (request.as_str(), called) {
-        ("begin", []) => begin(&receipts, &client, &store).await,
+        ("begin", []) => begin(&receipts, &client, &ParkedFlows::new(store)).await,
         ("finish", [called]) => finish(&receipts, &client, &store, called).await,
         _ => Err("usage: two_requests".into()),
     }

@@ -27,7 +27,7 @@ use crate::callback::{AuthorizationCode, Callback, CallbackError};
 use crate::contract::{ApplicationId, ContractId, PrivateKey, RedirectUri};
 use crate::error::Error;
 use crate::flow::contract::{Contract, Once, OnceContract, Ongoing};
-use crate::flow::suspended::{Durable, Reaches, SealingKeys, Suspended, Written};
+use crate::flow::suspended::{Durable, Reaches, SealingKeys, Suspended, SuspendedRecord};
 use crate::flow::{Authorized, AwaitingCallback, Flow, NoVerifier, PostboxReady, Verifier};
 use crate::link::SDK_VERSION;
 use crate::platform::client::Client;
@@ -544,7 +544,7 @@ pub fn sealed(data: &[u8]) {
                 Ok(suspended) => {
                     let read: Value = serde_json::from_slice(inside).expect("JSON");
                     let flow = read["flow"].as_str().expect("a record");
-                    Written::<Authorized, Value>::from_json(flow).expect("a record");
+                    SuspendedRecord::<Authorized, Value>::from_json(flow).expect("a record");
                     drop(suspended);
                 }
                 Err(error) => assert_one_line(&error),
@@ -599,7 +599,7 @@ where
     Under<K>: Reaches<S>,
 {
     let by_serde = serde_json::from_str::<Suspended<Under<K>, S, Value>>(json);
-    let written = match Written::<S, Value>::from_json(json) {
+    let written = match SuspendedRecord::<S, Value>::from_json(json) {
         Ok(written) => written,
         Err(error) => {
             assert!(by_serde.is_err(), "two readers disagree: {error}");
@@ -608,7 +608,7 @@ where
     };
     let suspended = by_serde.expect("what the other reader reads");
     let text = written.to_json().expect("JSON");
-    let again = Written::<S, Value>::from_json(&text).expect("what was written");
+    let again = SuspendedRecord::<S, Value>::from_json(&text).expect("what was written");
     assert_eq!(again.to_json().as_ref(), Ok(&text));
 
     let _ = suspended.expires_at();

@@ -11,7 +11,7 @@ use super::renewable::Renewable;
 use super::trace::Trace;
 use super::{Flow, PushMany};
 use crate::error::Error;
-use crate::flow::suspended::{Durable, Record, Suspended, SuspendedError};
+use crate::flow::suspended::{Durable, Resumable, Suspended, SuspendedError};
 use crate::platform::error::Operation;
 use crate::platform::{AccessToken, Doubt, Platform, RefreshToken, Tokens};
 use crate::postbox::{Delivery, DeliveryStatus, PostboxItem, PreparedItem};
@@ -314,7 +314,7 @@ impl AuthorizedRecord {
 #[diagnostic::do_not_recommend]
 impl Durable for Authorized {}
 
-impl Record for Authorized {
+impl Resumable for Authorized {
     const NAME: &str = "Authorized";
     type Kind = super::contract::Ongoing;
     type Record = AuthorizedRecord;

@@ -12,7 +12,7 @@ use super::verifier::{Announce, NoVerifier, Verifier};
 use super::{Authorized, Flow, PostboxReady, Rejected};
 use crate::callback::{AuthorizationCode, Callback, CallbackError};
 use crate::error::Error;
-use crate::flow::suspended::{Durable, Record, Suspended, SuspendedError};
+use crate::flow::suspended::{Durable, Resumable, Suspended, SuspendedError};
 use crate::internal::InternalError;
 use crate::link::{self, Ask, Consent, SDK_VERSION};
 use crate::platform::Platform;
@@ -162,7 +162,7 @@ impl<R> WaitingRecord<R> {
 #[diagnostic::do_not_recommend]
 impl<V: Announce> Durable for AwaitingCallback<V> {}
 
-impl<V: Announce> Record for AwaitingCallback<V> {
+impl<V: Announce> Resumable for AwaitingCallback<V> {
     const NAME: &str = V::STATE;
     type Kind = V::Kind;
     type Record = WaitingRecord<V::Record>;

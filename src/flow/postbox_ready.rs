@@ -6,7 +6,7 @@ use super::doubt::settle;
 use super::trace::Trace;
 use super::{Flow, PushMany};
 use crate::error::Error;
-use crate::flow::suspended::{Durable, Record, Suspended, SuspendedError};
+use crate::flow::suspended::{Durable, Resumable, Suspended, SuspendedError};
 use crate::platform::{Doubt, Platform};
 use crate::postbox::{Delivery, PostboxItem};
 
@@ -89,7 +89,7 @@ impl<C> Flow<C, PostboxReady> {
 #[diagnostic::do_not_recommend]
 impl Durable for PostboxReady {}
 
-impl Record for PostboxReady {
+impl Resumable for PostboxReady {
     const NAME: &str = "PostboxReady";
     type Kind = Once;
     type Record = DestinationRecord;

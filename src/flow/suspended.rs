@@ -3,8 +3,8 @@
 pub(crate) mod error;
 mod of_contract;
 mod reaches;
+mod record;
 mod seal;
-mod written;
 
 use std::fmt;
 use std::future::Ready;
@@ -20,8 +20,8 @@ use url::Url;
 pub use error::SuspendedError;
 pub use of_contract::OfContract;
 pub use reaches::Reaches;
+pub(crate) use record::{ContractIds, SuspendedRecord};
 pub use seal::SealingKeys;
-pub(crate) use written::{Ids, Written};
 
 use super::contract;
 use crate::callback::Callback;
@@ -55,11 +55,11 @@ use crate::random;
     label = "only a flow in a `Durable` state can be suspended",
     note = "these states are `Durable`: `AwaitingCallback<NoVerifier>`, `AwaitingCallback<Verifier>`, `PostboxReady` and `Authorized`; generic code needs a bound such as `AwaitingCallback<V>: Durable`"
 )]
-pub trait Durable: Record {}
+pub trait Durable: Resumable {}
 
-/// What is kept of a state, and how it comes back.
-pub trait Record: Sized {
-    /// The state's name, by which a record says what it is of.
+/// What is kept of a state, and how the state comes back.
+pub trait Resumable: Sized {
+    /// The state's name, which its records carry.
     const NAME: &str;
 
     /// The kind of the contracts whose flows reach it.
@@ -71,56 +71,56 @@ pub trait Record: Sized {
 
     fn from_record(record: Self::Record, platform: &Platform) -> Result<Self, SuspendedError>;
 
-    /// When there is no more use in it, where that is known.
+    /// When the flow ends, if that is known.
     fn expires_at(_: &Self::Record) -> Option<SystemTime> {
         None
     }
 }
 
-/// A flow under the contract `C` in the state `S`, as serde data, with what the application attached to it.
+/// A flow under the contract `C` in the state `S`, as serde data, with the data that the application attached to it.
 ///
 /// It has a version, and comes back as the same contract and the same state or not at all. It never holds the contract's
-/// private key, which [`resume`](Suspended::resume) takes from the contract; what it holds (verifier, session, tokens)
-/// is secret all the same. Keep it where only the application reads, or [`seal`](Suspended::seal) it.
+/// private key, which [`resume`](Suspended::resume) takes from the contract. What it does hold (verifier, session, tokens)
+/// is secret too. Keep it where only the application reads, or [`seal`](Suspended::seal) it.
 ///
 /// ```
 /// use digime::{AwaitingCallback, Client, Error, Flow, OngoingContract, Suspended, Verifier};
 ///
-/// fn park<C>(awaiting: Flow<C, AwaitingCallback<Verifier>>) -> serde_json::Result<String> {
-///     serde_json::to_string(&awaiting.suspend().with("customer-42"))
+/// fn park<C>(awaiting: Flow<C, AwaitingCallback<Verifier>>) -> Result<String, Error> {
+///     Ok(awaiting.suspend().with("customer-42").to_json()?)
 /// }
 ///
 /// fn resume<C: OngoingContract>(
 ///     parked: &str,
 ///     contract: &C,
 ///     client: &Client,
-/// ) -> Result<Flow<C, AwaitingCallback<Verifier>>, Box<dyn std::error::Error>> {
-///     let suspended: Suspended<C, AwaitingCallback<Verifier>, String> = serde_json::from_str(parked)?;
+/// ) -> Result<Flow<C, AwaitingCallback<Verifier>>, Error> {
+///     let suspended = Suspended::<C, AwaitingCallback<Verifier>, String>::from_json(parked)?;
 ///     let (suspended, customer) = suspended.into_parts();
-///     println!("going on for {customer}");
-///     Ok(suspended.resume(contract, client)?)
+///     println!("resuming the flow of {customer}");
+///     suspended.resume(contract, client)
 /// }
 /// ```
 #[must_use = "a suspended flow goes on when it is resumed: keep it"]
 pub struct Suspended<C, S: Durable, D = ()> {
-    written: Written<S, D>,
-    /// Which parking in a store this is, once it was tried.
+    record: SuspendedRecord<S, D>,
+    /// Identifies its parking in a store, once that was tried.
     parking_id: Option<String>,
-    /// When it ends, where it was suspended in this process: a client knows the platform's time.
+    /// When it ends, if it was suspended in this process: a client knows the platform's time.
     ends: Option<Instant>,
     contract: PhantomData<fn() -> C>,
 }
 
 impl<C, S: Durable> Suspended<C, S> {
     pub(crate) fn new(credentials: &Credentials, record: S::Record) -> Self {
-        Self::of(Written::new(Ids::of(credentials), record))
+        Self::of(SuspendedRecord::new(ContractIds::of(credentials), record))
     }
 
-    /// Attaches data of the application's own, such as for which user the flow is.
+    /// Attaches the application's own data, such as which user the flow belongs to.
     pub fn with<D>(self, data: D) -> Suspended<C, S, D> {
         Suspended {
             ends: self.ends,
-            ..Suspended::of(self.written.with(data))
+            ..Suspended::of(self.record.with(data))
         }
     }
 
@@ -129,10 +129,10 @@ impl<C, S: Durable> Suspended<C, S> {
         self
     }
 
-    /// Goes on with the flow. The contract comes owned or borrowed, and is of the kind whose flows reach the state.
+    /// Resumes the flow. The contract comes owned or borrowed, and is of the kind whose flows reach the state.
     ///
     /// # Errors
-    /// [`Error::Suspended`] when the contract is another one, or what was read makes no sense.
+    /// [`Error::Suspended`] if the contract is another one, or what was read makes no sense.
     #[allow(
         clippy::needless_pass_by_value,
         reason = "a contract may come owned, as a caller has it"
@@ -141,60 +141,109 @@ impl<C, S: Durable> Suspended<C, S> {
     where
         C: Reaches<S>,
     {
-        self.go_on(contract::platform(contract.contract(), client))
+        self.resume_on(contract::platform(contract.contract(), client))
     }
 
-    pub(crate) fn go_on(self, platform: Platform) -> Result<Flow<C, S>, Error>
+    /// Resumes the flow on a platform, which knows the contract.
+    pub(crate) fn resume_on(self, platform: Platform) -> Result<Flow<C, S>, Error>
     where
         C: Reaches<S>,
     {
-        self.written
+        self.record
             .contract
-            .check(&Ids::of(&platform.credentials))?;
-        let state = S::from_record(self.written.payload, &platform)?;
+            .check(&ContractIds::of(&platform.credentials))?;
+        let state = S::from_record(self.record.payload, &platform)?;
         Ok(Flow::in_state(platform, state))
     }
 }
 
 impl<C, S: Durable, D> Suspended<C, S, D> {
-    pub(crate) fn of(written: Written<S, D>) -> Self {
+    pub(crate) fn of(record: SuspendedRecord<S, D>) -> Self {
         Self {
-            written,
+            record,
             parking_id: None,
             ends: None,
             contract: PhantomData,
         }
     }
 
-    /// The id under which it is parked: the same when it is tried again, so that it is parked once.
+    /// The id of its parking. A parking that is tried again has the same id, so that the flow is parked once.
     pub(crate) fn parking_id(&mut self) -> String {
         self.parking_id.get_or_insert_with(random::nonce).clone()
     }
 
-    pub(crate) fn written(&self) -> &Written<S, D> {
-        &self.written
+    pub(crate) fn record(&self) -> &SuspendedRecord<S, D> {
+        &self.record
     }
 
-    /// What the application attached.
+    /// The data that the application attached.
     #[must_use]
     pub fn data(&self) -> &D {
-        &self.written.attached
+        &self.record.attached
     }
 
-    /// The flow, and what the application attached to it.
+    /// The flow, and the data that the application attached to it.
     pub fn into_parts(self) -> (Suspended<C, S>, D) {
-        let (written, data) = self.written.into_parts();
-        (Suspended::of(written), data)
+        let (record, data) = self.record.into_parts();
+        (Suspended::of(record), data)
     }
 
-    /// When there is no more use in it: a flow that waits for its callback ends with its session.
+    /// The flow as JSON, for a database or a queue. It is secret.
+    ///
+    /// Unlike serde's own, its errors quote nothing of the flow.
+    ///
+    /// ```
+    /// use digime::error::SuspendedError;
+    /// use digime::{Authorized, Flow};
+    ///
+    /// fn as_row<C>(authorized: &Flow<C, Authorized>, customer: &str) -> Result<String, SuspendedError> {
+    ///     authorized.suspend().with(customer).to_json()
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SuspendedError::Damaged`] if the attached data can't be serialized.
+    pub fn to_json(&self) -> Result<String, SuspendedError>
+    where
+        D: Serialize,
+    {
+        self.record.to_json()
+    }
+
+    /// Reads what [`to_json`](Self::to_json), or serde, has written as JSON.
+    ///
+    /// ```
+    /// use digime::{Authorized, Client, Error, Flow, OngoingContract, Suspended};
+    ///
+    /// fn from_row<C: OngoingContract>(
+    ///     row: &str,
+    ///     contract: &C,
+    ///     client: &Client,
+    /// ) -> Result<Flow<C, Authorized>, Error> {
+    ///     let suspended = Suspended::<C, Authorized, String>::from_json(row)?;
+    ///     let (suspended, customer) = suspended.into_parts();
+    ///     println!("resuming the flow of {customer}");
+    ///     suspended.resume(contract, client)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SuspendedError`] says why the text does not come back as this flow.
+    pub fn from_json(json: &str) -> Result<Self, SuspendedError>
+    where
+        D: DeserializeOwned,
+    {
+        SuspendedRecord::from_json(json).map(Self::of)
+    }
+
+    /// When the flow ends, if that is known: a flow that waits for its callback ends with its session.
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
-        S::expires_at(&self.written.payload)
+        S::expires_at(&self.record.payload)
     }
 
-    /// How long it is of use, where that is known: as the client said when it was suspended, or else by this machine's
-    /// clock.
+    /// How long until the flow ends, if that is known: as the client said when the flow was suspended, or else by this
+    /// machine's clock.
     pub(crate) fn time_left(&self) -> Option<Duration> {
         match self.ends {
             Some(ends) => Some(ends.saturating_duration_since(Instant::now())),
@@ -217,20 +266,20 @@ wrong_calls! {
 
 impl<C, S: Durable, D: Serialize> Serialize for Suspended<C, S, D> {
     fn serialize<T: Serializer>(&self, serializer: T) -> Result<T::Ok, T::Error> {
-        self.written.serialize(serializer)
+        self.record.serialize(serializer)
     }
 }
 
 impl<'de, C, S: Durable, D: Deserialize<'de>> Deserialize<'de> for Suspended<C, S, D> {
     fn deserialize<T: Deserializer<'de>>(deserializer: T) -> Result<Self, T::Error> {
-        Written::read(deserializer).map(Self::of)
+        SuspendedRecord::read(deserializer).map(Self::of)
     }
 }
 
 impl<C, S: Durable, D> fmt::Debug for Suspended<C, S, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Suspended")
-            .field("contract", &self.written.contract)
+            .field("contract", &self.record.contract)
             .field("state", &S::NAME)
             .finish_non_exhaustive()
     }

@@ -475,8 +475,8 @@ mod tests {
     use super::*;
     use crate::error::Error;
     use crate::platform::scripted::{self, Answer, Receipts};
-    use crate::store::FlowStore;
     use crate::store::MemoryStore;
+    use crate::store::ParkedFlows;
     use crate::{AwaitingCallback, PostboxItem, SealingKeys, Suspended, Verifier};
 
     #[test]
@@ -528,7 +528,8 @@ mod tests {
 
     /// Goes from a session to a delivery, by way of a store.
     async fn deliver(client: &Client) -> Result<(), Error> {
-        let (contract, store) = (scripted::receipts(), MemoryStore::new());
+        let contract = scripted::receipts();
+        let flows = ParkedFlows::new(MemoryStore::new());
         let flow = contract.flow(client);
         let session = flow.establish_session().await?;
         let awaiting = flow.create_postbox(session).await?;
@@ -537,10 +538,10 @@ mod tests {
         let suspended = awaiting.suspend();
         let sealed = suspended.seal(&keys, Duration::from_mins(1))?;
         Suspended::<Receipts, AwaitingCallback<Verifier>>::unseal(&sealed, &keys).map(drop)?;
-        store.park(suspended.with(7)).await?;
-        let (awaiting, _): (_, i32) = store.claim(&callback, &contract, client).await?;
-        store.park(awaiting.suspend().with(8)).await?;
-        let (awaiting, _): (_, i32) = store.claim(&callback, &contract, client).await?;
+        flows.park(suspended.with(7)).await?;
+        let (awaiting, _): (_, i32) = flows.claim(&callback, &contract, client).await?;
+        flows.park(awaiting.suspend().with(8)).await?;
+        let (awaiting, _): (_, i32) = flows.claim(&callback, &contract, client).await?;
         let authorized = awaiting.exchange_code(callback).await?;
         let _ = authorized.push(PostboxItem::bytes("a", "b")).await?;
         Ok(())

@@ -19,7 +19,7 @@ use super::weather::{Dates, pick};
 use crate::error::Error;
 use crate::flow::{Authorized, AwaitingCallback, Flow, Verifier};
 use crate::platform::error::{Operation, RequestError};
-use crate::store::FlowStore;
+use crate::store::ParkedFlows;
 use crate::{Callback, DeliveryStatus, PostboxItem, Suspended};
 
 type Authorization = Flow<Receipts, Authorized>;
@@ -253,9 +253,9 @@ impl Machine {
         &self,
         mut suspended: Suspended<Receipts, AwaitingCallback<Verifier>, String>,
     ) -> bool {
-        let store = self.store();
+        let flows = ParkedFlows::new(self.store());
         for _ in 0..3 {
-            match self.call("park", STORE, store.park(suspended)).await {
+            match self.call("park", STORE, flows.park(suspended)).await {
                 Ok(()) => return true,
                 Err(rejected) => suspended = rejected.into_suspended(),
             }
@@ -473,7 +473,8 @@ impl Machine {
         self.world.lock().users.links[number].goes_on = true;
         let callback = Callback::from_query(&link.query).expect("a callback");
         let store = self.store();
-        let claiming = store.claim::<_, _, String>(&callback, &self.contract, &self.client);
+        let flows = ParkedFlows::new(store);
+        let claiming = flows.claim::<_, _, String>(&callback, &self.contract, &self.client);
         let claiming = self.call(format!("claim link {number}"), store_calls(2), claiming);
         let Some(Ok((awaiting, _))) = Drop::any(&mut rng).apply(claiming).await else {
             return;

@@ -6,13 +6,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 use super::World;
 use super::machine::Host;
 use super::weather::{STORE_PATIENCE, StoreFault};
-use crate::store::{FlowStore, Found, Kept, Parked, StoreError, TokenStore};
+use crate::error::StoreError;
+use crate::store::{FlowRecord, FlowStore, Found, TokenRecord, TokenStore};
 
 /// What the store holds.
 #[derive(Default)]
@@ -23,7 +25,7 @@ pub struct Records {
 }
 
 struct Parking {
-    parked: Parked,
+    parked: FlowRecord,
     /// When it is no longer of use, as it was said when it was parked.
     ends: Instant,
     /// Who has taken it, and the note.
@@ -31,7 +33,7 @@ struct Parking {
 }
 
 struct Entry {
-    kept: Kept,
+    kept: TokenRecord,
     lease: Option<(String, Instant)>,
 }
 
@@ -69,7 +71,7 @@ impl Records {
         Some(parking.ends.saturating_duration_since(Instant::now()))
     }
 
-    fn put(&mut self, key: String, parked: Parked) {
+    fn put(&mut self, key: String, parked: FlowRecord) {
         if self
             .flows
             .get(&key)
@@ -166,8 +168,9 @@ fn brief(result: &impl fmt::Debug) -> String {
     format!("{result:?}").chars().take(11).collect()
 }
 
+#[async_trait]
 impl FlowStore for Store {
-    async fn put(&self, key: &str, parked: &Parked) -> Result<(), StoreError> {
+    async fn put(&self, key: &str, parked: &FlowRecord) -> Result<(), StoreError> {
         self.world
             .log(format!("{:?} puts {}", self.host, self.link(key)));
         let (key, parked) = (key.to_owned(), parked.clone());
@@ -222,8 +225,9 @@ impl FlowStore for Store {
     }
 }
 
+#[async_trait]
 impl TokenStore for Store {
-    async fn load(&self, user: &str) -> Result<Option<Kept>, StoreError> {
+    async fn load(&self, user: &str) -> Result<Option<TokenRecord>, StoreError> {
         let user = user.to_owned();
         self.ask("load", move |records| {
             records.kept.get(&user).map(|entry| entry.kept.clone())
@@ -271,7 +275,7 @@ impl TokenStore for Store {
         &self,
         user: &str,
         version: Option<&str>,
-        kept: &Kept,
+        kept: &TokenRecord,
     ) -> Result<bool, StoreError> {
         let (user, version) = (user.to_owned(), version.map(str::to_owned));
         let kept = kept.clone();

@@ -1,25 +1,24 @@
 //! A store whose calls end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{FlowStore, Found, Kept, Parked, StoreError, TokenStore};
+use super::{FlowRecord, FlowStore, Found, StoreError, TokenRecord, TokenStore};
 
-/// How long one call of a store may take, where the application says nothing else. It is longer than the built-in stores
-/// repeat a call.
-pub const TIMEOUT: Duration = Duration::from_secs(20);
+/// The default limit of one call of a store. It is longer than the built-in stores repeat a call.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A store whose calls fail when they take too long, as on a connection that is dead and not closed. What such a call
-/// does later is harmless: the callers treat it as one whose answer was lost.
-#[derive(Clone, Debug)]
+/// A store whose calls fail when they take too long, as on a dead connection that was never closed. What such a call does
+/// later is harmless: the callers treat it as one whose answer was lost.
 pub struct Bounded<S> {
-    store: S,
+    store: Arc<S>,
     timeout: Duration,
 }
 
 impl<S> Bounded<S> {
     pub fn new(store: S) -> Self {
         Self {
-            store,
+            store: Arc::new(store),
             timeout: TIMEOUT,
         }
     }
@@ -43,35 +42,39 @@ impl<S> Bounded<S> {
     }
 }
 
-impl<S: FlowStore> FlowStore for Bounded<S> {
-    async fn put(&self, key: &str, parked: &Parked) -> Result<(), StoreError> {
-        self.in_time(self.store.put(key, parked)).await
+impl<S: FlowStore> Bounded<S> {
+    pub async fn put(&self, key: &str, flow: &FlowRecord) -> Result<(), StoreError> {
+        self.in_time(self.store.put(key, flow)).await
     }
 
-    async fn peek(&self, key: &str) -> Result<Option<Found>, StoreError> {
+    pub async fn peek(&self, key: &str) -> Result<Option<Found>, StoreError> {
         self.in_time(self.store.peek(key)).await
     }
 
-    /// Not bounded here: a record that is taken late has to be put back, which the caller does.
-    async fn take(&self, key: &str, claim: &str) -> Result<Option<String>, StoreError> {
+    /// Has no limit here: a record that is taken late has to be put back, which the caller does.
+    pub async fn take_in_any_time(
+        &self,
+        key: &str,
+        claim: &str,
+    ) -> Result<Option<String>, StoreError> {
         self.store.take(key, claim).await
     }
 
-    async fn put_back(&self, key: &str, claim: &str) -> Result<(), StoreError> {
+    pub async fn put_back(&self, key: &str, claim: &str) -> Result<(), StoreError> {
         self.in_time(self.store.put_back(key, claim)).await
     }
 
-    async fn leave_note(&self, key: &str, claim: &str, note: &str) -> Result<(), StoreError> {
+    pub async fn leave_note(&self, key: &str, claim: &str, note: &str) -> Result<(), StoreError> {
         self.in_time(self.store.leave_note(key, claim, note)).await
     }
 }
 
-impl<S: TokenStore> TokenStore for Bounded<S> {
-    async fn load(&self, user: &str) -> Result<Option<Kept>, StoreError> {
+impl<S: TokenStore> Bounded<S> {
+    pub async fn load(&self, user: &str) -> Result<Option<TokenRecord>, StoreError> {
         self.in_time(self.store.load(user)).await
     }
 
-    async fn lease(
+    pub async fn lease(
         &self,
         user: &str,
         version: &str,
@@ -82,20 +85,30 @@ impl<S: TokenStore> TokenStore for Bounded<S> {
             .await
     }
 
-    async fn release(&self, user: &str, holder: &str) -> Result<(), StoreError> {
+    pub async fn release(&self, user: &str, holder: &str) -> Result<(), StoreError> {
         self.in_time(self.store.release(user, holder)).await
     }
 
-    async fn replace(
+    pub async fn replace(
         &self,
         user: &str,
         version: Option<&str>,
-        kept: &Kept,
+        tokens: &TokenRecord,
     ) -> Result<bool, StoreError> {
-        self.in_time(self.store.replace(user, version, kept)).await
+        self.in_time(self.store.replace(user, version, tokens))
+            .await
     }
 
-    async fn remove(&self, user: &str, version: &str) -> Result<bool, StoreError> {
+    pub async fn remove(&self, user: &str, version: &str) -> Result<bool, StoreError> {
         self.in_time(self.store.remove(user, version)).await
+    }
+}
+
+impl<S> Clone for Bounded<S> {
+    fn clone(&self) -> Self {
+        Self {
+            store: self.store.clone(),
+            timeout: self.timeout,
+        }
     }
 }

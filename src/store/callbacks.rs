@@ -8,14 +8,15 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::keys::key;
 use super::refresher::kept;
 use super::taken::Taken;
 use super::unsaved::{Consent, Place, Save};
-use super::{FlowStore, Found, SharedTokens, StoreError, TokenStore, key};
+use super::{FlowStore, Found, SharedTokens, StoreError, TokenStore};
 use crate::callback::{Callback, CallbackError};
 use crate::error::Error;
 use crate::flow::contract::{self, OngoingContract};
-use crate::flow::suspended::{Ids, Suspended, SuspendedError, Written};
+use crate::flow::suspended::{ContractIds, Suspended, SuspendedError, SuspendedRecord};
 use crate::flow::{Authorized, AwaitingCallback, Flow, Verifier};
 use crate::platform::Platform;
 use crate::platform::client::Client;
@@ -129,7 +130,7 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         D: Serialize + DeserializeOwned + Send + 'static,
     {
         let state = callback.state().ok_or(CallbackError::Missing("state"))?;
-        let parked = key(&Ids::of(&platform.credentials), state);
+        let parked = key(&ContractIds::of(&platform.credentials), state);
         let record = match self.store.peek(&parked).await? {
             Some(Found::Waiting(record)) => record,
             Some(Found::Taken(note)) => {
@@ -232,7 +233,7 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         let save = Save {
             store: self.store.clone(),
             user: user.to_owned(),
-            record: kept(suspended.written())?,
+            record: kept(suspended.record())?,
             place: Place::Consent { earlier },
         };
         Ok(self.unsaved.save(save))
@@ -257,10 +258,13 @@ impl<C: OngoingContract, D: Serialize + DeserializeOwned> Waiting<C, D> {
         platform: &Platform,
         user: impl FnOnce(&D) -> String,
     ) -> Result<Self, Error> {
-        let (flow, data) = Suspended::of(Written::from_json(record)?).into_parts();
-        let flow: Flow<C, AwaitingCallback<Verifier>> = flow.go_on(platform.clone())?;
+        let (flow, data) = Suspended::of(SuspendedRecord::from_json(record)?).into_parts();
+        let flow: Flow<C, AwaitingCallback<Verifier>> = flow.resume_on(platform.clone())?;
         flow.check(callback)?;
-        let user = key(&Ids::of(&platform.credentials), &named(&data, user)?);
+        let user = key(
+            &ContractIds::of(&platform.credentials),
+            &named(&data, user)?,
+        );
         let connected = Connected {
             code_sha256: callback.code_sha256().unwrap_or_default(),
             user: user.clone(),
@@ -313,7 +317,7 @@ mod tests {
 
     use super::*;
     use crate::platform::scripted;
-    use crate::store::MemoryStore;
+    use crate::store::{MemoryStore, ParkedFlows};
 
     /// A client whose platform gives no date unless it is given one.
     fn client(own_clock: SystemTime, date: Option<SystemTime>) -> Client {
@@ -329,13 +333,15 @@ mod tests {
     }
 
     /// Connects the customer, and gives the access token.
-    async fn connect(tokens: &SharedTokens<MemoryStore>, client: &Client, postbox: &str) -> String {
+    async fn connect(store: &MemoryStore, client: &Client, postbox: &str) -> String {
+        let tokens = SharedTokens::new(store.clone());
         let receipts = scripted::receipts();
         let flow = receipts.flow(client);
         let session = flow.establish_session().await.expect("a session");
         let awaiting = flow.create_postbox(session).await.expect("a link");
         let callback = scripted::callback(awaiting.state(), postbox);
-        let parked = tokens.store.park(awaiting.suspend().with(42)).await;
+        let flows = ParkedFlows::new(store.clone());
+        let parked = flows.park(awaiting.suspend().with(42)).await;
         parked.expect("it is parked");
         let user = |customer: &u32| customer.to_string();
         let received = tokens.receive_callback(callback, &receipts, client, user);
@@ -352,9 +358,10 @@ mod tests {
             (client(now, None), client(now - hour, None)),
             (client(now, Some(now + hour)), client(now, Some(now))),
         ] {
-            let tokens = SharedTokens::new(MemoryStore::new());
-            connect(&tokens, &first, "first").await;
-            let later = connect(&tokens, &second, "second").await;
+            let store = MemoryStore::new();
+            connect(&store, &first, "first").await;
+            let later = connect(&store, &second, "second").await;
+            let tokens = SharedTokens::new(store);
             let found = tokens.find("42", &scripted::receipts(), &second).await;
             let found = found.expect("the store works").expect("the flow");
             assert_eq!(found.access_token().secret(), later);

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::{FlowStore, Found, Kept, Parked, TokenStore};
+use super::{FlowRecord, FlowStore, Found, TokenRecord, TokenStore};
 use crate::random;
 
 const LONG: Duration = Duration::from_mins(10);
@@ -56,8 +56,8 @@ fn key() -> String {
     format!("conformance \"{}\" ü", random::nonce())
 }
 
-fn parked(record: &str, expires_in: Duration) -> Parked {
-    Parked {
+fn parked(record: &str, expires_in: Duration) -> FlowRecord {
+    FlowRecord {
         id: random::nonce(),
         record: record.to_owned(),
         expires_in,
@@ -291,7 +291,7 @@ async fn a_note_stays_in_place_of_the_record(store: &impl FlowStore) {
     );
 }
 
-async fn put(store: &impl FlowStore, key: &str, parked: &Parked) {
+async fn put(store: &impl FlowStore, key: &str, parked: &FlowRecord) {
     store.put(key, parked).await.expect("the store works");
 }
 
@@ -309,8 +309,8 @@ async fn put_back(store: &impl FlowStore, key: &str, claim: &str) {
     store.put_back(key, claim).await.expect("the store works");
 }
 
-fn kept(record: &str) -> Kept {
-    Kept {
+fn kept(record: &str) -> TokenRecord {
+    TokenRecord {
         version: random::nonce(),
         record: record.to_owned(),
     }
@@ -350,7 +350,7 @@ async fn keeps_what_was_saved(store: &impl TokenStore) {
 async fn replaces_and_removes_one_version(store: &impl TokenStore) {
     let user = key();
     let (first, second, third) = (kept("first"), kept("second"), kept("third"));
-    let replace = async |version: Option<&str>, kept: &Kept| {
+    let replace = async |version: Option<&str>, kept: &TokenRecord| {
         store
             .replace(&user, version, kept)
             .await
@@ -394,7 +394,7 @@ async fn replaces_and_removes_one_version(store: &impl TokenStore) {
 async fn a_repeated_replacement_succeeds_and_changes_nothing(store: &impl TokenStore) {
     let user = key();
     let (first, second, third) = (kept("first"), kept("second"), kept("third"));
-    let replace = async |version: Option<&str>, kept: &Kept| {
+    let replace = async |version: Option<&str>, kept: &TokenRecord| {
         store
             .replace(&user, version, kept)
             .await
@@ -588,12 +588,12 @@ async fn grants_leases_of_any_duration(store: &impl TokenStore) {
     );
 }
 
-async fn load(store: &impl TokenStore, user: &str) -> Option<Kept> {
+async fn load(store: &impl TokenStore, user: &str) -> Option<TokenRecord> {
     store.load(user).await.expect("the store works")
 }
 
 /// Keeps a record of a user who has none.
-async fn save(store: &impl TokenStore, user: &str, kept: &Kept) {
+async fn save(store: &impl TokenStore, user: &str, kept: &TokenRecord) {
     let saved = store.replace(user, None, kept).await;
     assert!(
         saved.expect("the store works"),
@@ -604,7 +604,7 @@ async fn save(store: &impl TokenStore, user: &str, kept: &Kept) {
 async fn lease(
     store: &impl TokenStore,
     user: &str,
-    kept: &Kept,
+    kept: &TokenRecord,
     holder: &str,
     duration: Duration,
 ) -> bool {

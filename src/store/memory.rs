@@ -3,7 +3,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{FlowStore, Found, Kept, Parked, StoreError, TokenStore};
+use async_trait::async_trait;
+
+use super::{FlowRecord, FlowStore, Found, StoreError, TokenRecord, TokenStore};
 
 /// A store in memory, for one process: what it holds ends with the process. A clone is the same store.
 ///
@@ -41,7 +43,7 @@ struct Claim {
 }
 
 struct Tokens {
-    kept: Kept,
+    kept: TokenRecord,
     lease: Option<Lease>,
 }
 
@@ -124,8 +126,9 @@ impl Inner {
     }
 }
 
+#[async_trait]
 impl FlowStore for MemoryStore {
-    async fn put(&self, key: &str, parked: &Parked) -> Result<(), StoreError> {
+    async fn put(&self, key: &str, parked: &FlowRecord) -> Result<(), StoreError> {
         let now = Instant::now();
         let expires = after(now, parked.expires_in);
         let mut inner = self.lock();
@@ -210,8 +213,9 @@ impl FlowStore for MemoryStore {
     }
 }
 
+#[async_trait]
 impl TokenStore for MemoryStore {
-    async fn load(&self, user: &str) -> Result<Option<Kept>, StoreError> {
+    async fn load(&self, user: &str) -> Result<Option<TokenRecord>, StoreError> {
         Ok(self.lock().kept.get(user).map(|entry| entry.kept.clone()))
     }
 
@@ -249,7 +253,7 @@ impl TokenStore for MemoryStore {
         &self,
         user: &str,
         version: Option<&str>,
-        kept: &Kept,
+        kept: &TokenRecord,
     ) -> Result<bool, StoreError> {
         let mut inner = self.lock();
         let found = inner.kept.get(user).map(|tokens| &tokens.kept.version);
@@ -293,7 +297,7 @@ mod tests {
     use super::*;
 
     async fn put(store: &MemoryStore, key: &str, id: &str) -> Result<(), StoreError> {
-        let parked = Parked {
+        let parked = FlowRecord {
             id: id.to_owned(),
             record: id.to_owned(),
             expires_in: Duration::from_mins(1),

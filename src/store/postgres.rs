@@ -4,11 +4,13 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use async_trait::async_trait;
+
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::sql::{SWEEP_EVERY, failed, millis, repeated, sql_store};
-use super::{FlowStore, Found, Kept, Parked, StoreError, TokenStore};
+use super::{FlowRecord, FlowStore, Found, StoreError, TokenRecord, TokenStore};
 
 /// A store in PostgreSQL, for many machines. A clone is the same store.
 ///

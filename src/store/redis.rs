@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::TcpSettings;
@@ -10,7 +11,7 @@ use redis::{
     ScriptInvocation,
 };
 
-use super::{FlowStore, Found, Kept, Parked, StoreError, TokenStore};
+use super::{FlowRecord, FlowStore, Found, StoreError, TokenRecord, TokenStore};
 
 /// For how long a call is repeated after faults of the connection.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -214,8 +215,9 @@ static REMOVE: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
+#[async_trait]
 impl FlowStore for RedisStore {
-    async fn put(&self, key: &str, parked: &Parked) -> Result<(), StoreError> {
+    async fn put(&self, key: &str, parked: &FlowRecord) -> Result<(), StoreError> {
         self.run(
             PUT.key(self.flow_key(key))
                 .arg(&parked.id)
@@ -251,15 +253,16 @@ impl FlowStore for RedisStore {
     }
 }
 
+#[async_trait]
 impl TokenStore for RedisStore {
-    async fn load(&self, user: &str) -> Result<Option<Kept>, StoreError> {
+    async fn load(&self, user: &str) -> Result<Option<TokenRecord>, StoreError> {
         let key = self.tokens_key(user);
         let fields = ["version", "record"];
         let load = async || self.connection.clone().hmget(&key, &fields).await;
         let (version, record): (Option<String>, Option<String>) = repeated(load).await?;
         Ok(version
             .zip(record)
-            .map(|(version, record)| Kept { version, record }))
+            .map(|(version, record)| TokenRecord { version, record }))
     }
 
     async fn lease(
@@ -284,7 +287,7 @@ impl TokenStore for RedisStore {
         &self,
         user: &str,
         version: Option<&str>,
-        kept: &Kept,
+        kept: &TokenRecord,
     ) -> Result<bool, StoreError> {
         // No version is empty.
         let version = version.unwrap_or_default();

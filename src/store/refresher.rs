@@ -15,9 +15,9 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::unsaved::{Place, Save};
-use super::{Kept, SharedTokens, StoreError, TokenStore};
+use super::{SharedTokens, StoreError, TokenRecord, TokenStore};
 use crate::error::Error;
-use crate::flow::suspended::Written;
+use crate::flow::suspended::SuspendedRecord;
 use crate::flow::{self, Authorized, Demand, Refresher, Renewable, Sent};
 use crate::platform::{Platform, RefreshToken, Tokens};
 use crate::random;
@@ -73,7 +73,7 @@ struct Refresh<S> {
 struct Marked {
     version: String,
     /// What the record was before.
-    before: Written<Authorized>,
+    before: SuspendedRecord<Authorized>,
     sender: String,
 }
 
@@ -91,13 +91,13 @@ impl<S: TokenStore> Refresh<S> {
     async fn run(self) -> Result<Tokens, Error> {
         // Long enough for a sender that dies and for the one after it.
         let begun = Instant::now();
-        let give_up = begun.checked_add(self.tokens.lease.saturating_mul(2));
+        let give_up = begun.checked_add(self.tokens.lease_duration.saturating_mul(2));
         let mut sender = WatchedSender::default();
         let (mut pause, longest) = PAUSES;
         loop {
             if let Some(unsaved) = self.tokens.newer_than_store(&self.user) {
                 // What the store has is older than this process's. Tokens that are not saved yet can't be marked.
-                let unsaved = Written::<Authorized>::from_json(&unsaved.record)?;
+                let unsaved = SuspendedRecord::<Authorized>::from_json(&unsaved.record)?;
                 if self.is_news(&unsaved.payload.tokens) {
                     return Ok(unsaved.payload.tokens);
                 }
@@ -106,7 +106,7 @@ impl<S: TokenStore> Refresh<S> {
                 if begun.elapsed() >= PATIENCE {
                     return Err(StoreError::failed(UNCHANGED).into());
                 }
-            } else if let Some(tokens) = self.turn(&mut sender).await? {
+            } else if let Some(tokens) = self.use_record(&mut sender).await? {
                 return Ok(tokens);
             }
             if give_up.is_some_and(|give_up| Instant::now() >= give_up) {
@@ -118,7 +118,7 @@ impl<S: TokenStore> Refresh<S> {
     }
 
     /// Looks at the record, and sends the refresh token if this machine may. Nothing where it has to look again.
-    async fn turn(&self, sender: &mut WatchedSender) -> Result<Option<Tokens>, Error> {
+    async fn use_record(&self, sender: &mut WatchedSender) -> Result<Option<Tokens>, Error> {
         let (version, record) = self.load().await?;
         let stored = &record.payload.tokens;
         if self.is_news(stored) {
@@ -147,16 +147,16 @@ impl<S: TokenStore> Refresh<S> {
         tokens.access_token() != self.stale.access_token()
     }
 
-    async fn load(&self) -> Result<(String, Written<Authorized>), Error> {
-        let Kept { version, record } =
-            self.tokens
-                .store
-                .load(&self.user)
-                .await?
-                .ok_or_else(|| Error::ConsentEnded {
-                    code: "the store has no tokens for the user".into(),
-                })?;
-        Ok((version, Written::from_json(&record)?))
+    async fn load(&self) -> Result<(String, SuspendedRecord<Authorized>), Error> {
+        let TokenRecord { version, record } = self
+            .tokens
+            .store
+            .load(&self.user)
+            .await?
+            .ok_or_else(|| Error::ConsentEnded {
+                code: "the store has no tokens for the user".into(),
+            })?;
+        Ok((version, SuspendedRecord::from_json(&record)?))
     }
 
     /// Whether whoever has marked a record shows no sign of life any more: its lease has ended.
@@ -165,7 +165,7 @@ impl<S: TokenStore> Refresh<S> {
         sender: &mut WatchedSender,
         version: &str,
     ) -> Result<bool, StoreError> {
-        if sender.watched_for(version) < GRACE.min(self.tokens.lease) {
+        if sender.watched_for(version) < GRACE.min(self.tokens.lease_duration) {
             return Ok(false);
         }
         let probe = random::url_safe_256();
@@ -179,7 +179,7 @@ impl<S: TokenStore> Refresh<S> {
     async fn mark(
         &self,
         version: &str,
-        before: Written<Authorized>,
+        before: SuspendedRecord<Authorized>,
     ) -> Result<Option<Marked>, Error> {
         let sender = random::url_safe_256();
         let sent = RefreshToken::Sent { by: sender.clone() };
@@ -267,11 +267,15 @@ impl<S: TokenStore> Refresh<S> {
 
     /// Takes a lease on the marked record, by which others see that its sender lives. The token does not wait for it.
     fn show_life(&self, marked: &Marked) {
-        let SharedTokens { store, lease, .. } = self.tokens.clone();
+        let SharedTokens {
+            store,
+            lease_duration,
+            ..
+        } = self.tokens.clone();
         let (user, version) = (self.user.clone(), marked.version.clone());
         let holder = marked.sender.clone();
         tokio::spawn(async move {
-            if let Err(error) = store.lease(&user, &version, &holder, lease).await {
+            if let Err(error) = store.lease(&user, &version, &holder, lease_duration).await {
                 tracing::warn!(%error, "others can't see that a user's tokens are being refreshed");
             }
         });
@@ -327,14 +331,17 @@ impl WatchedSender {
 }
 
 /// A record to keep, under a version that no other has.
-pub fn kept(written: &Written<Authorized>) -> Result<Kept, Error> {
-    Ok(Kept {
+pub fn kept(written: &SuspendedRecord<Authorized>) -> Result<TokenRecord, Error> {
+    Ok(TokenRecord {
         version: random::url_safe_256(),
         record: written.to_json()?,
     })
 }
 
-fn with(written: &Written<Authorized>, change: impl FnOnce(&mut Tokens)) -> Written<Authorized> {
+fn with(
+    written: &SuspendedRecord<Authorized>,
+    change: impl FnOnce(&mut Tokens),
+) -> SuspendedRecord<Authorized> {
     let mut written = written.clone();
     change(&mut written.payload.tokens);
     written

@@ -1,17 +1,19 @@
 //! The tokens of users who have consented, for all machines of an application.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
 use super::bounded::Bounded;
+use super::keys::key;
 use super::refresher::{StoreRefresher, kept};
 use super::unsaved::{Age, Place, Save, Unsaved};
-use super::{Kept, StoreError, TokenStore, key};
+use super::{StoreError, TokenRecord, TokenStore};
 use crate::error::Error;
 use crate::flow::contract::{self, Contract};
-use crate::flow::suspended::{Ids, Reaches, Suspended, Written};
+use crate::flow::suspended::{ContractIds, Reaches, Suspended, SuspendedRecord};
 use crate::flow::{Authorized, Flow, Refresher, Rejected};
 use crate::platform::Platform;
 use crate::platform::client::Client;
@@ -46,10 +48,9 @@ use crate::platform::client::Client;
 ///     Ok(true)
 /// }
 /// ```
-#[derive(Clone, Debug)]
 pub struct SharedTokens<S> {
     pub(super) store: Bounded<S>,
-    pub(super) lease: Duration,
+    pub(super) lease_duration: Duration,
     pub(super) unsaved: Unsaved,
 }
 
@@ -58,7 +59,7 @@ impl<S: TokenStore> SharedTokens<S> {
     pub fn new(store: S) -> Self {
         Self {
             store: Bounded::new(store),
-            lease: Duration::from_mins(1),
+            lease_duration: Duration::from_mins(1),
             unsaved: Unsaved::default(),
         }
     }
@@ -67,8 +68,8 @@ impl<S: TokenStore> SharedTokens<S> {
     /// [`Error::RefreshInDoubt`], and nothing is removed: a machine that only paused still saves what it got. Default: one
     /// minute.
     #[must_use]
-    pub fn lease(mut self, duration: Duration) -> Self {
-        self.lease = duration;
+    pub fn lease_duration(mut self, duration: Duration) -> Self {
+        self.lease_duration = duration;
         self
     }
 
@@ -102,8 +103,8 @@ impl<S: TokenStore> SharedTokens<S> {
             return Err(Rejected::new(flow, Error::ConsentEnded { code }));
         }
         let suspended = flow.suspend();
-        let user = key(&suspended.written().contract, user);
-        match self.save(&user, suspended.written()).await {
+        let user = key(&suspended.record().contract, user);
+        match self.save(&user, suspended.record()).await {
             Ok(()) => Ok(flow.refreshed_by(self.refresher(user))),
             Err(error) => Err(Rejected::new(flow, error)),
         }
@@ -121,7 +122,7 @@ impl<S: TokenStore> SharedTokens<S> {
         client: &Client,
     ) -> BoxFuture<'_, Result<Option<Flow<C, Authorized>>, Error>> {
         let platform = contract::platform(contract, client);
-        let user = key(&Ids::of(&platform.credentials), user);
+        let user = key(&ContractIds::of(&platform.credentials), user);
         Box::pin(self.find_by_key(user, platform))
     }
 
@@ -133,7 +134,7 @@ impl<S: TokenStore> SharedTokens<S> {
         let Some(kept) = self.newest(&user).await? else {
             return Ok(None);
         };
-        let flow = Suspended::of(Written::from_json(&kept.record)?).go_on(platform)?;
+        let flow = Suspended::of(SuspendedRecord::from_json(&kept.record)?).resume_on(platform)?;
         Ok(Some(flow.refreshed_by(self.refresher(user))))
     }
 
@@ -148,7 +149,7 @@ impl<S: TokenStore> SharedTokens<S> {
         user: &str,
         contract: &C,
     ) -> impl Future<Output = Result<(), Error>> + Send {
-        let user = key(&Ids::of(&contract::credentials(contract)), user);
+        let user = key(&ContractIds::of(&contract::credentials(contract)), user);
         async move {
             self.unsaved.forget(&user);
             // A removal that the store executes late must not remove what was kept since then.
@@ -167,7 +168,7 @@ impl<S: TokenStore> SharedTokens<S> {
         }
     }
 
-    async fn save(&self, user: &str, written: &Written<Authorized>) -> Result<(), Error> {
+    async fn save(&self, user: &str, written: &SuspendedRecord<Authorized>) -> Result<(), Error> {
         let save = Save {
             store: self.store.clone(),
             user: user.to_owned(),
@@ -188,7 +189,7 @@ impl<S: TokenStore> SharedTokens<S> {
     }
 
     /// The newest record of a user, whether the store has taken it or not.
-    pub(super) async fn newest(&self, user: &str) -> Result<Option<Kept>, StoreError> {
+    pub(super) async fn newest(&self, user: &str) -> Result<Option<TokenRecord>, StoreError> {
         match self.newer_than_store(user) {
             Some(newer) => Ok(Some(newer)),
             None => self.store.load(user).await,
@@ -196,7 +197,7 @@ impl<S: TokenStore> SharedTokens<S> {
     }
 
     /// The record of a user that the store has not taken yet.
-    pub(super) fn newer_than_store(&self, user: &str) -> Option<Kept> {
+    pub(super) fn newer_than_store(&self, user: &str) -> Option<TokenRecord> {
         self.unsaved.resume(&self.store);
         self.unsaved.get(user)
     }
@@ -231,5 +232,25 @@ impl<S: TokenStore> SharedTokens<S> {
             tokens: self.clone(),
             user,
         })
+    }
+}
+
+impl<S> Clone for SharedTokens<S> {
+    fn clone(&self) -> Self {
+        Self {
+            store: self.store.clone(),
+            lease_duration: self.lease_duration,
+            unsaved: self.unsaved.clone(),
+        }
+    }
+}
+
+impl<S> fmt::Debug for SharedTokens<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedTokens")
+            .field("store_timeout", &self.store.timeout())
+            .field("lease_duration", &self.lease_duration)
+            .field("unsaved", &self.unsaved.count())
+            .finish_non_exhaustive()
     }
 }

@@ -127,8 +127,9 @@ macro_rules! sql_store {
             }
         }
 
+        #[async_trait]
         impl FlowStore for $store {
-            async fn put(&self, key: &str, parked: &Parked) -> Result<(), StoreError> {
+            async fn put(&self, key: &str, parked: &FlowRecord) -> Result<(), StoreError> {
                 if self.parked.fetch_add(1, Relaxed) % SWEEP_EVERY == 0 {
                     self.sweep().await?;
                 }
@@ -207,14 +208,15 @@ macro_rules! sql_store {
             }
         }
 
+        #[async_trait]
         impl TokenStore for $store {
-            async fn load(&self, user: &str) -> Result<Option<Kept>, StoreError> {
+            async fn load(&self, user: &str) -> Result<Option<TokenRecord>, StoreError> {
                 let sql = "SELECT version, record FROM digime_tokens WHERE key = $1";
                 let row: Option<(String, String)> = repeated(&self.pool, || {
                     sqlx::query_as(sql).bind(user).fetch_optional(&self.pool)
                 })
                 .await?;
-                Ok(row.map(|(version, record)| Kept { version, record }))
+                Ok(row.map(|(version, record)| TokenRecord { version, record }))
             }
 
             async fn lease(
@@ -256,7 +258,7 @@ macro_rules! sql_store {
                 &self,
                 user: &str,
                 version: Option<&str>,
-                kept: &Kept,
+                kept: &TokenRecord,
             ) -> Result<bool, StoreError> {
                 let done = match version {
                     Some(version) => {

@@ -4,12 +4,13 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use backon::Retryable;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Error, SqlitePool};
 
 use super::sql::{SWEEP_EVERY, failed, millis, pauses, repeated, sql_store};
-use super::{FlowStore, Found, Kept, Parked, StoreError, TokenStore};
+use super::{FlowRecord, FlowStore, Found, StoreError, TokenRecord, TokenStore};
 
 /// A store in a SQLite file, for the processes of one machine. A clone is the same store.
 ///

@@ -26,11 +26,20 @@ const LATER: [Duration; 4] = [
 ];
 
 /// A claim to what is under a key. No other claim is the same.
-#[derive(Clone)]
 pub struct Claim<S> {
     store: Bounded<S>,
     key: String,
     id: String,
+}
+
+impl<S> Clone for Claim<S> {
+    fn clone(&self) -> Self {
+        Self {
+            store: self.store.clone(),
+            key: self.key.clone(),
+            id: self.id.clone(),
+        }
+    }
 }
 
 /// A parked flow that was taken for a claim. It waits again when this is dropped, unless it was handed over.
@@ -83,7 +92,7 @@ async fn in_moderation(work: impl Future<Output = ()> + Send + 'static) {
 
 impl<S: FlowStore> Claim<S> {
     async fn take(self) -> Result<Option<Taken<S>>, StoreError> {
-        match self.store.take(&self.key, &self.id).await {
+        match self.store.take_in_any_time(&self.key, &self.id).await {
             Ok(record) => Ok(record.map(|record| Taken {
                 claim: self,
                 record,

@@ -10,8 +10,8 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{oneshot, watch};
 
 use super::bounded::Bounded;
-use super::{Kept, StoreError, TokenStore};
-use crate::flow::suspended::Written;
+use super::{StoreError, TokenRecord, TokenStore};
+use crate::flow::suspended::SuspendedRecord;
 use crate::flow::{Authorized, AuthorizedRecord};
 
 /// The pauses between two tries to save.
@@ -26,7 +26,7 @@ pub struct Unsaved(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    records: Mutex<HashMap<String, Record>>,
+    records: Mutex<HashMap<String, UnsavedRecord>>,
     count: watch::Sender<usize>,
     /// How many changes of each user's record are being undone.
     changes_back: Mutex<HashMap<String, usize>>,
@@ -34,8 +34,8 @@ struct Inner {
 
 /// A record that is not saved yet.
 #[derive(Debug)]
-struct Record {
-    kept: Kept,
+struct UnsavedRecord {
+    kept: TokenRecord,
     place: Place,
     /// Lives as long as the task that saves it.
     task: Weak<()>,
@@ -60,7 +60,7 @@ impl Drop for ChangingBack {
 }
 
 impl Unsaved {
-    pub fn get(&self, user: &str) -> Option<Kept> {
+    pub fn get(&self, user: &str) -> Option<TokenRecord> {
         self.lock().get(user).map(|record| record.kept.clone())
     }
 
@@ -96,7 +96,7 @@ impl Unsaved {
 
     /// Notes a record that is to be saved by a task. False where a newer one of the user is there.
     fn take_in<S: TokenStore>(&self, save: &Save<S>, task: &Arc<()>) -> bool {
-        let record = Record {
+        let record = UnsavedRecord {
             kept: save.record.clone(),
             place: save.place.clone(),
             task: Arc::downgrade(task),
@@ -197,7 +197,7 @@ impl Unsaved {
         });
     }
 
-    fn change(&self, change: impl FnOnce(&mut HashMap<String, Record>)) {
+    fn change(&self, change: impl FnOnce(&mut HashMap<String, UnsavedRecord>)) {
         let mut records = self.lock();
         change(&mut records);
         self.0.count.send_replace(records.len());
@@ -211,7 +211,7 @@ impl Unsaved {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Record>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, UnsavedRecord>> {
         // Nothing panics while it is held.
         self.0
             .records
@@ -236,7 +236,7 @@ where
 pub struct Save<S> {
     pub store: Bounded<S>,
     pub user: String,
-    pub record: Kept,
+    pub record: TokenRecord,
     pub place: Place,
 }
 
@@ -292,7 +292,7 @@ impl<S: TokenStore> Save<S> {
     /// How old a known record of the user is. One that can't be read counts as an earlier one. A consent that was there when
     /// this one was received is an earlier one, whatever the clocks say, and refreshed tokens take the place of their own
     /// consent's alone.
-    pub fn age_of(&self, known: &Kept) -> Age {
+    pub fn age_of(&self, known: &TokenRecord) -> Age {
         let (Some(known), Some(new)) = (read(known), read(&self.record)) else {
             return Age::Earlier;
         };
@@ -337,7 +337,7 @@ impl<S: TokenStore> Save<S> {
         self.store.replace(&self.user, version, &self.record).await
     }
 
-    async fn load(&self) -> Result<Option<Kept>, StoreError> {
+    async fn load(&self) -> Result<Option<TokenRecord>, StoreError> {
         self.store.load(&self.user).await
     }
 
@@ -390,13 +390,13 @@ impl<S: TokenStore> Save<S> {
 }
 
 /// What a record says, where it can be read.
-fn read(kept: &Kept) -> Option<AuthorizedRecord> {
-    let written = Written::<Authorized>::from_json(&kept.record).ok()?;
+fn read(kept: &TokenRecord) -> Option<AuthorizedRecord> {
+    let written = SuspendedRecord::<Authorized>::from_json(&kept.record).ok()?;
     Some(written.payload)
 }
 
 /// Whether a record holds a refresh token, in whatever state.
-fn holds(found: &Kept, refresh_token: &SecretString) -> bool {
+fn holds(found: &TokenRecord, refresh_token: &SecretString) -> bool {
     read(found).is_some_and(|found| {
         found.tokens.refresh_token.expose_secret() == refresh_token.expose_secret()
     })
@@ -412,7 +412,7 @@ pub struct Consent {
 
 impl Consent {
     /// The consent of a record, where it can be read.
-    pub fn of(kept: &Kept) -> Option<Self> {
+    pub fn of(kept: &TokenRecord) -> Option<Self> {
         read(kept).as_ref().map(Self::from)
     }
 }

@@ -4,6 +4,7 @@
 
 use digime::error::StoreError;
 use digime::store::FlowStore;
+use digime::store::ParkedFlows;
 use digime::{
     ApplicationId, AwaitingCallback, Callback, Client, ContractId, Flow, NoVerifier, PrivateKey,
     RedirectUri, Suspended, digime_contract,
@@ -106,7 +107,7 @@ impl Place {
 /// # Panics
 /// When a flow is another one than was parked, or a claim fails in another way than by finding nothing.
 pub async fn claim(
-    store: &impl FlowStore,
+    flows: &ParkedFlows<impl FlowStore>,
     place: &Place,
     states: &[String],
     deliveries: Vec<usize>,
@@ -118,7 +119,7 @@ pub async fn claim(
         let callback = Callback::from_query(&format!("result=SUCCESS&state={state}"));
         let callback = callback.expect("a callback");
         let flow: Result<(Flow<Welcome, AwaitingCallback<NoVerifier>>, usize), _> =
-            store.claim(&callback, &welcome, &client).await;
+            flows.claim(&callback, &welcome, &client).await;
         match flow {
             Ok((flow, attached)) => {
                 assert_eq!((flow.state(), attached), (state.as_str(), number));

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use digime::error::{StoreError, SuspendedError};
+use digime::store::{FlowRecord, Found, MemoryStore, ParkedFlows, TokenRecord, async_trait};
 use digime::store::{FlowStore, SharedTokens, TokenStore};
-use digime::store::{Found, Kept, MemoryStore, Parked};
 use digime::{Authorized, Client, Error, Flow};
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 use tokio::sync::watch;
@@ -146,8 +146,9 @@ impl Reached {
     }
 }
 
+#[async_trait]
 impl FlowStore for Reached {
-    async fn put(&self, key: &str, parked: &Parked) -> Result<(), StoreError> {
+    async fn put(&self, key: &str, parked: &FlowRecord) -> Result<(), StoreError> {
         let (store, key, parked) = (self.store.clone(), key.to_owned(), parked.clone());
         self.reach(Call::Put, async move { store.put(&key, &parked).await })
             .await
@@ -184,8 +185,9 @@ impl FlowStore for Reached {
     }
 }
 
+#[async_trait]
 impl TokenStore for Reached {
-    async fn load(&self, user: &str) -> Result<Option<Kept>, StoreError> {
+    async fn load(&self, user: &str) -> Result<Option<TokenRecord>, StoreError> {
         let (store, user) = (self.store.clone(), user.to_owned());
         self.reach(Call::Load, async move { store.load(&user).await })
             .await
@@ -219,7 +221,7 @@ impl TokenStore for Reached {
         &self,
         user: &str,
         version: Option<&str>,
-        kept: &Kept,
+        kept: &TokenRecord,
     ) -> Result<bool, StoreError> {
         let (store, user) = (self.store.clone(), user.to_owned());
         let (version, kept) = (version.map(str::to_owned), kept.clone());
@@ -248,7 +250,7 @@ struct Machine {
 impl Machine {
     fn new(shared: &MemoryStore) -> Self {
         let store = Reached::new(shared);
-        let tokens = SharedTokens::new(store.clone()).lease(Duration::from_millis(100));
+        let tokens = SharedTokens::new(store.clone()).lease_duration(Duration::from_millis(100));
         Self { store, tokens }
     }
 
@@ -488,7 +490,7 @@ async fn consent_that_is_given_anew_is_not_removed_with_the_old_one() {
 async fn a_sender_that_has_no_answer_blocks_no_other_machine_until_its_lease_ends() {
     let sandbox = sandbox().await;
     let (one, other) = two_machines(&sandbox).await;
-    let long = one.tokens.clone().lease(Duration::from_hours(1));
+    let long = one.tokens.clone().lease_duration(Duration::from_hours(1));
     let (receipts, client) = (receipts(&sandbox), client(&sandbox));
     let found = long.find("customer-42", &receipts, &client).await;
     let flow = found.expect("the store works").expect("the flow");
@@ -590,7 +592,7 @@ async fn a_lease_of_any_length_refreshes() {
     let sandbox = sandbox().await;
     for lease in [Duration::ZERO, Duration::from_secs(u64::MAX), Duration::MAX] {
         let store = MemoryStore::new();
-        let tokens = SharedTokens::new(store).lease(lease);
+        let tokens = SharedTokens::new(store).lease_duration(lease);
         let flow = authorized(&sandbox).await;
         let flow = tokens.keep("customer-42", flow).await.expect("kept");
         sandbox.expire_access_tokens();
@@ -603,10 +605,11 @@ async fn a_claim_that_is_dropped_leaves_its_flow_parked() {
     let sandbox = sandbox().await;
     let (receipts, client) = (receipts(&sandbox), client(&sandbox));
     let store = Reached::new(&MemoryStore::new());
+    let flows = ParkedFlows::new(store.clone());
     let callback = parked(&sandbox, &store).await;
     store.break_call(Call::Take, Befalls::Hangs);
     let claim = async || {
-        let claimed = store.claim::<_, _, String>(&callback, &receipts, &client);
+        let claimed = flows.claim::<_, _, String>(&callback, &receipts, &client);
         claimed.await
     };
     let dropped = tokio::time::timeout(Duration::from_millis(50), claim()).await;
@@ -620,6 +623,7 @@ async fn a_flow_that_could_not_be_put_back_is_put_back_later_and_the_first_error
     let sandbox = sandbox().await;
     let (receipts, client) = (receipts(&sandbox), client(&sandbox));
     let store = Reached::new(&MemoryStore::new());
+    let flows = ParkedFlows::new(store.clone());
     let callback = parked(&sandbox, &store).await;
     store.break_call(Call::PutBack, Befalls::Fails);
     let mends = async {
@@ -628,7 +632,7 @@ async fn a_flow_that_could_not_be_put_back_is_put_back_later_and_the_first_error
     };
     // What is attached is a text, and no number.
     let (claimed, ()) = tokio::join!(
-        store.claim::<_, _, u64>(&callback, &receipts, &client),
+        flows.claim::<_, _, u64>(&callback, &receipts, &client),
         mends
     );
     let error = claimed.expect_err("of another type");
@@ -637,7 +641,7 @@ async fn a_flow_that_could_not_be_put_back_is_put_back_later_and_the_first_error
         "{error}"
     );
     until(async || {
-        let claimed = store.claim::<_, _, String>(&callback, &receipts, &client);
+        let claimed = flows.claim::<_, _, String>(&callback, &receipts, &client);
         claimed.await.is_ok()
     })
     .await;
@@ -689,10 +693,11 @@ async fn a_claim_whose_answer_is_lost_leaves_its_flow_parked() {
     let sandbox = sandbox().await;
     let (receipts, client) = (receipts(&sandbox), client(&sandbox));
     let store = Reached::new(&MemoryStore::new());
+    let flows = ParkedFlows::new(store.clone());
     let callback = parked(&sandbox, &store).await;
     store.break_call(Call::Take, Befalls::LosesItsAnswer);
     let claim = async || {
-        let claimed = store.claim::<_, _, String>(&callback, &receipts, &client);
+        let claimed = flows.claim::<_, _, String>(&callback, &receipts, &client);
         claimed.await
     };
     let error = claim().await.expect_err("the answer was lost");
@@ -709,21 +714,22 @@ async fn a_flow_that_is_parked_again_after_a_lost_answer_is_claimed_once() {
     let sandbox = sandbox().await;
     let (receipts, client) = (receipts(&sandbox), client(&sandbox));
     let store = Reached::new(&MemoryStore::new());
+    let flows = ParkedFlows::new(store.clone());
     let awaiting = awaiting_ongoing(&sandbox).await;
     let callback = consent(&sandbox, awaiting.url()).await;
     store.break_call(Call::Put, Befalls::LosesItsAnswer);
-    let rejected = store.park(awaiting.suspend()).await;
+    let rejected = flows.park(awaiting.suspend()).await;
     let suspended = rejected.expect_err("the answer was lost").into_suspended();
-    let claim = || store.claim::<_, _, ()>(&callback, &receipts, &client);
+    let claim = || flows.claim::<_, _, ()>(&callback, &receipts, &client);
     let (awaiting, ()) = claim().await.expect("it was parked");
     store.mend();
-    store.park(suspended).await.expect("the store works");
+    flows.park(suspended).await.expect("the store works");
     let error = claim().await.expect_err("it was claimed");
     assert!(
         matches!(error, Error::Store(StoreError::NothingParked)),
         "{error}"
     );
-    store.park(awaiting.suspend()).await.expect("it is parked");
+    flows.park(awaiting.suspend()).await.expect("it is parked");
     let again = claim().await;
     assert!(again.is_ok(), "whoever has the flow can park it again");
 }
@@ -1050,7 +1056,7 @@ async fn tokens_that_an_earlier_version_refreshed_are_not_replaced_by_older_ones
     for field in ["consented_at", "refreshes"] {
         assert!(state.remove(field).is_some(), "{field}");
     }
-    let written = Kept {
+    let written = TokenRecord {
         version: "of an earlier version".into(),
         record: record.to_string(),
     };

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use digime::error::{CallbackError, RequestError, StoreError};
 use digime::scope::{Scope, TimeRange, Unit};
 use digime::store::MemoryStore;
-use digime::store::{FlowStore, SharedTokens};
+use digime::store::{ParkedFlows, SharedTokens};
 use digime::{Callback, Client, DeliveryStatus, Error, PostboxItem, Suspended};
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 use futures_util::future::join_all;
@@ -195,7 +195,7 @@ async fn one_call_takes_the_callback_of_a_web_application() {
         matches!(error, Error::Store(StoreError::NothingParked)),
         "{error}"
     );
-    let error = store
+    let error = ParkedFlows::new(store.clone())
         .claim::<_, _, String>(&callback, &receipts, &client)
         .await
         .expect_err("it was claimed");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use digime::store::FlowStore;
+use digime::store::ParkedFlows;
 use digime::{
     ApplicationId, Authorized, AwaitingCallback, Callback, Client, ContractId, Flow, NoVerifier,
     PostboxItem, PostboxReady, PrivateKey, RedirectUri, Verifier, digime_contract,
@@ -122,11 +123,12 @@ pub fn item() -> PostboxItem {
 }
 
 /// A customer's flow that waits in a store, and its callback.
-pub async fn parked(sandbox: &Sandbox, store: &impl FlowStore) -> Callback {
+pub async fn parked(sandbox: &Sandbox, store: &(impl FlowStore + Clone)) -> Callback {
     let awaiting = awaiting_ongoing(sandbox).await;
     let callback = consent(sandbox, awaiting.url()).await;
     let suspended = awaiting.suspend().with("customer-42".to_owned());
-    store.park(suspended).await.expect("it is parked");
+    let flows = ParkedFlows::new(store.clone());
+    flows.park(suspended).await.expect("it is parked");
     callback
 }
 

@@ -7,7 +7,8 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use digime::error::{StoreError, SuspendedError};
 use digime::store::MemoryStore;
-use digime::store::{FlowStore, SharedTokens};
+use digime::store::ParkedFlows;
+use digime::store::SharedTokens;
 use digime::{
     Authorized, AwaitingCallback, Callback, Contract, Error, Flow, NoVerifier, PostboxItem,
     PostboxReady, SealingKeys, Suspended, Verifier,
@@ -403,35 +404,35 @@ async fn a_sealed_flow_expires() {
 }
 
 async fn claim<C: Contract<Kind = digime::kind::Once>>(
-    store: &MemoryStore,
+    flows: &ParkedFlows<MemoryStore>,
     callback: &Callback,
     contract: &C,
     client: &digime::Client,
 ) -> Result<(Flow<C, AwaitingCallback<NoVerifier>>, String), Error> {
-    store.claim(callback, contract, client).await
+    flows.claim(callback, contract, client).await
 }
 
 #[tokio::test]
 async fn a_callback_claims_the_flow_that_waits_for_it_once() {
     let sandbox = sandbox().await;
     let (welcome, client) = (welcome(&sandbox), client(&sandbox));
-    let store = MemoryStore::new();
+    let flows = ParkedFlows::new(MemoryStore::new());
     let awaiting = awaiting_once(&sandbox).await;
     let callback = consent(&sandbox, awaiting.url()).await;
     let suspended = awaiting.suspend().with("customer-42".to_owned());
-    store.park(suspended).await.expect("it is parked");
+    flows.park(suspended).await.expect("it is parked");
 
     let mut other = once_json(&sandbox);
     other["contract_id"] = json!("another");
     let other: Welcome = contract(other);
-    let nothing = claim(&store, &callback, &other, &client).await.unwrap_err();
+    let nothing = claim(&flows, &callback, &other, &client).await.unwrap_err();
     assert!(matches!(nothing, Error::Store(StoreError::NothingParked)));
 
-    let (awaiting, customer) = claim(&store, &callback, &welcome, &client)
+    let (awaiting, customer) = claim(&flows, &callback, &welcome, &client)
         .await
         .expect("the flow, which another contract's claim has left");
     assert_eq!(customer, "customer-42");
-    let again = claim(&store, &callback, &welcome, &client)
+    let again = claim(&flows, &callback, &welcome, &client)
         .await
         .unwrap_err();
     assert!(matches!(again, Error::Store(StoreError::NothingParked)));
@@ -439,7 +440,7 @@ async fn a_callback_claims_the_flow_that_waits_for_it_once() {
     assert!(awaiting.receive_postbox(callback).is_ok());
 
     let stateless = Callback::from_query("result=SUCCESS").expect("a callback");
-    let error = claim(&store, &stateless, &welcome, &client)
+    let error = claim(&flows, &stateless, &welcome, &client)
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Callback(_)), "{error}");
@@ -449,13 +450,13 @@ async fn a_callback_claims_the_flow_that_waits_for_it_once() {
 async fn what_can_not_be_read_by_this_machine_is_left_for_another() {
     let sandbox = sandbox().await;
     let (welcome, client) = (welcome(&sandbox), client(&sandbox));
-    let store = MemoryStore::new();
+    let flows = ParkedFlows::new(MemoryStore::new());
     let awaiting = awaiting_once(&sandbox).await;
     let callback = consent(&sandbox, awaiting.url()).await;
     let suspended = awaiting.suspend().with("customer-42".to_owned());
-    store.park(suspended).await.expect("it is parked");
+    flows.park(suspended).await.expect("it is parked");
 
-    let error = store
+    let error = flows
         .claim::<_, _, u64>(&callback, &welcome, &client)
         .await
         .unwrap_err();
@@ -463,18 +464,18 @@ async fn what_can_not_be_read_by_this_machine_is_left_for_another() {
         matches!(error, Error::Suspended(SuspendedError::Damaged)),
         "{error}"
     );
-    assert!(claim(&store, &callback, &welcome, &client).await.is_ok());
+    assert!(claim(&flows, &callback, &welcome, &client).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_store_in_memory_is_bounded_and_gives_back_what_it_can_not_keep() {
     let sandbox = sandbox().await;
-    let store = MemoryStore::with_capacity(1);
+    let flows = ParkedFlows::new(MemoryStore::with_capacity(1));
     let one = awaiting_once(&sandbox).await.suspend();
-    store.park(one).await.expect("there is room");
+    flows.park(one).await.expect("there is room");
     let other = awaiting_once(&sandbox).await;
     let state = other.state().to_owned();
-    let rejected = store.park(other.suspend()).await.unwrap_err();
+    let rejected = flows.park(other.suspend()).await.unwrap_err();
     assert!(matches!(
         rejected.error(),
         Error::Store(StoreError::Full(1))

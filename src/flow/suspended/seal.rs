@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::written::LONGEST_SHOWN;
-use super::{Durable, Suspended, SuspendedError, Written};
+use super::record::LONGEST_SHOWN;
+use super::{Durable, Suspended, SuspendedError};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::excerpt::excerpt;
@@ -48,7 +48,7 @@ struct SealingKey {
 
 /// What is inside.
 #[derive(Serialize, Deserialize)]
-struct Inside {
+struct SealedFlow {
     /// Unix time in milliseconds.
     expires: u64,
     flow: String,
@@ -137,11 +137,11 @@ impl<C, S: Durable, D> Suspended<C, S, D> {
         D: Serialize,
     {
         let valid_for = self.time_left().unwrap_or(Duration::MAX).min(valid_for);
-        let inside = Inside {
+        let inside = SealedFlow {
             expires: Clock::default()
                 .millis()
                 .saturating_add(u64::try_from(valid_for.as_millis()).unwrap_or(u64::MAX)),
-            flow: self.written().to_json()?,
+            flow: self.to_json()?,
         };
         let inside = serde_json::to_vec(&inside).map_err(|_| SuspendedError::Damaged)?;
         let sealed = keys.current.seal(inside)?;
@@ -169,12 +169,12 @@ impl<C, S: Durable, D> Suspended<C, S, D> {
             .find(&id)
             .ok_or_else(|| SuspendedError::UnknownKey(excerpt(&id, LONGEST_SHOWN)))?;
         let inside = key.open(body).ok_or(SuspendedError::Damaged)?;
-        let inside: Inside =
+        let inside: SealedFlow =
             serde_json::from_slice(&inside).map_err(|_| SuspendedError::Damaged)?;
         if inside.expires <= Clock::default().millis() {
             return Err(SuspendedError::Expired);
         }
-        Written::from_json(&inside.flow).map(Self::of)
+        Self::from_json(&inside.flow)
     }
 }
 

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use digime::error::StoreError;
+use digime::store::ParkedFlows;
 use digime::store::SharedTokens;
-use digime::store::{FlowStore, Kept, Parked, TokenStore};
+use digime::store::{FlowRecord, FlowStore, TokenRecord, TokenStore, async_trait};
 use digime::{Callback, PostboxItem};
 use digime_store_tests::{Place, claim, with_store};
 use futures_util::future::{join_all, try_join_all};
@@ -62,8 +63,8 @@ async fn main() {
 
 async fn work<S: FlowStore + TokenStore>(store: S, place: Place, work: Work) {
     match work {
-        Work::Begin => begin(&store, &place).await,
-        Work::Finish { callback } => finish(&store, &place, &callback).await,
+        Work::Begin => begin(&ParkedFlows::new(store), &place).await,
+        Work::Finish { callback } => finish(&ParkedFlows::new(store), &place, &callback).await,
         Work::Claim {
             name,
             waits_for,
@@ -71,9 +72,10 @@ async fn work<S: FlowStore + TokenStore>(store: S, place: Place, work: Work) {
             deliveries,
         } => {
             meet(&store, &name, &waits_for).await;
+            let flows = ParkedFlows::new(store);
             let tasks = deliveries.into_iter().map(|deliveries| {
-                let (store, place, states) = (store.clone(), place.clone(), states.clone());
-                tokio::spawn(async move { claim(&store, &place, &states, deliveries).await })
+                let (flows, place, states) = (flows.clone(), place.clone(), states.clone());
+                tokio::spawn(async move { claim(&flows, &place, &states, deliveries).await })
             });
             let claimed = try_join_all(tasks).await.expect("no task panics").concat();
             println!("{}", serde_json::to_string(&claimed).expect("JSON"));
@@ -89,7 +91,7 @@ async fn work<S: FlowStore + TokenStore>(store: S, place: Place, work: Work) {
                 at,
                 replaced: Arc::default(),
             })
-            .lease(Duration::from_millis(lease_millis));
+            .lease_duration(Duration::from_millis(lease_millis));
             push(&tokens, &place, &user, 1).await;
         }
     }
@@ -97,7 +99,7 @@ async fn work<S: FlowStore + TokenStore>(store: S, place: Place, work: Work) {
 
 /// Waits until the other process is there too.
 async fn meet(store: &impl FlowStore, name: &str, waits_for: &str) {
-    let here = Parked {
+    let here = FlowRecord {
         id: name.to_owned(),
         record: "here".into(),
         expires_in: Duration::from_mins(10),
@@ -108,12 +110,12 @@ async fn meet(store: &impl FlowStore, name: &str, waits_for: &str) {
     }
 }
 
-async fn begin(store: &impl FlowStore, place: &Place) {
+async fn begin(flows: &ParkedFlows<impl FlowStore>, place: &Place) {
     let flow = place.receipts().flow(&place.client());
     let session = flow.establish_session().await.expect("a session");
     let awaiting = flow.create_postbox(session).await.expect("a link");
     let link = awaiting.url().clone();
-    store
+    flows
         .park(awaiting.suspend().with("customer-42"))
         .await
         .expect("it is parked");
@@ -122,9 +124,9 @@ async fn begin(store: &impl FlowStore, place: &Place) {
     std::future::pending::<()>().await;
 }
 
-async fn finish(store: &impl FlowStore, place: &Place, callback: &str) {
+async fn finish(flows: &ParkedFlows<impl FlowStore>, place: &Place, callback: &str) {
     let callback = Callback::from_url(callback).expect("a callback");
-    let (awaiting, customer): (_, String) = store
+    let (awaiting, customer): (_, String) = flows
         .claim(&callback, &place.receipts(), &place.client())
         .await
         .expect("a flow");
@@ -163,8 +165,9 @@ impl<S> Mortal<S> {
     }
 }
 
+#[async_trait]
 impl<S: TokenStore> TokenStore for Mortal<S> {
-    async fn load(&self, user: &str) -> Result<Option<Kept>, StoreError> {
+    async fn load(&self, user: &str) -> Result<Option<TokenRecord>, StoreError> {
         self.store.load(user).await
     }
 
@@ -186,7 +189,7 @@ impl<S: TokenStore> TokenStore for Mortal<S> {
         &self,
         user: &str,
         version: Option<&str>,
-        kept: &Kept,
+        kept: &TokenRecord,
     ) -> Result<bool, StoreError> {
         // The first record is the mark, the second the new tokens.
         match self.replaced.fetch_add(1, Relaxed) {

@@ -4,7 +4,9 @@ use std::error::Error;
 use std::time::Duration;
 
 use digime::error::StoreError;
-use digime::store::{FlowStore, Found, Kept, Parked, PostgresStore, RedisStore, TokenStore};
+use digime::store::{
+    FlowRecord, FlowStore, Found, PostgresStore, RedisStore, TokenRecord, TokenStore,
+};
 use digime_store_tests::with_store;
 use tokio::net::TcpListener;
 
@@ -31,16 +33,16 @@ on_each_server! {
     a_removal_whose_answer_is_lost_removes
 }
 
-fn parked(record: &str) -> Parked {
-    Parked {
+fn parked(record: &str) -> FlowRecord {
+    FlowRecord {
         id: "a put".into(),
         record: record.to_owned(),
         expires_in: LONG,
     }
 }
 
-fn kept(version: &str) -> Kept {
-    Kept {
+fn kept(version: &str) -> TokenRecord {
+    TokenRecord {
         version: version.to_owned(),
         record: format!("the record of version {version}"),
     }

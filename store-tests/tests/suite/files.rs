@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use digime::store::{FlowStore, Kept, Parked, SqliteStore, TokenStore};
+use digime::store::{FlowRecord, FlowStore, SqliteStore, TokenRecord, TokenStore};
 use futures_util::future::join_all;
 use sqlx::{Executor, SqlitePool};
 
@@ -19,15 +19,15 @@ fn mode(file: &Path) -> u32 {
     fs::metadata(file).expect("a file").permissions().mode() & 0o777
 }
 
-fn kept(number: usize, user: usize) -> Kept {
-    Kept {
+fn kept(number: usize, user: usize) -> TokenRecord {
+    TokenRecord {
         version: format!("version-{number}-{user}"),
         record: format!("marker-{number}-{user} ").repeat(100 + (number * 31 + user * 17) % 150),
     }
 }
 
 /// Keeps a record of a user who has none.
-async fn save(store: &SqliteStore, user: &str, kept: &Kept) {
+async fn save(store: &SqliteStore, user: &str, kept: &TokenRecord) {
     let saved = store.replace(user, None, kept).await;
     assert!(saved.expect("it is saved"));
 }
@@ -38,7 +38,7 @@ async fn the_files_can_be_read_by_their_user_only() {
     let database = folder.path().join("store.db");
     let store = SqliteStore::open(&database).await.expect("a store");
     save(&store, "user", &kept(1, 1)).await;
-    let parked = Parked {
+    let parked = FlowRecord {
         id: "a put".into(),
         record: "a record".into(),
         expires_in: Duration::from_mins(1),

@@ -2,6 +2,7 @@
 
 use digime::store::FlowStore;
 use digime::store::MemoryStore;
+use digime::store::ParkedFlows;
 use digime_store_tests::{Place, claim, with_store};
 use futures_util::future::{join_all, try_join_all};
 use serde_json::{Value, json};
@@ -46,11 +47,11 @@ async fn a_flow_of_a_killed_process_is_finished_by_another(url: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_of_ten_thousand_flows_in_memory_is_claimed_once_by_eight_tasks() {
     let (_sandbox, place) = sandbox().await;
-    let (store, states) = (MemoryStore::new(), states());
-    park(&store, &place, &states).await;
+    let (flows, states) = (ParkedFlows::new(MemoryStore::new()), states());
+    park(&flows, &place, &states).await;
     let tasks = (0..TASKS).map(|task| {
-        let (store, place, states) = (store.clone(), place.clone(), states.clone());
-        tokio::spawn(async move { claim(&store, &place, &states, deliveries(task)).await })
+        let (flows, place, states) = (flows.clone(), place.clone(), states.clone());
+        tokio::spawn(async move { claim(&flows, &place, &states, deliveries(task)).await })
     });
     let claimed = try_join_all(tasks).await.expect("no task panics");
     assert_every_flow_once(claimed.concat());
@@ -59,7 +60,7 @@ async fn each_of_ten_thousand_flows_in_memory_is_claimed_once_by_eight_tasks() {
 async fn each_of_ten_thousand_flows_is_claimed_once_by_two_processes(url: &str) {
     let (_sandbox, place) = sandbox().await;
     let states = states();
-    with_store!(url, store => park(&store, &place, &states).await);
+    with_store!(url, store => park(&ParkedFlows::new(store), &place, &states).await);
 
     let (one, other) = (user(), user());
     let half = |first: usize, name: &str, waits_for: &str| {
@@ -106,12 +107,12 @@ async fn claimed(place: &Place, url: &str, job: Value) -> Vec<usize> {
     serde_json::from_str(&printed(&run(place, url, job).await)).expect("numbers")
 }
 
-async fn park(store: &impl FlowStore, place: &Place, states: &[String]) {
+async fn park(flows: &ParkedFlows<impl FlowStore>, place: &Place, states: &[String]) {
     let numbered: Vec<_> = states.iter().enumerate().collect();
     let tasks = numbered.chunks(FLOWS / TASKS).map(|chunk| async move {
         for (number, state) in chunk {
             let flow = place.waiting(state, *number);
-            store.park(flow).await.expect("it is parked");
+            flows.park(flow).await.expect("it is parked");
         }
     });
     join_all(tasks).await;

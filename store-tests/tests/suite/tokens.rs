@@ -60,7 +60,7 @@ async fn a_machine_that_dies_before_it_marks_the_token_blocks_nobody(url: &str) 
     let (sandbox, place) = sandbox().await;
     let user = user();
     with_store!(url, store => {
-        let tokens = SharedTokens::new(store).lease(LEASE);
+        let tokens = SharedTokens::new(store).lease_duration(LEASE);
         let flow = kept(&tokens, &sandbox, &place, &user).await;
         die(&place, url, &user, "BeforeMarking").await;
 
@@ -76,7 +76,7 @@ async fn a_machine_that_dies_before_it_saves_leaves_the_token_in_doubt_until_the
     let (sandbox, place) = sandbox().await;
     let user = user();
     with_store!(url, store => {
-        let tokens = SharedTokens::new(store).lease(LEASE);
+        let tokens = SharedTokens::new(store).lease_duration(LEASE);
         let flow = kept(&tokens, &sandbox, &place, &user).await;
         die(&place, url, &user, "BeforeSaving").await;
         assert_eq!(sandbox.refreshes(), 1);

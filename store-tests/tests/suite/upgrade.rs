@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use digime::store::{FlowStore, Kept, Parked, PostgresStore, SqliteStore, TokenStore};
+use digime::store::{FlowRecord, FlowStore, PostgresStore, SqliteStore, TokenRecord, TokenStore};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Executor, SqlitePool};
 
@@ -22,7 +22,7 @@ async fn keeps_what_an_earlier_version_kept(store: impl FlowStore + TokenStore) 
     let taken = store.take("key", "a").await.expect("it works");
     assert_eq!(taken.as_deref(), Some("the record"));
     assert_eq!(store.take("key", "b").await.expect("it works"), None);
-    let again = Parked {
+    let again = FlowRecord {
         id: "again".into(),
         record: "again".into(),
         expires_in: Duration::from_mins(1),
@@ -32,7 +32,7 @@ async fn keeps_what_an_earlier_version_kept(store: impl FlowStore + TokenStore) 
     let noted = store.leave_note("key", "b", "a note").await;
     noted.expect("it works");
 
-    let new = Kept {
+    let new = TokenRecord {
         version: "2".into(),
         record: "new tokens".into(),
     };

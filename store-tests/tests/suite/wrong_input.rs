@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use digime::store::{FlowStore, Kept, Parked, PostgresStore, RedisStore, SqliteStore, TokenStore};
+use digime::store::{
+    FlowRecord, FlowStore, PostgresStore, RedisStore, SqliteStore, TokenRecord, TokenStore,
+};
 use digime_store_tests::with_store;
 
 use crate::set_up::{on_each_store, user};
@@ -11,12 +13,12 @@ on_each_store! { a_key_with_a_nul_is_kept_or_refused }
 
 async fn a_key_with_a_nul_is_kept_or_refused(url: &str) {
     let key = format!("{}\0", user());
-    let parked = Parked {
+    let parked = FlowRecord {
         id: "a put".into(),
         record: "the record".into(),
         expires_in: Duration::from_mins(1),
     };
-    let kept = Kept {
+    let kept = TokenRecord {
         version: "1".into(),
         record: "the record".into(),
     };

@@ -23,19 +23,19 @@ pub const LONGEST_SHOWN: usize = 64;
 /// many maps do or by length as PostgreSQL's `jsonb` does, leaves it there.
 #[derive(Serialize, Deserialize)]
 #[serde(bound(serialize = "D: Serialize", deserialize = "D: Deserialize<'de>"))]
-pub struct Written<S: Durable, D = ()> {
+pub struct SuspendedRecord<S: Durable, D = ()> {
     #[serde(rename = "fmt")]
     format: Version,
     state: StateName<S>,
     #[serde(deserialize_with = "unquoted")]
-    pub contract: Ids,
+    pub contract: ContractIds,
     #[serde(rename = "state_data", deserialize_with = "unquoted")]
     pub payload: S::Record,
     #[serde(rename = "user_data", deserialize_with = "unquoted")]
     pub attached: D,
 }
 
-impl<S: Durable<Record: Clone>, D: Clone> Clone for Written<S, D> {
+impl<S: Durable<Record: Clone>, D: Clone> Clone for SuspendedRecord<S, D> {
     fn clone(&self) -> Self {
         Self {
             format: Version,
@@ -54,12 +54,12 @@ fn unquoted<'de, T: Deserialize<'de>, E: Deserializer<'de>>(part: E) -> Result<T
 
 /// Which contract a flow is of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ids {
+pub struct ContractIds {
     application_id: String,
     contract_id: String,
 }
 
-impl Ids {
+impl ContractIds {
     pub fn new(application_id: &ApplicationId, contract_id: &ContractId) -> Self {
         Self {
             application_id: application_id.as_str().to_owned(),
@@ -90,14 +90,14 @@ impl Ids {
     }
 }
 
-impl fmt::Display for Ids {
+impl fmt::Display for ContractIds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.application_id, self.contract_id)
     }
 }
 
-impl<S: Durable> Written<S> {
-    pub fn new(contract: Ids, payload: S::Record) -> Self {
+impl<S: Durable> SuspendedRecord<S> {
+    pub fn new(contract: ContractIds, payload: S::Record) -> Self {
         Self {
             format: Version,
             state: StateName(PhantomData),
@@ -107,8 +107,8 @@ impl<S: Durable> Written<S> {
         }
     }
 
-    pub fn with<D>(self, attached: D) -> Written<S, D> {
-        Written {
+    pub fn with<D>(self, attached: D) -> SuspendedRecord<S, D> {
+        SuspendedRecord {
             format: Version,
             state: self.state,
             contract: self.contract,
@@ -118,9 +118,12 @@ impl<S: Durable> Written<S> {
     }
 }
 
-impl<S: Durable, D> Written<S, D> {
-    pub fn into_parts(self) -> (Written<S>, D) {
-        (Written::new(self.contract, self.payload), self.attached)
+impl<S: Durable, D> SuspendedRecord<S, D> {
+    pub fn into_parts(self) -> (SuspendedRecord<S>, D) {
+        (
+            SuspendedRecord::new(self.contract, self.payload),
+            self.attached,
+        )
     }
 
     pub fn to_json(&self) -> Result<String, SuspendedError>
@@ -140,7 +143,7 @@ impl<S: Durable, D> Written<S, D> {
             // Asked for a struct, serde_json would quote a text in place of it.
             deserializer.deserialize_any(Whole(PhantomData))
         } else {
-            deserializer.deserialize_struct("Written", FIELDS, Whole(PhantomData))
+            deserializer.deserialize_struct("SuspendedRecord", FIELDS, Whole(PhantomData))
         }
     }
 
@@ -169,7 +172,7 @@ impl<S: Durable, D> Written<S, D> {
 struct Whole<S, D>(PhantomData<fn() -> (S, D)>);
 
 impl<'de, S: Durable, D: Deserialize<'de>> Visitor<'de> for Whole<S, D> {
-    type Value = Written<S, D>;
+    type Value = SuspendedRecord<S, D>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a suspended flow")
@@ -180,11 +183,11 @@ impl<'de, S: Durable, D: Deserialize<'de>> Visitor<'de> for Whole<S, D> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, parts: A) -> Result<Self::Value, A::Error> {
-        Written::deserialize(MapAccessDeserializer::new(parts))
+        SuspendedRecord::deserialize(MapAccessDeserializer::new(parts))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, parts: A) -> Result<Self::Value, A::Error> {
-        Written::deserialize(SeqAccessDeserializer::new(parts))
+        SuspendedRecord::deserialize(SeqAccessDeserializer::new(parts))
     }
 }
 
