@@ -5,6 +5,7 @@ mod of_contract;
 mod reaches;
 mod record;
 mod seal;
+mod sealing_keys;
 
 use std::fmt;
 use std::future::Ready;
@@ -21,7 +22,8 @@ pub use error::SuspendedError;
 pub use of_contract::OfContract;
 pub use reaches::Reaches;
 pub(crate) use record::{ContractIds, SuspendedRecord};
-pub use seal::SealingKeys;
+pub(crate) use sealing_keys::Purpose;
+pub use sealing_keys::SealingKeys;
 
 use super::contract;
 use crate::callback::Callback;
