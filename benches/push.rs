@@ -1,5 +1,7 @@
 //! What a push costs this process, against a platform in another one: `cargo bench --bench push`.
 //!
+//! With `RUSTFLAGS='--cfg digime_bench'` it also measures parts that are not in the library's API.
+//!
 //! Each figure is a median of runs that take turns with what it is compared to, so that a noisy machine is noisy for both.
 
 use std::hint::black_box;
@@ -14,7 +16,6 @@ use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{RSA_PSS_SHA512, RsaKeyPair};
 use cpu_time::ProcessTime;
-use digime::__private::measured;
 use digime::{
     ApplicationId, Authorized, Callback, Client, ContractId, Flow, PostboxItem, PrivateKey,
     RedirectUri, digime_contract,
@@ -55,8 +56,7 @@ fn main() {
     let bench = Bench::new();
     bench.pushes(folder.path());
     bench.beside_the_cipher_and_the_socket(folder.path());
-    Bench::encryption();
-    bench.request_tokens();
+    bench.internals();
     bench.starting_an_ongoing_flow();
     bench.links();
     bench.allocations();
@@ -277,13 +277,27 @@ impl Bench {
         );
     }
 
+    /// Parts of the library alone, which are not in its API.
+    #[cfg(digime_bench)]
+    fn internals(&self) {
+        Self::encryption();
+        self.request_tokens();
+    }
+
+    #[cfg(not(digime_bench))]
+    #[allow(clippy::unused_self, reason = "it stands in for the measurement")]
+    fn internals(&self) {
+        println!("\n(encryption and request tokens alone: with RUSTFLAGS='--cfg digime_bench')");
+    }
+
+    #[cfg(digime_bench)]
     fn encryption() {
         let chunk = vec![7; CHUNK];
         let times = 256;
         let (ours, raw) = compare(
             9,
             || {
-                black_box(measured::seal(&chunk, times).expect("ciphertext"));
+                black_box(digime::measured::seal(&chunk, times).expect("ciphertext"));
             },
             || {
                 let mut sealed = vec![0; CHUNK + 16];
@@ -304,6 +318,7 @@ impl Bench {
         );
     }
 
+    #[cfg(digime_bench)]
     fn request_tokens(&self) {
         let times = 200;
         let key = self.raw_key();
@@ -311,7 +326,7 @@ impl Bench {
             9,
             || {
                 for _ in 0..times {
-                    let token = measured::request_token(&self.receipts, &self.client);
+                    let token = digime::measured::request_token(&self.receipts, &self.client);
                     black_box(token.expect("a token"));
                 }
             },

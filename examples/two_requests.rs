@@ -11,10 +11,12 @@ use std::error::Error;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use digime::store::ParkedFlows;
+use digime::store::SharedTokens;
 use digime::store::SqliteStore;
 use digime::{
-    ApplicationId, Callback, Client, ContractId, ParkedFlows, PostboxItem, PrivateKey, RedirectUri,
-    SharedTokens, digime_contract,
+    ApplicationId, Callback, Client, ContractId, PostboxItem, PrivateKey, RedirectUri,
+    digime_contract,
 };
 use digime_sandbox::Sandbox;
 use serde_json::json;
@@ -32,14 +34,13 @@ struct Receipts {
 async fn begin(
     receipts: &Receipts,
     client: &Client,
-    store: &SqliteStore,
+    flows: &ParkedFlows<SqliteStore>,
 ) -> Result<(), Box<dyn Error>> {
     let flow = receipts.flow(client);
     let session = flow.establish_session().await?;
     let awaiting = flow.create_postbox(session).await?;
     println!("{}", awaiting.url());
     let customer = "customer-42".to_owned();
-    let flows = ParkedFlows::new(store.clone());
     flows.park(awaiting.suspend().with(customer)).await?;
     Ok(())
 }
@@ -74,7 +75,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = Client::builder().base_url(base_url).build()?;
     let receipts: Receipts = serde_json::from_str(&std::env::var("CONTRACT")?)?;
     match (request.as_str(), called) {
-        ("begin", []) => begin(&receipts, &client, &store).await,
+        ("begin", []) => begin(&receipts, &client, &ParkedFlows::new(store)).await,
         ("finish", [called]) => finish(&receipts, &client, &store, called).await,
         _ => Err("usage: two_requests".into()),
     }

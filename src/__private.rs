@@ -1,5 +1,7 @@
 //! What the attribute's code uses and nobody else should: it may change in any version.
 
+pub mod ide;
+
 use std::fmt::Display;
 use std::str::FromStr;
 pub use std::sync::LazyLock;
@@ -12,39 +14,6 @@ pub use std::sync::LazyLock;
 pub fn literal<T: FromStr<Err: Display>>(text: &str) -> T {
     text.parse()
         .unwrap_or_else(|error| panic!("a literal that the attribute has not checked: {error}"))
-}
-
-/// What the benchmarks measure on its own.
-pub mod measured {
-    use serde_json::json;
-
-    use crate::error::Error;
-    use crate::flow::contract::{self, Contract};
-    use crate::platform::client::Client;
-    use crate::postbox::Envelope;
-
-    /// A request token, as a refresh has it; its length.
-    ///
-    /// # Errors
-    /// None that an input explains.
-    pub fn request_token(contract: &impl Contract, client: &Client) -> Result<usize, Error> {
-        let claims = json!({"grant_type": "refresh_token", "refresh_token": "x"});
-        let token = contract::platform(contract, client).request_token(&claims)?;
-        Ok(token.len())
-    }
-
-    /// Encrypts a chunk so many times, as the parts of one file; the length of what comes out.
-    ///
-    /// # Errors
-    /// None that an input explains.
-    pub fn seal(chunk: &[u8], times: usize) -> Result<usize, Error> {
-        let mut encryptor = Envelope::new().encryptor()?;
-        let mut length = 0;
-        for _ in 0..times {
-            length += encryptor.update(chunk)?.len();
-        }
-        Ok(length + encryptor.finish()?.len())
-    }
 }
 
 #[cfg(test)]

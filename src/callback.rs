@@ -20,17 +20,33 @@ use url::form_urlencoded;
 ///
 /// let twice = Callback::from_query("result=SUCCESS&result=CANCEL").unwrap_err();
 /// assert!(twice.to_string().contains("`result` stands twice"));
-/// # Ok::<(), digime::CallbackError>(())
+/// # Ok::<(), digime::error::CallbackError>(())
 /// ```
 ///
 /// It is serde data too, so that a web framework's query extractor reads it.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Callback {
     pub(crate) result: Option<String>,
     pub(crate) state: Option<String>,
     pub(crate) postbox_id: Option<String>,
     pub(crate) public_key: Option<String>,
-    pub(crate) code: Option<SecretString>,
+    pub(crate) code: Option<AuthorizationCode>,
+}
+
+/// The code that an ongoing contract's callback brings (RFC 6749, section 4.1.2). It is exchanged once.
+#[derive(Clone, Debug)]
+pub struct AuthorizationCode(SecretString);
+
+impl AuthorizationCode {
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl From<String> for AuthorizationCode {
+    fn from(code: String) -> Self {
+        Self(code.into())
+    }
 }
 
 /// Why a callback is not the answer that a flow waits for. The flow can go on to a right one.
@@ -96,6 +112,14 @@ pub enum CallbackError {
 const LONGEST: usize = 4096;
 
 impl Callback {
+    const EMPTY: Self = Self {
+        result: None,
+        state: None,
+        postbox_id: None,
+        public_key: None,
+        code: None,
+    };
+
     /// Reads the URL that was called, absolute or from its path on.
     ///
     /// # Errors
@@ -115,7 +139,7 @@ impl Callback {
     /// # Errors
     /// [`CallbackError::Twice`] when a parameter stands twice in it, [`CallbackError::TooLong`] when one is too long.
     pub fn from_query(query: &str) -> Result<Self, CallbackError> {
-        let mut callback = Self::default();
+        let mut callback = Self::EMPTY;
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if let Some(parameter) = Parameter::named(&name) {
                 callback.set(parameter, value.into_owned())?;
@@ -132,7 +156,7 @@ impl Callback {
 
     /// What identifies the code without being it, as hex.
     pub(crate) fn code_sha256(&self) -> Option<String> {
-        let code = self.code.as_ref()?.expose_secret();
+        let code = self.code.as_ref()?.expose();
         Some(hex::encode(digest::digest(
             &digest::SHA256,
             code.as_bytes(),
@@ -227,7 +251,7 @@ impl<'de> Deserialize<'de> for Callback {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Callback, A::Error> {
-                let mut callback = Callback::default();
+                let mut callback = Callback::EMPTY;
                 while let Some(name) = map.next_key::<String>()? {
                     match Parameter::named(&name) {
                         Some(parameter) => {
@@ -270,10 +294,7 @@ mod tests {
         assert_eq!(callback.postbox_id.as_deref(), Some("p 1"));
         assert_eq!(callback.public_key.as_deref(), Some("a+b"));
         assert_eq!(callback.state(), Some("s"));
-        assert_eq!(
-            callback.code.as_ref().expect("a code").expose_secret(),
-            "hush"
-        );
+        assert_eq!(callback.code.as_ref().expect("a code").expose(), "hush");
         assert!(!format!("{callback:?}").contains("hush"));
     }
 

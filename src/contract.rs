@@ -7,5 +7,5 @@ mod redirect_uri;
 
 pub(crate) use credentials::Credentials;
 pub use id::{ApplicationId, ContractId};
-pub use private_key::{InvalidPrivateKey, PrivateKey};
+pub use private_key::{PrivateKey, PrivateKeyError};
 pub use redirect_uri::RedirectUri;

@@ -1,7 +1,7 @@
 //! The flow: its states, and the calls that lead from one to the next.
 //!
-//! Each state is a file. A call stands on the states in which it is right; in every other state `wrong_calls` answers
-//! it with an error that says what to call instead.
+//! Each state has a file, with the methods that are right in it. The table below lists the states in which each method is
+//! wrong: there the compiler prints a message of [`reasons`], which says what to call instead.
 
 mod authorized;
 mod awaiting_callback;
@@ -46,13 +46,12 @@ use crate::error::Error;
 use crate::platform::{AccessToken, Platform};
 use crate::postbox::{Delivery, PostboxItem};
 use crate::scope::Scope;
-use contract::{Contract, Kind};
-#[allow(clippy::wildcard_imports, reason = "all of them stand in the table")]
+#[allow(clippy::wildcard_imports, reason = "the table uses all of them")]
 use reasons::*;
 use suspended::Suspended;
 pub(crate) use wrong_calls::wrong_calls;
 
-/// A flow under the contract `C`, in the state `S`: what leads from a contract to a postbox that can be pushed to.
+/// A flow under the contract `C`, in the state `S`. It leads from a contract to a postbox that items can be pushed to.
 ///
 /// | state | what it has | what comes next |
 /// | --- | --- | --- |
@@ -62,12 +61,11 @@ pub(crate) use wrong_calls::wrong_calls;
 /// | [`PostboxReady`] | a postbox | `push` |
 /// | [`Authorized`] | a postbox and an access token | `push` |
 ///
-/// A state can be held and wrapped, never made up: it comes from the call that leads to it. A call that fails gives the
-/// flow back, in a [`Rejected`].
+/// A state can be stored and wrapped, but nobody can make one up: it comes from the call that leads to it. A call that
+/// fails gives the flow back, in a [`Rejected`].
 ///
 /// A future that is dropped takes the flow with it, if it has it. What was sent by then was sent: a code may be
 /// spent, an item delivered. Only a refresh goes on, since the tokens that it brings would be lost.
-#[must_use = "a flow does nothing until it is used; each state's documentation says what comes next"]
 pub struct Flow<C, S = Unstarted> {
     platform: Platform,
     state: S,
@@ -98,94 +96,117 @@ impl<C, S: fmt::Debug> fmt::Debug for Flow<C, S> {
     }
 }
 
-/// What the right method's future gives; it is named, since an error inside an `async fn` would be told again.
-type Later<T> = Ready<T>;
-
 wrong_calls! {
-    impl[C, S] Flow<C, S> {
-        clone() -> Self where S: CanBeCopied;
+    clone(&self) -> Self {
+        S: CanBeCloned for any S;
     }
 
-    impl[C] Flow<C, Unstarted> {
-        url() -> &Url where Unstarted: HasLinkYet;
-        consent_access_url() -> &Url where Unstarted: HasLinkYet;
-        guest_url() -> &Url where Unstarted: HasLinkYet;
-        state() -> &str where Unstarted: HasLinkYet;
-        receive_postbox(Callback) -> Result<Flow<C, PostboxReady>, Rejected<Self>> where Unstarted: HasCallbackYet;
-        exchange_code(Callback) -> Later<Result<Flow<C, Authorized>, Rejected<Self>>> where Unstarted: HasCallbackYet;
-        push(PostboxItem) -> Later<Result<Delivery, Error>> where Unstarted: HasPostboxYet;
-        push_many(impl IntoIterator<Item = PostboxItem>) -> PushMany<'_> where Unstarted: HasPostboxYet;
-        postbox_id() -> &str where Unstarted: HasPostboxYet;
-        access_token() -> AccessToken where Unstarted: HasTokenBeforeTheUserIsAsked;
-        access_token_expires_at() -> SystemTime where Unstarted: HasTokenBeforeTheUserIsAsked;
-        refresh() -> Later<Result<AccessToken, Error>> where Unstarted: HasTokenBeforeTheUserIsAsked;
-        refreshed_token(&AccessToken) -> Later<AccessToken> where Unstarted: HasTokenBeforeTheUserIsAsked;
-        suspend() -> Suspended<C, PostboxReady> where Unstarted: HasSomethingToSuspend;
+    establish_session(&self) -> Ready<Result<Session<C>, Error>> {
+        AwaitingCallback<V>: AsksForAnotherPostbox for any V;
+        PostboxReady: AsksAgain;
+        Authorized: AsksAgain;
     }
 
-    impl[C, V] Flow<C, AwaitingCallback<V>> {
-        establish_session() -> Later<Result<Session<C>, Error>> where AwaitingCallback<V>: AsksForAnotherPostbox;
-        establish_session_with(&Scope) -> Later<Result<Session<C>, Error>> where AwaitingCallback<V>: AsksForAnotherPostbox;
+    establish_session_with(&self, _: &Scope) -> Ready<Result<Session<C>, Error>> {
+        AwaitingCallback<V>: AsksForAnotherPostbox for any V;
+        PostboxReady: AsksAgain;
+        Authorized: AsksAgain;
     }
 
-    impl[C: Contract<Kind = K>, V, K: Kind] Flow<C, AwaitingCallback<V>> {
-        create_postbox(Session<C>) -> CreatePostbox<C, K::Verifier> where AwaitingCallback<V>: AsksForAnotherPostbox;
+    create_postbox(&self, _: Session<C>) -> CreatePostbox<C, V> {
+        AwaitingCallback<V>: AsksForAnotherPostbox for any V;
+    } -> CreatePostbox<C, NoVerifier> {
+        PostboxReady: AsksAgain;
+    } -> CreatePostbox<C, Verifier> {
+        Authorized: AsksAgain;
     }
 
-    impl[C] Flow<C, AwaitingCallback<NoVerifier>> {
-        exchange_code(Callback) -> Later<Result<Flow<C, Authorized>, Rejected<Self>>> where AwaitingCallback<NoVerifier>: HasCodeToExchange;
-        push(PostboxItem) -> Later<Result<Delivery, Error>> where AwaitingCallback<NoVerifier>: HasReceivedThePostbox;
-        push_many(impl IntoIterator<Item = PostboxItem>) -> PushMany<'_> where AwaitingCallback<NoVerifier>: HasReceivedThePostbox;
-        postbox_id() -> &str where AwaitingCallback<NoVerifier>: HasReceivedThePostbox;
-        access_token() -> AccessToken where AwaitingCallback<NoVerifier>: HasTokenWithoutCode;
-        access_token_expires_at() -> SystemTime where AwaitingCallback<NoVerifier>: HasTokenWithoutCode;
-        refresh() -> Later<Result<AccessToken, Error>> where AwaitingCallback<NoVerifier>: HasTokenWithoutCode;
-        refreshed_token(&AccessToken) -> Later<AccessToken> where AwaitingCallback<NoVerifier>: HasTokenWithoutCode;
+    url(&self) -> &Url {
+        Unstarted: HasLinkYet;
+        PostboxReady: AwaitsAnotherCallback;
+        Authorized: AwaitsAnotherCallbackWhenAuthorized;
     }
 
-    impl[C] Flow<C, AwaitingCallback<Verifier>> {
-        receive_postbox(Callback) -> Result<Flow<C, PostboxReady>, Rejected<Self>> where AwaitingCallback<Verifier>: TakesThePostboxAlone;
-        push(PostboxItem) -> Later<Result<Delivery, Error>> where AwaitingCallback<Verifier>: HasExchangedTheCode;
-        push_many(impl IntoIterator<Item = PostboxItem>) -> PushMany<'_> where AwaitingCallback<Verifier>: HasExchangedTheCode;
-        postbox_id() -> &str where AwaitingCallback<Verifier>: HasExchangedTheCode;
-        access_token() -> AccessToken where AwaitingCallback<Verifier>: HasTokenBeforeTheExchange;
-        access_token_expires_at() -> SystemTime where AwaitingCallback<Verifier>: HasTokenBeforeTheExchange;
-        refresh() -> Later<Result<AccessToken, Error>> where AwaitingCallback<Verifier>: HasTokenBeforeTheExchange;
-        refreshed_token(&AccessToken) -> Later<AccessToken> where AwaitingCallback<Verifier>: HasTokenBeforeTheExchange;
+    consent_access_url(&self) -> &Url {
+        Unstarted: HasLinkYet;
+        PostboxReady: AwaitsAnotherCallback;
+        Authorized: AwaitsAnotherCallbackWhenAuthorized;
     }
 
-    impl[C] Flow<C, PostboxReady> {
-        establish_session() -> Later<Result<Session<C>, Error>> where PostboxReady: AsksAgain;
-        establish_session_with(&Scope) -> Later<Result<Session<C>, Error>> where PostboxReady: AsksAgain;
-        url() -> &Url where PostboxReady: AwaitsAnotherCallback;
-        consent_access_url() -> &Url where PostboxReady: AwaitsAnotherCallback;
-        guest_url() -> &Url where PostboxReady: AwaitsAnotherCallback;
-        state() -> &str where PostboxReady: AwaitsAnotherCallback;
-        receive_postbox(Callback) -> Result<Flow<C, PostboxReady>, Rejected<Self>> where PostboxReady: AwaitsAnotherCallback;
-        exchange_code(Callback) -> Later<Result<Flow<C, Authorized>, Rejected<Self>>> where PostboxReady: AwaitsAnotherCallback;
-        access_token() -> AccessToken where PostboxReady: HasTokenWhenReady;
-        access_token_expires_at() -> SystemTime where PostboxReady: HasTokenWhenReady;
-        refresh() -> Later<Result<AccessToken, Error>> where PostboxReady: HasTokenWhenReady;
-        refreshed_token(&AccessToken) -> Later<AccessToken> where PostboxReady: HasTokenWhenReady;
+    guest_url(&self) -> &Url {
+        Unstarted: HasLinkYet;
+        PostboxReady: AwaitsAnotherCallback;
+        Authorized: AwaitsAnotherCallbackWhenAuthorized;
     }
 
-    impl[C: Contract<Kind = K>, K: Kind] Flow<C, PostboxReady> {
-        create_postbox(Session<C>) -> CreatePostbox<C, K::Verifier> where PostboxReady: AsksAgain;
+    state(&self) -> &str {
+        Unstarted: HasLinkYet;
+        PostboxReady: AwaitsAnotherCallback;
+        Authorized: AwaitsAnotherCallbackWhenAuthorized;
     }
 
-    impl[C] Flow<C, Authorized> {
-        establish_session() -> Later<Result<Session<C>, Error>> where Authorized: AsksAgainWhenAuthorized;
-        establish_session_with(&Scope) -> Later<Result<Session<C>, Error>> where Authorized: AsksAgainWhenAuthorized;
-        url() -> &Url where Authorized: AwaitsAnotherCallbackWhenAuthorized;
-        consent_access_url() -> &Url where Authorized: AwaitsAnotherCallbackWhenAuthorized;
-        guest_url() -> &Url where Authorized: AwaitsAnotherCallbackWhenAuthorized;
-        state() -> &str where Authorized: AwaitsAnotherCallbackWhenAuthorized;
-        receive_postbox(Callback) -> Result<Flow<C, PostboxReady>, Rejected<Self>> where Authorized: AwaitsAnotherCallbackWhenAuthorized;
-        exchange_code(Callback) -> Later<Result<Flow<C, Authorized>, Rejected<Self>>> where Authorized: AwaitsAnotherCallbackWhenAuthorized;
+    receive_postbox(&self, _: Callback) -> Result<Flow<C, PostboxReady>, Rejected<Self>> {
+        Unstarted: HasCallbackYet;
+        AwaitingCallback<Verifier>: ReceivesPostboxWithoutCode;
+        PostboxReady: AwaitsAnotherCallback;
+        Authorized: AwaitsAnotherCallbackWhenAuthorized;
     }
 
-    impl[C: Contract<Kind = K>, K: Kind] Flow<C, Authorized> {
-        create_postbox(Session<C>) -> CreatePostbox<C, K::Verifier> where Authorized: AsksAgainWhenAuthorized;
+    exchange_code(&self, _: Callback) -> Ready<Result<Flow<C, Authorized>, Rejected<Self>>> {
+        Unstarted: HasCallbackYet;
+        AwaitingCallback<NoVerifier>: HasCodeToExchange;
+        PostboxReady: AwaitsAnotherCallback;
+        Authorized: AwaitsAnotherCallbackWhenAuthorized;
+    }
+
+    push(&self, _: PostboxItem) -> Ready<Result<Delivery, Error>> {
+        Unstarted: HasPostboxYet;
+        AwaitingCallback<NoVerifier>: HasReceivedThePostbox;
+        AwaitingCallback<Verifier>: HasExchangedTheCode;
+    }
+
+    push_many(&self, _: impl IntoIterator<Item = PostboxItem>) -> PushMany<'_> {
+        Unstarted: HasPostboxYet;
+        AwaitingCallback<NoVerifier>: HasReceivedThePostbox;
+        AwaitingCallback<Verifier>: HasExchangedTheCode;
+    }
+
+    postbox_id(&self) -> &str {
+        Unstarted: HasPostboxYet;
+        AwaitingCallback<NoVerifier>: HasReceivedThePostbox;
+        AwaitingCallback<Verifier>: HasExchangedTheCode;
+    }
+
+    access_token(&self) -> AccessToken {
+        Unstarted: HasTokenBeforeTheUserIsAsked;
+        AwaitingCallback<NoVerifier>: HasTokenWithoutCode;
+        AwaitingCallback<Verifier>: HasTokenBeforeTheExchange;
+        PostboxReady: HasTokenWhenReady;
+    }
+
+    access_token_expires_at(&self) -> SystemTime {
+        Unstarted: HasTokenBeforeTheUserIsAsked;
+        AwaitingCallback<NoVerifier>: HasTokenWithoutCode;
+        AwaitingCallback<Verifier>: HasTokenBeforeTheExchange;
+        PostboxReady: HasTokenWhenReady;
+    }
+
+    refresh(&self) -> Ready<Result<AccessToken, Error>> {
+        Unstarted: HasTokenBeforeTheUserIsAsked;
+        AwaitingCallback<NoVerifier>: HasTokenWithoutCode;
+        AwaitingCallback<Verifier>: HasTokenBeforeTheExchange;
+        PostboxReady: HasTokenWhenReady;
+    }
+
+    refreshed_token(&self, _: &AccessToken) -> Ready<AccessToken> {
+        Unstarted: HasTokenBeforeTheUserIsAsked;
+        AwaitingCallback<NoVerifier>: HasTokenWithoutCode;
+        AwaitingCallback<Verifier>: HasTokenBeforeTheExchange;
+        PostboxReady: HasTokenWhenReady;
+    }
+
+    suspend(&self) -> Suspended<C, PostboxReady> {
+        Unstarted: HasSomethingToSuspend;
     }
 }
 

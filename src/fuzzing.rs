@@ -20,11 +20,10 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures_util::FutureExt;
 use reqwest::StatusCode;
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
-use crate::callback::{Callback, CallbackError};
+use crate::callback::{AuthorizationCode, Callback, CallbackError};
 use crate::contract::{ApplicationId, ContractId, PrivateKey, RedirectUri};
 use crate::error::Error;
 use crate::flow::contract::{Contract, Once, OnceContract, Ongoing};
@@ -35,7 +34,7 @@ use crate::platform::client::Client;
 use crate::platform::error::PlatformError;
 use crate::platform::http;
 use crate::platform::jws::verifying_key;
-use crate::platform::keys::{KeyCache, KeySet, Named};
+use crate::platform::keys::{JwkSet, KeyCache, Named};
 use crate::platform::platform_token;
 use crate::platform::redaction::Redaction;
 
@@ -185,7 +184,7 @@ pub fn callback(data: &[u8]) {
 
 /// A callback written as a query.
 fn written(callback: &Callback) -> String {
-    let code = callback.code.as_ref().map(ExposeSecret::expose_secret);
+    let code = callback.code.as_ref().map(AuthorizationCode::expose);
     let parameters = [
         ("result", callback.result.as_deref()),
         ("state", callback.state.as_deref()),
@@ -257,7 +256,7 @@ static PLATFORM_KEYS: LazyLock<RsaKeyPair> = LazyLock::new(|| {
         .expect("a key")
 });
 
-fn platform_key_set() -> KeySet {
+fn platform_key_set() -> JwkSet {
     let der = PLATFORM_KEYS.public_key().as_ref().to_vec();
     let pem = pem::encode(&pem::Pem::new("RSA PUBLIC KEY", der));
     serde_json::from_value(json!({"keys": [{"kid": "k1", "pem": pem}]})).expect("a key set")
@@ -314,7 +313,7 @@ pub fn platform_token(data: &[u8]) {
 fn verify(token: &str) -> Result<Value, ()> {
     let base_url = Url::parse("https://api.digi.me/v1.5").expect("a URL");
     let asked = RefCell::new(None);
-    let fetch = async |jku: Url| -> Result<KeySet, PlatformError> {
+    let fetch = async |jku: Url| -> Result<JwkSet, PlatformError> {
         asked.replace(Some(jku));
         Ok(platform_key_set())
     };
@@ -358,7 +357,7 @@ pub fn key_set(data: &[u8]) {
     let jku = Url::parse("https://api.digi.me/jwks").expect("a URL");
     let cached = |data: &[u8]| {
         let cache = KeyCache::default();
-        let set = serde_json::from_slice::<KeySet>(data).ok()?;
+        let set = serde_json::from_slice::<JwkSet>(data).ok()?;
         cache.replace(&jku, set);
         Some(cache)
     };

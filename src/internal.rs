@@ -5,4 +5,4 @@ use thiserror::Error;
 /// A failure that no input explains: of the cryptographic library, or of this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{0} failed, which no input explains: report it to the authors of digime")]
-pub struct Internal(pub(crate) &'static str);
+pub struct InternalError(pub(crate) &'static str);

@@ -50,6 +50,32 @@
 //!
 //! Secrets (keys, verifiers, tokens, session keys) have a redacted `Debug`, no `Display`, and are wiped when dropped.
 //! The buffers of the HTTP library, which see a request's token, are not.
+//!
+//! # Where things are
+//!
+//! The names that every program uses are at the root. The rest has modules of its own:
+//!
+//! | module | what it has |
+//! | --- | --- |
+//! | [`error`] | the errors, which [`Error`] gathers |
+//! | [`store`] | flows that wait for their callback and tokens that machines share, in a database |
+//! | [`push`] | progress, and pushes of many items |
+//! | [`scope`] | limits of a session |
+//! | [`kind`], [`suspended`], [`roles`], [`future`] | what generic code and contracts written by hand name |
+//!
+//! # Crate features
+//!
+//! None is on by default, and none changes what the others do.
+//!
+//! - `sqlite`: [`store::SqliteStore`](store), for the processes of one machine. It compiles SQLite.
+//! - `postgres`: `store::PostgresStore`, for many machines.
+//! - `redis`: `store::RedisStore`, for many machines.
+//! - `conformance`: `store::conformance`, the tests that a store of your own has to pass.
+//!
+//! # Dependencies that are part of the API
+//!
+//! [`url`] and [`bytes`] are re-exported, and [`store`] re-exports the database library of each store. A new major version
+//! of one of them is a new major version of this crate.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations)]
@@ -62,7 +88,7 @@ mod callback;
 mod chain;
 mod clock;
 mod contract;
-mod error;
+pub mod error;
 mod excerpt;
 mod flow;
 #[cfg(any(test, fuzzing))]
@@ -70,12 +96,15 @@ mod flow;
 pub mod fuzzing;
 mod internal;
 mod link;
+#[cfg(digime_bench)]
+#[doc(hidden)]
+pub mod measured;
 mod pkce;
 mod platform;
 mod postbox;
 mod random;
 pub mod roles;
-mod scope;
+pub mod scope;
 mod secret;
 #[cfg(test)]
 mod simulation;
@@ -87,28 +116,53 @@ mod vectors;
 #[doc(hidden)]
 pub mod __private;
 
-pub use digime_macros::digime_contract;
-pub use digime_rules::{InvalidId, InvalidRedirectUri};
-pub use url::Url;
+pub use bytes;
+pub use url;
 
-pub use callback::{Callback, CallbackError};
-pub use contract::{ApplicationId, ContractId, InvalidPrivateKey, PrivateKey, RedirectUri};
-pub use error::Error;
-pub use flow::contract::{Contract, Kind, Once, OnceContract, Ongoing, OngoingContract};
-pub use flow::reasons;
-pub use flow::suspended::{Durable, OfContract, Reaches, SealingKeys, Suspended, SuspendedError};
-pub use flow::{
-    Authorized, AwaitingCallback, CreatePostbox, Flow, ManyProgress, NoVerifier, PostboxReady,
-    PushMany, Pushed, Rejected, Session, Unstarted, Verifier,
-};
-pub use internal::Internal;
-pub use link::import_url;
+pub use digime_macros::digime_contract;
+
+pub use contract::{ApplicationId, ContractId, PrivateKey, RedirectUri};
+pub use flow::contract::{Contract, OnceContract, OngoingContract};
+pub use platform::client::{Client, ClientBuilder};
+
+pub use flow::{AwaitingCallback, NoVerifier, Verifier};
+pub use flow::{Flow, Session, Unstarted};
+
+pub use callback::Callback;
+pub use flow::{Authorized, PostboxReady};
 pub use platform::AccessToken;
-pub use platform::client::{BaseUrlError, Client, ClientBuilder, InvalidClient};
-pub use platform::error::{Cause, Operation, PlatformTokenError, Refusal, RequestError};
-pub use postbox::{Delivery, DeliveryStatus, ItemError, PostboxItem, Progress};
-pub use scope::{Scope, TimeRange, Unit};
-pub use store::{FlowStore, ParkedFlows, SharedTokens, StoreError, TokenStore};
+
+pub use link::import_url;
+pub use postbox::{Delivery, DeliveryStatus, PostboxItem};
+
+pub use flow::suspended::{SealingKeys, Suspended};
+
+pub use error::any::Error;
+pub use flow::Rejected;
+
+#[doc(hidden)]
+pub use flow::reasons;
+
+/// The kinds of contracts, for code that is generic over them or implements [`Contract`] by hand.
+pub mod kind {
+    pub use crate::flow::contract::{Kind, Once, Ongoing};
+}
+
+/// Progress, and pushes of many items at a time.
+pub mod push {
+    pub use crate::flow::{ManyProgress, PushMany, Pushed};
+    pub use crate::postbox::Progress;
+}
+
+/// The futures that have a name.
+pub mod future {
+    pub use crate::flow::CreatePostbox;
+}
+
+/// What code that is generic over [`Suspended`] flows needs to know of their states and contracts.
+pub mod suspended {
+    pub use crate::flow::suspended::{Durable, OfContract, Reaches};
+}
 
 /// Compiles the programs of the README.
 #[cfg(doctest)]

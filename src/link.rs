@@ -3,7 +3,7 @@
 use url::{Url, form_urlencoded};
 
 use crate::contract::{ApplicationId, ContractId};
-use crate::internal::Internal;
+use crate::internal::InternalError;
 
 /// The version that digi.me is told, in deep links and in the session request.
 pub(crate) const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -70,10 +70,10 @@ pub(crate) fn guest(
     base: &Url,
     session_exchange_token: &str,
     callback_url: &str,
-) -> Result<Url, Internal> {
+) -> Result<Url, InternalError> {
     let mut url = base
         .join("/apps/quark/v1/direct-onboarding")
-        .map_err(|_| Internal("writing a guest link"))?;
+        .map_err(|_| InternalError("writing a guest link"))?;
     url.query_pairs_mut()
         .append_pair("sessionExchangeToken", session_exchange_token)
         .append_pair("callbackUrl", callback_url);

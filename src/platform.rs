@@ -18,6 +18,7 @@ mod request_token;
 #[cfg(test)]
 pub(crate) mod scripted;
 pub(crate) mod session;
+mod stall;
 mod transport;
 
 use std::sync::Arc;

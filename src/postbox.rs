@@ -1,87 +1,102 @@
-//! The postbox: where it is, what goes into it, how that is sealed and what becomes of it.
+//! The postbox: its id and key, the items that are pushed to it, their encryption, and their delivery.
+//!
+//! An item passes through four types. A [`PostboxItem`] is what the application describes. It is prepared once, as a
+//! [`PreparedItem`] that has a name and was checked. Each attempt opens it, as an [`OpenItem`](prepared::OpenItem), and
+//! encrypts it, as an [`EncryptedItem`](encrypted_item::EncryptedItem) whose parts a request carries.
 
+mod body_monitor;
 mod delivery;
-mod envelope;
+mod descriptor;
+mod encrypted_body;
+mod encrypted_item;
+mod encryption;
+mod error;
 mod item;
-mod sealing;
+mod prepared;
+mod progress;
+mod source;
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa::{OaepPublicEncryptingKey, PublicEncryptingKey, PublicKey};
 
+pub(crate) use body_monitor::BodyMonitor;
 pub(crate) use delivery::DeliveryAnswer;
 pub use delivery::{Delivery, DeliveryStatus};
-pub(crate) use envelope::{Encryptor, Envelope};
-pub(crate) use item::Opened;
-pub use item::{ItemError, PostboxItem, Progress};
-pub(crate) use sealing::{SealError, Sealing, Waits};
+#[cfg(digime_bench)]
+pub(crate) use encryption::ContentKey;
+pub(crate) use error::EncryptionError;
+pub use error::ItemError;
+pub use item::PostboxItem;
+pub(crate) use prepared::PreparedItem;
+pub use progress::Progress;
 use serde::{Deserialize, Serialize};
 
-/// The longest id in bytes. digi.me's are some thirty characters; a longer one than this would make a URL that servers
-/// and proxies refuse, and look like a fault of the network.
+/// The longest id in bytes. digi.me's ids have about 30 characters. A longer id than this would make a URL that servers and
+/// proxies refuse, which would look like a network fault.
 const LONGEST_ID: usize = 256;
 
-/// The longest text of a key in bytes. PEM of a key of 8192 bits has about 1500.
+/// The longest PEM of a key in bytes. A key of 8192 bits has about 1500.
 const LONGEST_KEY: usize = 16 * 1024;
 
-/// Why something can't be a postbox.
+/// Which part of a postbox is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InvalidPostbox {
+pub(crate) enum PostboxError {
     Id,
     PublicKey,
 }
 
-/// A postbox: an id, and the key that everything in it is encrypted to.
+/// A postbox: its id, and the public key that everything in it is encrypted to.
 #[derive(Debug)]
-pub struct Postbox {
-    pub id: String,
-    pub key: PostboxKey,
-    /// The key as it was given.
+pub(crate) struct Postbox {
+    pub(crate) id: String,
+    pub(crate) key: PostboxKey,
+    /// The key as it was received.
     pem: String,
 }
 
-/// A postbox as serde data, checked again when it is read.
+/// A postbox as serde data. It is checked again when it is read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PostboxRecord {
+pub(crate) struct PostboxRecord {
     id: String,
     public_key: String,
 }
 
 impl PostboxRecord {
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         &self.id
     }
 }
 
 /// The RSA public key of a postbox.
 #[derive(Debug)]
-pub struct PostboxKey(OaepPublicEncryptingKey);
+pub(crate) struct PostboxKey(OaepPublicEncryptingKey);
 
 impl Postbox {
-    /// Takes what a callback says, where it can be a postbox.
-    pub fn new(id: String, public_key: &str) -> Result<Self, InvalidPostbox> {
-        // The id becomes one segment of a path; these would leave it or name another place.
+    /// Checks an id and a PEM key that come from outside.
+    pub(crate) fn new(id: String, public_key: &str) -> Result<Self, PostboxError> {
+        // The id becomes one segment of a path, and these would name another place.
         let leaves_its_segment = matches!(id.as_str(), "" | "." | "..");
         if leaves_its_segment || id.len() > LONGEST_ID || id.chars().any(char::is_control) {
-            return Err(InvalidPostbox::Id);
+            return Err(PostboxError::Id);
         }
         if public_key.len() > LONGEST_KEY {
-            return Err(InvalidPostbox::PublicKey);
+            return Err(PostboxError::PublicKey);
         }
         Ok(Self {
             id,
-            key: PostboxKey::from_pem(public_key).ok_or(InvalidPostbox::PublicKey)?,
+            key: PostboxKey::from_pem(public_key).ok_or(PostboxError::PublicKey)?,
             pem: public_key.to_owned(),
         })
     }
 
-    pub fn record(&self) -> PostboxRecord {
+    pub(crate) fn record(&self) -> PostboxRecord {
         PostboxRecord {
             id: self.id.clone(),
             public_key: self.pem.clone(),
         }
     }
 
-    pub fn from_record(record: PostboxRecord) -> Result<Self, InvalidPostbox> {
+    pub(crate) fn from_record(record: PostboxRecord) -> Result<Self, PostboxError> {
         Self::new(record.id, &record.public_key)
     }
 }
@@ -109,7 +124,7 @@ mod tests {
     use crate::vectors;
 
     #[test]
-    fn a_key_is_taken_as_pkcs1_and_as_spki() {
+    fn a_key_is_accepted_as_pkcs1_and_as_spki() {
         for (tag, der) in [
             ("RSA PUBLIC KEY", "pkcs1_public_der_b64"),
             ("PUBLIC KEY", "spki_public_der_b64"),
@@ -122,12 +137,12 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_8192_bits_is_taken() {
+    fn a_key_of_8192_bits_is_accepted() {
         assert!(PostboxKey::from_pem(include_str!("../tests/keys/rsa-8192.pem")).is_some());
     }
 
     #[test]
-    fn what_is_no_fitting_rsa_public_key_is_refused() {
+    fn only_an_rsa_public_key_of_sufficient_length_is_accepted() {
         let private = vectors::key_pem("postbox", "RSA PUBLIC KEY", "pkcs1_private_der_b64");
         let labelled_private =
             vectors::key_pem("postbox", "RSA PRIVATE KEY", "pkcs1_private_der_b64");
@@ -151,7 +166,7 @@ mod tests {
         for id in [".", "..", "a\nb"] {
             assert_eq!(
                 Postbox::new(id.into(), &key).unwrap_err(),
-                InvalidPostbox::Id,
+                PostboxError::Id,
                 "{id:?}"
             );
         }
@@ -159,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_no_request_can_name_is_refused_from_a_callback_and_from_a_record() {
+    fn an_id_that_is_empty_or_too_long_is_refused_from_a_callback_and_from_a_record() {
         let key = vectors::key_pem("postbox", "PUBLIC KEY", "spki_public_der_b64");
         let longest = "a".repeat(256);
         assert!(Postbox::new(longest.clone(), &key).is_ok());
@@ -169,19 +184,19 @@ mod tests {
                 public_key: key.clone(),
             };
             for postbox in [Postbox::new(id, &key), Postbox::from_record(record)] {
-                assert_eq!(postbox.err(), Some(InvalidPostbox::Id));
+                assert_eq!(postbox.err(), Some(PostboxError::Id));
             }
         }
     }
 
     #[test]
-    fn a_key_in_an_endless_text_is_refused() {
+    fn a_key_that_is_too_long_is_refused() {
         let key = vectors::key_pem("postbox", "PUBLIC KEY", "spki_public_der_b64");
         let padded = |length: usize| format!("{key}{}", "\n".repeat(length - key.len()));
         assert!(Postbox::new("a".into(), &padded(16 * 1024)).is_ok());
         assert_eq!(
             Postbox::new("a".into(), &padded(16 * 1024 + 1)).err(),
-            Some(InvalidPostbox::PublicKey)
+            Some(PostboxError::PublicKey)
         );
     }
 }

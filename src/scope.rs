@@ -1,17 +1,22 @@
-//! What a session may touch.
+//! Limits of a session: which times and which kinds of data it covers.
 
 use std::fmt;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-/// What a session is limited to: times, and kinds of data. An empty scope limits nothing.
+/// The limits of a session: time ranges, and kinds of data. An empty scope limits nothing.
 ///
 /// ```
-/// use digime::{Scope, TimeRange, Unit};
+/// use digime::scope::{Scope, ServiceObjects, TimeRange, Unit};
 ///
 /// let scope = Scope::new()
 ///     .time_range(TimeRange::last(6, Unit::Months))
-///     .service_objects(1, 19, [3, 4]);
+///     .service_objects(ServiceObjects {
+///         service_group: 1,
+///         service_type: 19,
+///         object_types: vec![3, 4],
+///     });
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -22,18 +27,40 @@ pub struct Scope {
     service_groups: Vec<ServiceGroup>,
 }
 
-/// A span of time: absolute, in Unix seconds, or the last so many days, months or years.
+/// A range of time, to the second: between two times, or the last few days, months or years.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use digime::scope::{TimeRange, Unit};
+///
+/// let yesterday = SystemTime::now() - Duration::from_secs(24 * 60 * 60);
+/// let ranges = [TimeRange::since(yesterday), TimeRange::last(2, Unit::Years)];
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimeRange {
     #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<i64>,
+    from: Option<UnixSeconds>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    to: Option<i64>,
+    to: Option<UnixSeconds>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<Last>,
 }
 
-/// So many days, months or years, written as `6m`.
+/// Unix seconds, negative before 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct UnixSeconds(i64);
+
+impl From<SystemTime> for UnixSeconds {
+    fn from(time: SystemTime) -> Self {
+        let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        Self(match time.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(after) => seconds(after),
+            Err(before) => -seconds(before.duration()),
+        })
+    }
+}
+
+/// A number of days, months or years, written as `6m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 struct Last {
@@ -50,6 +77,17 @@ pub enum Unit {
     Months,
     /// `y`
     Years,
+}
+
+/// Object types of a service, by the ids that digi.me's documentation gives them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceObjects {
+    /// The group that the service belongs to.
+    pub service_group: u32,
+    /// The type of the service.
+    pub service_type: u32,
+    /// The types of its objects.
+    pub object_types: Vec<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,27 +110,27 @@ struct ServiceObjectType {
 }
 
 impl Scope {
-    /// A scope that limits nothing yet.
+    /// A scope without limits.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a span of time.
+    /// Adds a time range.
     #[must_use]
     pub fn time_range(mut self, range: TimeRange) -> Self {
         self.time_ranges.push(range);
         self
     }
 
-    /// Adds object types of a service type of a service group, each by the id that digi.me's documentation gives it.
+    /// Adds object types of a service.
     #[must_use]
-    pub fn service_objects(
-        mut self,
-        service_group: u32,
-        service_type: u32,
-        object_types: impl IntoIterator<Item = u32>,
-    ) -> Self {
+    pub fn service_objects(mut self, objects: ServiceObjects) -> Self {
+        let ServiceObjects {
+            service_group,
+            service_type,
+            object_types,
+        } = objects;
         let service_type = ServiceType {
             id: service_type,
             service_object_types: object_types
@@ -116,37 +154,37 @@ impl Scope {
 }
 
 impl TimeRange {
-    /// From a Unix time in seconds until now.
+    /// From a time until now.
     #[must_use]
-    pub fn from(from: i64) -> Self {
+    pub fn since(from: SystemTime) -> Self {
         Self {
-            from: Some(from),
+            from: Some(from.into()),
             to: None,
             last: None,
         }
     }
 
-    /// Up to a Unix time in seconds.
+    /// Everything up to a time.
     #[must_use]
-    pub fn to(to: i64) -> Self {
+    pub fn until(to: SystemTime) -> Self {
         Self {
             from: None,
-            to: Some(to),
+            to: Some(to.into()),
             last: None,
         }
     }
 
-    /// From one Unix time to another, in seconds.
+    /// From one time to another.
     #[must_use]
-    pub fn between(from: i64, to: i64) -> Self {
+    pub fn between(from: SystemTime, to: SystemTime) -> Self {
         Self {
-            from: Some(from),
-            to: Some(to),
+            from: Some(from.into()),
+            to: Some(to.into()),
             last: None,
         }
     }
 
-    /// The last so many days, months or years.
+    /// The last `number` days, months or years.
     #[must_use]
     pub fn last(number: u32, unit: Unit) -> Self {
         Self {
@@ -203,13 +241,32 @@ mod tests {
     use proptest::sample::select;
     use serde_json::json;
 
+    fn time(seconds: u32) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.into())
+    }
+
+    fn objects<const N: usize>(group: u32, service: u32, types: [u32; N]) -> ServiceObjects {
+        ServiceObjects {
+            service_group: group,
+            service_type: service,
+            object_types: types.into(),
+        }
+    }
+
+    #[test]
+    fn a_time_before_1970_is_negative() {
+        let before = SystemTime::UNIX_EPOCH - Duration::from_secs(5);
+        let written = serde_json::to_value(TimeRange::since(before)).expect("JSON");
+        assert_eq!(written, json!({"from": -5}));
+    }
+
     #[test]
     fn a_scope_is_written_as_the_platform_reads_it() {
         let scope = Scope::new()
             .time_range(TimeRange::last(6, Unit::Months))
-            .time_range(TimeRange::between(1, 2))
-            .service_objects(1, 19, [3, 4])
-            .service_objects(1, 20, [5]);
+            .time_range(TimeRange::between(time(1), time(2)))
+            .service_objects(objects(1, 19, [3, 4]))
+            .service_objects(objects(1, 20, [5]));
         let written = serde_json::to_value(&scope).expect("JSON");
         assert_eq!(
             written,
@@ -234,9 +291,9 @@ mod tests {
 
     fn any_time_range() -> impl Strategy<Value = TimeRange> {
         prop_oneof![
-            any::<i64>().prop_map(TimeRange::from),
-            any::<i64>().prop_map(TimeRange::to),
-            any::<(i64, i64)>().prop_map(|(from, to)| TimeRange::between(from, to)),
+            any::<u32>().prop_map(|from| TimeRange::since(time(from))),
+            any::<u32>().prop_map(|to| TimeRange::until(time(to))),
+            any::<(u32, u32)>().prop_map(|(from, to)| TimeRange::between(time(from), time(to))),
             (any::<u32>(), select(&Unit::ALL[..]))
                 .prop_map(|(number, unit)| TimeRange::last(number, unit)),
         ]
@@ -249,7 +306,11 @@ mod tests {
             objects
                 .into_iter()
                 .fold(scope, |scope, (group, service, objects)| {
-                    scope.service_objects(group, service, objects)
+                    scope.service_objects(ServiceObjects {
+                        service_group: group,
+                        service_type: service,
+                        object_types: objects,
+                    })
                 })
         })
     }

@@ -80,6 +80,7 @@ mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
 mod refresher;
+mod sealed;
 mod shared_tokens;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
@@ -92,7 +93,7 @@ mod unsaved;
 /// Lets an `async fn` implement a method of [`FlowStore`] or [`TokenStore`], whose futures are boxed.
 pub use async_trait::async_trait;
 
-pub use error::StoreError;
+pub(crate) use error::StoreError;
 pub use flow_store::{FlowRecord, FlowStore, Found};
 pub use memory::MemoryStore;
 pub use parked_flows::{Claimed, ParkedFlows};
@@ -100,6 +101,7 @@ pub use parked_flows::{Claimed, ParkedFlows};
 pub use postgres::PostgresStore;
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
+pub use sealed::SealedStore;
 pub use shared_tokens::SharedTokens;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;

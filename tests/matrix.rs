@@ -1,15 +1,19 @@
 //! Every call in every state, of both kinds of contract and in generic code: it compiles, or it is exactly one error.
 //!
-//! The methods and the states are read from the source, so that a new one can't be forgotten.
+//! The methods, the states and the table of wrong calls are read from the source, so that a new one can't be forgotten.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 use serde_json::Value;
-use syn::{FnArg, ImplItem, ImplItemFn, Item, ReturnType, Type, Visibility};
+use syn::parse::{Parse, ParseStream};
+use syn::{
+    FnArg, Ident, ImplItem, Item, ReturnType, Signature, Token, Type, Visibility, braced,
+    parenthesized,
+};
 
 /// A call, as it is written on a flow.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +26,7 @@ type States = BTreeMap<String, BTreeSet<Call>>;
 const PRELUDE: &str = "\
 #![allow(unused)]
 use digime::*;
+use digime::scope::Scope;
 #[digime_contract(once, application_id = \"a\", contract_id = \"c\", redirect_uri = \"https://a.example\")]
 pub struct Welcome { private_key: PrivateKey }
 #[digime_contract(ongoing, application_id = \"a\", contract_id = \"c\", redirect_uri = \"https://a.example\")]
@@ -30,13 +35,10 @@ pub struct Receipts { private_key: PrivateKey }
 
 fn states() -> States {
     let mut states = States::new();
-    for file in std::fs::read_dir(root().join("src/flow")).expect("the source") {
-        let source = std::fs::read_to_string(file.expect("a file").path()).expect("a file");
-        let Ok(file) = syn::parse_file(&source) else {
-            continue;
-        };
+    for path in files(&root().join("src/flow")) {
+        let file = parse(&path);
         for (state, methods) in file.items.iter().filter_map(methods_of_a_state) {
-            for state in concrete(&state) {
+            for state in concrete(state) {
                 states
                     .entry(state)
                     .or_default()
@@ -47,32 +49,102 @@ fn states() -> States {
     states
 }
 
+/// The files in a folder and in those inside it.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths
+        .flat_map(|path| {
+            if path.is_dir() {
+                files(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
+}
+
+fn parse(path: &Path) -> syn::File {
+    let source = std::fs::read_to_string(path).expect("a file");
+    syn::parse_file(&source).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 /// The state that an `impl Flow<C, State>` is about, and the public calls in it.
 fn methods_of_a_state(item: &Item) -> Option<(String, Vec<Call>)> {
     let Item::Impl(block) = item else { return None };
     let of = block.self_ty.to_token_stream().to_string().replace(' ', "");
     let state = of.strip_prefix("Flow<C,")?.strip_suffix('>')?.to_owned();
     let calls = block.items.iter().filter_map(|item| match item {
-        ImplItem::Fn(method) if matches!(method.vis, Visibility::Public(_)) => call(method),
+        ImplItem::Fn(method) if matches!(method.vis, Visibility::Public(_)) => call(&method.sig),
         _ => None,
     });
     Some((state, calls.collect()))
 }
 
 /// A state that is generic over what is kept while waiting is one for each.
-fn concrete(state: &str) -> Vec<String> {
-    match state {
+fn concrete(state: String) -> Vec<String> {
+    match state.as_str() {
         "AwaitingCallback<V>" => vec![
             "AwaitingCallback<NoVerifier>".into(),
             "AwaitingCallback<Verifier>".into(),
         ],
-        _ => vec![state.to_owned()],
+        _ => vec![state],
     }
 }
 
+/// The table of wrong calls: for each call the states in which it is wrong.
+struct Table(BTreeMap<Call, Vec<String>>);
+
+impl Table {
+    fn read() -> Self {
+        let items = parse(&root().join("src/flow.rs")).items;
+        let table = items.into_iter().find_map(|item| match item {
+            Item::Macro(table) if table.mac.path.is_ident("wrong_calls") => Some(table.mac.tokens),
+            _ => None,
+        });
+        syn::parse2(table.expect("a table")).expect("methods with their rows")
+    }
+}
+
+impl Parse for Table {
+    fn parse(input: ParseStream) -> syn::Result<Self> {
+        let mut table = BTreeMap::<Call, Vec<String>>::new();
+        while !input.is_empty() {
+            let method: Ident = input.parse()?;
+            let arguments;
+            parenthesized!(arguments in input);
+            let arguments: proc_macro2::TokenStream = arguments.parse()?;
+            while input.peek(Token![->]) {
+                let returned: ReturnType = input.parse()?;
+                let signature = syn::parse2(quote!(fn #method(#arguments) #returned))?;
+                let states = rows(input)?.into_iter().flat_map(concrete);
+                let call = call(&signature).expect("a twin takes a flow");
+                table.entry(call).or_default().extend(states);
+            }
+        }
+        Ok(Self(table))
+    }
+}
+
+/// The states of a block of rows, `State: Reason;` or `State: Reason for any V;`.
+fn rows(input: ParseStream) -> syn::Result<Vec<String>> {
+    let rows;
+    braced!(rows in input);
+    let mut states = Vec::new();
+    while !rows.is_empty() {
+        let state: Type = rows.parse()?;
+        rows.parse::<Token![:]>()?;
+        while !rows.peek(Token![;]) {
+            rows.parse::<proc_macro2::TokenTree>()?;
+        }
+        rows.parse::<Token![;]>()?;
+        states.push(state.to_token_stream().to_string().replace(' ', ""));
+    }
+    Ok(states)
+}
+
 /// A call of a method with arguments that every cell has; nothing for a function that takes no flow.
-fn call(method: &ImplItemFn) -> Option<Call> {
-    let signature = &method.sig;
+fn call(signature: &Signature) -> Option<Call> {
     signature.receiver()?;
     let arguments = signature.inputs.iter().filter_map(|input| match input {
         FnArg::Receiver(_) => None,
@@ -83,9 +155,10 @@ fn call(method: &ImplItemFn) -> Option<Call> {
         ReturnType::Default => String::new(),
         ReturnType::Type(_, returned) => returned.to_token_stream().to_string(),
     };
-    let is_future = signature.asyncness.is_some() || returned.starts_with("CreatePostbox");
+    let creates = returned.starts_with("CreatePostbox");
+    let is_future = signature.asyncness.is_some() || returned.starts_with("Ready") || creates;
     let behind = match is_future {
-        true if returned.contains("Result") || returned.starts_with("CreatePostbox") => ".await?",
+        true if returned.contains("Result") || creates => ".await?",
         true => ".await",
         false if returned.contains("Result") => "?",
         false => "",
@@ -113,6 +186,29 @@ const CONTRACTS: [(&str, &str); 4] = [
     ("", "Receipts"),
     ("<C: OngoingContract>", "C"),
 ];
+
+#[test]
+fn the_table_has_a_row_for_every_wrong_call_and_for_no_other() {
+    let states = states();
+    let Table(mut table) = Table::read();
+    let everywhere = table.remove(&Call("clone()".into()));
+    assert_eq!(everywhere.as_deref(), Some(["S".to_owned()].as_slice()));
+    for call in states.values().flatten() {
+        let mut rows = table.get(call).cloned().unwrap_or_default();
+        rows.sort();
+        let is_wrong = |state: &&String| !states[*state].contains(call);
+        let wrong: Vec<&String> = states.keys().filter(is_wrong).collect();
+        assert_eq!(
+            rows.iter().collect::<Vec<_>>(),
+            wrong,
+            "the rows of `{}` in src/flow.rs, and the states without it",
+            call.0
+        );
+    }
+    let calls: BTreeSet<&Call> = states.values().flatten().collect();
+    let unknown: Vec<&Call> = table.keys().filter(|call| !calls.contains(call)).collect();
+    assert!(unknown.is_empty(), "no state has {unknown:?}");
+}
 
 #[test]
 fn every_call_in_every_state_compiles_or_is_one_error_that_says_what_to_do() {
@@ -148,8 +244,8 @@ fn every_call_in_every_state_compiles_or_is_one_error_that_says_what_to_do() {
         assert_eq!(errors.len(), usize::from(!is_right), "{cell}: {errors:#?}");
         for error in errors {
             assert!(
-                error.contains("  = note: "),
-                "{cell} is not told what to do\n{error}"
+                error.starts_with("error[E0277]: ") && error.contains("  = note: "),
+                "{cell} has no reason that says what to do\n{error}"
             );
             assert!(!error.contains("__private"), "{cell}\n{error}");
         }

@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context, Result, anyhow, bail};
 use digime::{ApplicationId, ContractId, PrivateKey, RedirectUri, digime_contract};
 use serde::Deserialize;
-
-use crate::Result;
 
 /// What `contract.toml` says.
 #[derive(Deserialize)]
@@ -41,10 +40,9 @@ impl Config {
     /// Reads a TOML file. A relative `private_key_file` is looked for beside it.
     pub fn read(path: &Path) -> Result<Self> {
         let name = path.display();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| format!("can't read `{name}`: {error}"))?;
+        let text = std::fs::read_to_string(path).with_context(|| format!("can't read `{name}`"))?;
         let mut config: Self =
-            toml::from_str(&text).map_err(|error| format!("`{name}`: {}", error.message()))?;
+            toml::from_str(&text).map_err(|error| anyhow!("`{name}`: {}", error.message()))?;
         if let Some(file) = &mut config.private_key_file {
             *file = path.parent().unwrap_or(Path::new("")).join(&file);
         }
@@ -56,19 +54,16 @@ impl Config {
             (Some(key), None) => Ok(key.clone()),
             (None, Some(file)) => {
                 let name = file.display();
-                let pem =
-                    std::fs::read(file).map_err(|error| format!("can't read `{name}`: {error}"))?;
-                Ok(PrivateKey::from_pem(pem).map_err(|error| format!("`{name}`: {error}"))?)
+                let pem = std::fs::read(file).with_context(|| format!("can't read `{name}`"))?;
+                PrivateKey::from_pem(pem).with_context(|| format!("`{name}`"))
             }
-            _ => {
-                Err("the contract needs `private_key` or `private_key_file`, one of the two".into())
-            }
+            _ => bail!("the contract needs `private_key` or `private_key_file`, one of the two"),
         }
     }
 }
 
 impl TryFrom<Config> for OneOff {
-    type Error = Box<dyn std::error::Error>;
+    type Error = anyhow::Error;
 
     fn try_from(config: Config) -> Result<Self> {
         let private_key = config.private_key()?;
@@ -88,7 +83,7 @@ impl TryFrom<Config> for OneOff {
 }
 
 impl TryFrom<Config> for Lasting {
-    type Error = Box<dyn std::error::Error>;
+    type Error = anyhow::Error;
 
     fn try_from(config: Config) -> Result<Self> {
         let private_key = config.private_key()?;

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context, Result};
 use digime::{Delivery, PostboxItem};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::Result;
 use crate::user::User;
 
 /// The size, in bytes, from which a file gets a progress bar.
@@ -14,8 +14,7 @@ const LARGE: u64 = 4 * 1024 * 1024;
 /// Checks that there are such files, before a user is asked for anything.
 pub fn check(files: &[PathBuf]) -> Result<()> {
     for file in files {
-        std::fs::File::open(file)
-            .map_err(|error| format!("can't read `{}`: {error}", file.display()))?;
+        std::fs::File::open(file).with_context(|| format!("can't read `{}`", file.display()))?;
     }
     Ok(())
 }

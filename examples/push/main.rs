@@ -11,6 +11,7 @@ mod user;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use digime::Client;
 use digime_sandbox::Sandbox;
@@ -18,8 +19,6 @@ use digime_sandbox::Sandbox;
 use config::{Config, Lasting, OneOff};
 use items::push_all;
 use user::User;
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Pushes files into a person's digi.me.
 #[derive(Parser)]
@@ -50,7 +49,7 @@ async fn main() -> ExitCode {
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use digime::{Callback, Delivery, DeliveryStatus, Url};
+use anyhow::{Context, Result};
+use digime::url::Url;
+use digime::{Callback, Delivery, DeliveryStatus};
 use digime_sandbox::Sandbox;
 use serde::Serialize;
-
-use crate::Result;
 
 pub enum User {
     /// The sandbox's, who consents at once and whose inbox can be looked into.
@@ -41,7 +41,7 @@ impl User {
         match self {
             Self::Simulated(sandbox) => {
                 let inbox = sandbox.inbox();
-                let received = inbox.last().ok_or("nothing arrived")?;
+                let received = inbox.last().context("nothing arrived")?;
                 println!(
                     "received: {} ({} bytes) sha256 {}",
                     received.name, received.size, received.sha256

@@ -27,8 +27,8 @@ pub fn of_flow(model: &Contract) -> String {
 /// For the alias.
 pub fn of_alias(model: &Contract) -> String {
     format!(
-        "A [flow]({}::Flow) under the {} contract [`{}`], in a state.\n\n{}",
-        path(model),
+        "A {} under the {} contract [`{}`], in a state.\n\n{}",
+        link(model, "flow", "Flow"),
         adjective(model),
         model.input.ident.unraw(),
         states_and_next(model)
@@ -43,16 +43,18 @@ fn states_and_next(model: &Contract) -> String {
     let Some(kind) = model.kind else {
         return String::new();
     };
-    let path = path(model);
-    let link = |text: &str, item: &str| format!("[`{text}`]({path}::{item})");
     let (verifier, last, take) = match kind {
         Kind::Once => ("NoVerifier", "PostboxReady", "receive_postbox(callback)?"),
         Kind::Ongoing => ("Verifier", "Authorized", "exchange_code(callback).await?"),
     };
     let states = [
-        link("Unstarted", "Unstarted"),
-        link(&format!("AwaitingCallback<{verifier}>"), "AwaitingCallback"),
-        link(last, last),
+        link(model, "`Unstarted`", "Unstarted"),
+        link(
+            model,
+            &format!("`AwaitingCallback<{verifier}>`"),
+            "AwaitingCallback",
+        ),
+        link(model, &format!("`{last}`"), last),
     ];
     format!(
         "Its states: {}. What comes next: `flow.establish_session().await?`, then \
@@ -61,7 +63,28 @@ fn states_and_next(model: &Contract) -> String {
     )
 }
 
-/// The path to the library, as links write it.
-fn path(Contract { library, .. }: &Contract) -> String {
-    library.to_token_stream().to_string().replace(' ', "")
+fn link(Contract { library, .. }: &Contract, text: &str, item: &str) -> String {
+    link_in(&library.to_token_stream().to_string(), text, item)
+}
+
+/// A link to an item of the library, or plain text where the path to the library begins with the `$crate` of a
+/// `macro_rules!`: a link can't name that.
+fn link_in(library: &str, text: &str, item: &str) -> String {
+    if library.starts_with('$') {
+        text.to_owned()
+    } else {
+        format!("[{text}]({}::{item})", library.replace(' ', ""))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::link_in;
+
+    #[test]
+    fn items_are_links_unless_the_path_to_the_library_is_unspeakable() {
+        let linked = link_in(":: digime", "flow", "Flow");
+        assert_eq!(linked, "[flow](::digime::Flow)");
+        assert_eq!(link_in("$crate :: digime", "flow", "Flow"), "flow");
+    }
 }

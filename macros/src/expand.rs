@@ -59,8 +59,8 @@ pub fn contract(model: &Contract, mistakes: &mut Mistakes) -> TokenStream {
 /// The type that says the kind; where the kind can't be known, the mistakes stand for it.
 fn kind(Contract { kind, library, .. }: &Contract, mistakes: &mut Mistakes) -> TokenStream {
     match kind {
-        Some(Kind::Once) => quote!(#library::Once),
-        Some(Kind::Ongoing) => quote!(#library::Ongoing),
+        Some(Kind::Once) => quote!(#library::kind::Once),
+        Some(Kind::Ongoing) => quote!(#library::kind::Ongoing),
         None => mistakes.take_as_type(),
     }
 }
@@ -86,9 +86,11 @@ fn role_method(library: &Path, role: Role, source: &Source) -> TokenStream {
     let type_name = format_ident!("{}", role.type_name());
     let role_trait = format_ident!("Is{}", role.type_name());
     let body = match source {
-        // The span of the type is where an error about it belongs.
+        // An error about the type points at the type. The names resolve as those of the method around them: a type that
+        // comes from a `macro_rules!` has a scope of its own, in which there is no `self`.
         Source::Field { member, ty } => {
-            quote_spanned!(ty.span()=> <#ty as #library::roles::#role_trait>::role(&self.#member))
+            let at_the_type = ty.span().resolved_at(Span::call_site());
+            quote_spanned!(at_the_type=> <#ty as #library::roles::#role_trait>::role(&self.#member))
         }
         Source::Literal(text) => quote! {
             static LITERAL: #library::__private::LazyLock<#library::#type_name> =
@@ -118,7 +120,7 @@ fn inherent_methods(model: &Contract) -> TokenStream {
 
         /// The link that shows the user, in digi.me, the receipt of the consent to this contract.
         #[allow(dead_code)]
-        #visibility fn receipt_url(&self) -> #library::Url {
+        #visibility fn receipt_url(&self) -> #library::url::Url {
             #library::Contract::receipt_url(self)
         }
     }

@@ -5,6 +5,7 @@
 
 mod docs;
 mod expand;
+mod ide;
 mod model;
 mod parse;
 mod suggest;
@@ -12,6 +13,7 @@ mod suggest;
 mod tests;
 
 use proc_macro2::TokenStream;
+use quote::quote;
 
 /// Makes a struct a digi.me contract, with a flow in which only the right calls compile.
 ///
@@ -73,7 +75,9 @@ fn contract(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let Some(item) = parse::item(item.clone(), &mut mistakes) else {
         return mistakes.beside(item);
     };
+    let words = ide::Words::new(&arguments, &item);
     let model = model::Contract::new(arguments, item, &mut mistakes);
     let generated = expand::contract(&model, &mut mistakes);
-    mistakes.beside(generated)
+    let documented = words.documented_by(&model.library);
+    mistakes.beside(quote!(#generated #documented))
 }

@@ -145,9 +145,13 @@ pub struct RoleField {
 }
 
 impl RoleField {
-    /// The last name in the path of its type.
+    /// The last name in the path of its type, which is in an invisible group where it is a `macro_rules!` fragment.
     pub fn type_name(&self) -> Option<&Ident> {
-        match &self.ty {
+        let mut ty = &self.ty;
+        while let Type::Group(group) = ty {
+            ty = &group.elem;
+        }
+        match ty {
             Type::Path(path) => path.path.segments.last().map(|segment| &segment.ident),
             _ => None,
         }

@@ -1,6 +1,6 @@
 //! The attribute from tokens to tokens: what is generated, and what is said of mistakes.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 
 /// What the attribute makes of a struct, as formatted source.
@@ -35,18 +35,18 @@ fn all_roles() -> TokenStream {
 fn a_struct_gets_its_impls_its_methods_and_its_alias() {
     let source = generated(quote!(ongoing), all_roles());
     for part in [
-        "impl ::digime::Contract for Receipts {\n    type Kind = ::digime::Ongoing;",
+        "impl ::digime::Contract for Receipts {\n    type Kind = ::digime::kind::Ongoing;",
         "fn private_key(&self) -> &::digime::PrivateKey {",
         "impl ::digime::OngoingContract for Receipts {}",
         "fn flow(\n        &self,\n        client: &::digime::Client,\n    ) -> ::digime::Flow<Self, ::digime::Unstarted> {",
-        "fn receipt_url(&self) -> ::digime::Url {",
+        "fn receipt_url(&self) -> ::digime::url::Url {",
         "type ReceiptsFlow<State = ::digime::Unstarted> = ::digime::Flow<Receipts, State>;",
     ] {
         assert!(source.contains(part), "{part}\n---\n{source}");
     }
     let once = generated(quote!(once), all_roles());
     assert!(
-        once.contains("type Kind = ::digime::Once;")
+        once.contains("type Kind = ::digime::kind::Once;")
             && once.contains("impl ::digime::OnceContract"),
         "{once}"
     );
@@ -348,4 +348,45 @@ fn all_mistakes_are_told_at_once_and_the_struct_still_exists() {
         .len(),
         4
     );
+}
+
+#[test]
+fn each_word_names_an_item_that_editors_show() {
+    let item = quote! {
+        struct A { application_id: I, contract_id: C, #[digime(private_key)] key: P, #[digime(redir)] uri: R }
+    };
+    let source = generated(
+        quote!(ongoing, crate = a::digime, contract_id = "c", on),
+        item,
+    );
+    for part in [
+        "use a::digime::__private::ide::*;",
+        "let _: (\n            arguments::ongoing,\n            arguments::contract_id,\n            arguments::on,\n            \
+         roles::private_key,\n            roles::redir,\n        );",
+    ] {
+        assert!(source.contains(part), "{part}\n---\n{source}");
+    }
+}
+
+#[test]
+fn code_for_editors_is_an_eighth_of_the_expansion_at_most() {
+    let whole = super::contract(quote!(ongoing), all_roles());
+    let is_const = |token: &TokenTree| token.to_string() == "const";
+    let for_editors = whole
+        .clone()
+        .into_iter()
+        .skip_while(|token| !is_const(token));
+    let (whole, for_editors) = (count(whole), count(for_editors.collect()));
+    assert!(
+        for_editors > 0 && for_editors * 8 <= whole,
+        "{for_editors} of {whole}"
+    );
+}
+
+fn count(tokens: TokenStream) -> usize {
+    let sizes = tokens.into_iter().map(|token| match token {
+        TokenTree::Group(group) => 2 + count(group.stream()),
+        _ => 1,
+    });
+    sizes.sum()
 }

@@ -3,7 +3,7 @@ use thiserror::Error;
 /// Why a text is not an id that digi.me issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum InvalidId {
+pub enum IdError {
     /// There is nothing in it.
     #[error("the id is empty: copy it from the contract that digi.me issued")]
     Empty,
@@ -21,13 +21,13 @@ pub enum InvalidId {
 ///
 /// # Errors
 /// Says which rule the text breaks.
-pub fn check_id(id: &str) -> Result<(), InvalidId> {
+pub fn check_id(id: &str) -> Result<(), IdError> {
     if id.trim().is_empty() {
-        Err(InvalidId::Empty)
+        Err(IdError::Empty)
     } else if id.trim() != id {
-        Err(InvalidId::Padded)
+        Err(IdError::Padded)
     } else if id.chars().any(char::is_control) {
-        Err(InvalidId::Control)
+        Err(IdError::Control)
     } else {
         Ok(())
     }
@@ -43,11 +43,11 @@ mod tests {
             assert_eq!(check_id(id), Ok(()), "{id:?}");
         }
         for (id, why) in [
-            ("", InvalidId::Empty),
-            (" \t", InvalidId::Empty),
-            (" app-1", InvalidId::Padded),
-            ("app-1\n", InvalidId::Padded),
-            ("app\u{0}1", InvalidId::Control),
+            ("", IdError::Empty),
+            (" \t", IdError::Empty),
+            (" app-1", IdError::Padded),
+            ("app-1\n", IdError::Padded),
+            ("app\u{0}1", IdError::Control),
         ] {
             assert_eq!(check_id(id), Err(why), "{id:?}");
         }

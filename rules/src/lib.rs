@@ -9,5 +9,5 @@
 mod id;
 mod redirect_uri;
 
-pub use id::{InvalidId, check_id};
-pub use redirect_uri::{InvalidRedirectUri, check_redirect_uri, is_loopback};
+pub use id::{IdError, check_id};
+pub use redirect_uri::{RedirectUriError, check_redirect_uri, is_loopback};

@@ -8,7 +8,7 @@ const ANSWERED: [&str; 5] = ["result", "postboxId", "publicKey", "code", "state"
 /// Why a text can't be the URI at which the user's client calls back.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum InvalidRedirectUri {
+pub enum RedirectUriError {
     /// It is a path or a host name, without a scheme (RFC 6749, section 3.1.2: the URI is absolute).
     #[error("the redirect URI is relative: write it out, as in `https://shop.example/digime`")]
     Relative,
@@ -46,48 +46,48 @@ pub enum InvalidRedirectUri {
 ///
 /// # Errors
 /// Says which rule the text breaks.
-pub fn check_redirect_uri(uri: &str) -> Result<(), InvalidRedirectUri> {
+pub fn check_redirect_uri(uri: &str) -> Result<(), RedirectUriError> {
     if uri.chars().any(char::is_whitespace) {
-        return Err(InvalidRedirectUri::Character("white space"));
+        return Err(RedirectUriError::Character("white space"));
     }
     if uri.chars().any(char::is_control) {
-        return Err(InvalidRedirectUri::Character("a control character"));
+        return Err(RedirectUriError::Character("a control character"));
     }
     if uri.contains('\\') {
-        return Err(InvalidRedirectUri::Character("a backslash"));
+        return Err(RedirectUriError::Character("a backslash"));
     }
     let url = match Url::parse(uri) {
         Ok(url) => url,
-        Err(url::ParseError::RelativeUrlWithoutBase) => return Err(InvalidRedirectUri::Relative),
-        Err(error) => return Err(InvalidRedirectUri::Malformed(error.to_string())),
+        Err(url::ParseError::RelativeUrlWithoutBase) => return Err(RedirectUriError::Relative),
+        Err(error) => return Err(RedirectUriError::Malformed(error.to_string())),
     };
     if url.fragment().is_some() {
-        return Err(InvalidRedirectUri::Fragment);
+        return Err(RedirectUriError::Fragment);
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(InvalidRedirectUri::UserInfo);
+        return Err(RedirectUriError::UserInfo);
     }
     check_scheme(uri, &url)?;
     match ANSWERED
         .iter()
         .find(|name| url.query_pairs().any(|(own, _)| own == **name))
     {
-        Some(name) => Err(InvalidRedirectUri::Reserved(name)),
+        Some(name) => Err(RedirectUriError::Reserved(name)),
         None => Ok(()),
     }
 }
 
-fn check_scheme(uri: &str, url: &Url) -> Result<(), InvalidRedirectUri> {
+fn check_scheme(uri: &str, url: &Url) -> Result<(), RedirectUriError> {
     match url.scheme() {
         // The URL standard mends `https:host` and `https:/host`; the platform compares texts.
         web @ ("https" | "http") if !uri[web.len()..].starts_with("://") => Err(
-            InvalidRedirectUri::Malformed(format!("no `//` after `{web}:`")),
+            RedirectUriError::Malformed(format!("no `//` after `{web}:`")),
         ),
         "https" => Ok(()),
         "http" if is_loopback(url) => Ok(()),
-        "http" => Err(InvalidRedirectUri::PlainHttp),
+        "http" => Err(RedirectUriError::PlainHttp),
         private_use if private_use.contains('.') => Ok(()),
-        other => Err(InvalidRedirectUri::Scheme(beginning(other))),
+        other => Err(RedirectUriError::Scheme(beginning(other))),
     }
 }
 
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn each_broken_rule_is_named() {
-        use InvalidRedirectUri::{
+        use RedirectUriError::{
             Character, Fragment, PlainHttp, Relative, Reserved, Scheme, UserInfo,
         };
         for (uri, why) in [
@@ -179,10 +179,7 @@ mod tests {
             "https://shop.example:99999/",
         ] {
             assert!(
-                matches!(
-                    check_redirect_uri(uri),
-                    Err(InvalidRedirectUri::Malformed(_))
-                ),
+                matches!(check_redirect_uri(uri), Err(RedirectUriError::Malformed(_))),
                 "{uri}"
             );
         }

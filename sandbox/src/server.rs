@@ -428,7 +428,7 @@ async fn push(
             .ok_or_else(|| {
                 Refusal::new(
                     StatusCode::NOT_FOUND,
-                    "InvalidPostbox",
+                    "PostboxError",
                     "no postbox of this contract has this id",
                 )
             })?;

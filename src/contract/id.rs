@@ -1,13 +1,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use digime_rules::{InvalidId, check_id};
+use digime_rules::{IdError, check_id};
 use serde::{Deserialize, Serialize};
 
 macro_rules! id {
     ($(#[$docs:meta])* $name:ident) => {
         $(#[$docs])*
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String")]
         pub struct $name(String);
 
@@ -15,16 +15,22 @@ macro_rules! id {
             /// Takes the id as digi.me issued it.
             ///
             /// # Errors
-            /// [`InvalidId`] when it is empty, or has white space around it or a control character in it.
-            pub fn new(id: impl Into<String>) -> Result<Self, InvalidId> {
+            /// [`IdError`] when it is empty, or has whitespace around it or a control character in it.
+            pub fn new(id: impl Into<String>) -> Result<Self, IdError> {
                 let id = id.into();
                 check_id(&id)?;
                 Ok(Self(id))
             }
 
-            /// The id as a text.
+            /// The id as a string.
             #[must_use]
             pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
                 &self.0
             }
         }
@@ -36,17 +42,17 @@ macro_rules! id {
         }
 
         impl FromStr for $name {
-            type Err = InvalidId;
+            type Err = IdError;
 
-            fn from_str(id: &str) -> Result<Self, InvalidId> {
+            fn from_str(id: &str) -> Result<Self, IdError> {
                 Self::new(id)
             }
         }
 
         impl TryFrom<String> for $name {
-            type Error = InvalidId;
+            type Error = IdError;
 
-            fn try_from(id: String) -> Result<Self, InvalidId> {
+            fn try_from(id: String) -> Result<Self, IdError> {
                 Self::new(id)
             }
         }
@@ -61,7 +67,7 @@ id! {
     /// let id = ApplicationId::new("app-1")?;
     /// assert_eq!(id.as_str(), "app-1");
     /// assert!(ApplicationId::new(" app-1").is_err());
-    /// # Ok::<(), digime::InvalidId>(())
+    /// # Ok::<(), digime::error::IdError>(())
     /// ```
     ApplicationId
 }
@@ -72,7 +78,7 @@ id! {
     /// ```
     /// # use digime::ContractId;
     /// let id: ContractId = "fqHbIaCOZxWsBJRlvBvB6mF8CXHbLPc3".parse()?;
-    /// # Ok::<(), digime::InvalidId>(())
+    /// # Ok::<(), digime::error::IdError>(())
     /// ```
     ContractId
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::internal::Internal;
+use crate::internal::InternalError;
 
 /// The RSA private key of a contract, which signs every request token.
 ///
@@ -26,7 +26,7 @@ pub struct PrivateKey(Arc<RsaKeyPair>);
 /// Why a text is not the private key of a contract. The text itself is never in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum InvalidPrivateKey {
+pub enum PrivateKeyError {
     /// It is not one PEM block.
     #[error(
         "the private key is not PEM: give the whole text, from `-----BEGIN` to the end of the last line, with its line breaks"
@@ -59,9 +59,9 @@ impl PrivateKey {
     /// read the memory of the process soon after it has read the key may find the key.
     ///
     /// # Errors
-    /// [`InvalidPrivateKey`] says what the text is instead of a key.
-    pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, InvalidPrivateKey> {
-        let block = pem::parse(pem).map_err(|_| InvalidPrivateKey::NotPem)?;
+    /// [`PrivateKeyError`] says what the text is instead of a key.
+    pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, PrivateKeyError> {
+        let block = pem::parse(pem).map_err(|_| PrivateKeyError::NotPem)?;
         let encrypted = block
             .headers()
             .get("Proc-Type")
@@ -69,18 +69,18 @@ impl PrivateKey {
         let tag = block.tag().to_owned();
         let der = Zeroizing::new(block.into_contents());
         let pair = match tag.as_str() {
-            _ if encrypted => return Err(InvalidPrivateKey::Encrypted),
-            "ENCRYPTED PRIVATE KEY" => return Err(InvalidPrivateKey::Encrypted),
+            _ if encrypted => return Err(PrivateKeyError::Encrypted),
+            "ENCRYPTED PRIVATE KEY" => return Err(PrivateKeyError::Encrypted),
             "RSA PRIVATE KEY" => RsaKeyPair::from_der(&der),
             "PRIVATE KEY" => RsaKeyPair::from_pkcs8(&der),
-            _ => return Err(InvalidPrivateKey::NotPrivate),
+            _ => return Err(PrivateKeyError::NotPrivate),
         };
         pair.map(|pair| Self(Arc::new(pair)))
-            .map_err(|_| InvalidPrivateKey::NotRsa)
+            .map_err(|_| PrivateKeyError::NotRsa)
     }
 
     /// Signs with RSASSA-PSS, SHA-512, MGF1 SHA-512 and a salt of 64 bytes: `PS512` (RFC 7518, section 3.5).
-    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Internal> {
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, InternalError> {
         let mut signature = vec![0; self.0.public_modulus_len()];
         self.0
             .sign(
@@ -89,7 +89,7 @@ impl PrivateKey {
                 message,
                 &mut signature,
             )
-            .map_err(|_| Internal("signing a request token"))?;
+            .map_err(|_| InternalError("signing a request token"))?;
         Ok(signature)
     }
 }
@@ -101,9 +101,9 @@ impl fmt::Debug for PrivateKey {
 }
 
 impl FromStr for PrivateKey {
-    type Err = InvalidPrivateKey;
+    type Err = PrivateKeyError;
 
-    fn from_str(pem: &str) -> Result<Self, InvalidPrivateKey> {
+    fn from_str(pem: &str) -> Result<Self, PrivateKeyError> {
         Self::from_pem(pem)
     }
 }
@@ -139,11 +139,11 @@ mod tests {
         let encrypted =
             vectors::key_pem("contract", "ENCRYPTED PRIVATE KEY", "pkcs8_private_der_b64");
         for (pem, why) in [
-            ("", InvalidPrivateKey::NotPem),
-            ("MIIEowIBAAKCAQEA", InvalidPrivateKey::NotPem),
-            (&public, InvalidPrivateKey::NotPrivate),
-            (&mislabelled, InvalidPrivateKey::NotRsa),
-            (&encrypted, InvalidPrivateKey::Encrypted),
+            ("", PrivateKeyError::NotPem),
+            ("MIIEowIBAAKCAQEA", PrivateKeyError::NotPem),
+            (&public, PrivateKeyError::NotPrivate),
+            (&mislabelled, PrivateKeyError::NotRsa),
+            (&encrypted, PrivateKeyError::Encrypted),
         ] {
             assert_eq!(PrivateKey::from_pem(pem).unwrap_err(), why);
         }

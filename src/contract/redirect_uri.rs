@@ -1,39 +1,40 @@
 use std::fmt;
 use std::str::FromStr;
 
-use digime_rules::{InvalidRedirectUri, check_redirect_uri};
+use digime_rules::{RedirectUriError, check_redirect_uri};
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 
 /// Where the user's client calls back when the user has answered.
 ///
-/// It is absolute, has no fragment and no user info, and is https, http on the loopback, or of a private-use scheme
-/// with a dot in it (RFC 6749, section 3.1.2; RFC 8252, section 7). The platform compares it with the contract's white
-/// list letter by letter, so it is kept and sent exactly as given.
+/// It is absolute, has neither a fragment nor userinfo, and is https, http on the loopback, or of a private-use scheme
+/// with a dot in it (RFC 6749, section 3.1.2; RFC 8252, section 7). The platform compares it with the contract's
+/// registered redirect URIs by simple string comparison (RFC 3986, section 6.2.1), so it is kept and sent exactly as
+/// given.
 ///
 /// ```
 /// # use digime::RedirectUri;
 /// let uri = RedirectUri::new("https://shop.example/digime")?;
 /// assert_eq!(uri.as_str(), "https://shop.example/digime");
 /// assert!(RedirectUri::new("http://shop.example/digime").is_err());
-/// # Ok::<(), digime::InvalidRedirectUri>(())
+/// # Ok::<(), digime::error::RedirectUriError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct RedirectUri(String);
 
 impl RedirectUri {
-    /// Takes a URI that the contract whitelists.
+    /// Takes one of the contract's registered redirect URIs.
     ///
     /// # Errors
-    /// [`InvalidRedirectUri`] says which rule it breaks.
-    pub fn new(uri: impl Into<String>) -> Result<Self, InvalidRedirectUri> {
+    /// [`RedirectUriError`] says which rule it breaks.
+    pub fn new(uri: impl Into<String>) -> Result<Self, RedirectUriError> {
         let uri = uri.into();
         check_redirect_uri(&uri)?;
         Ok(Self(uri))
     }
 
-    /// The URI, letter by letter as it was given.
+    /// The URI, exactly as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -53,6 +54,12 @@ impl RedirectUri {
     }
 }
 
+impl AsRef<str> for RedirectUri {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for RedirectUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -60,17 +67,17 @@ impl fmt::Display for RedirectUri {
 }
 
 impl FromStr for RedirectUri {
-    type Err = InvalidRedirectUri;
+    type Err = RedirectUriError;
 
-    fn from_str(uri: &str) -> Result<Self, InvalidRedirectUri> {
+    fn from_str(uri: &str) -> Result<Self, RedirectUriError> {
         Self::new(uri)
     }
 }
 
 impl TryFrom<String> for RedirectUri {
-    type Error = InvalidRedirectUri;
+    type Error = RedirectUriError;
 
-    fn try_from(uri: String) -> Result<Self, InvalidRedirectUri> {
+    fn try_from(uri: String) -> Result<Self, RedirectUriError> {
         Self::new(uri)
     }
 }

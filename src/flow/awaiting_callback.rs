@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -10,22 +10,23 @@ use super::destination::Destination;
 use super::trace::Trace;
 use super::verifier::{Announce, NoVerifier, Verifier};
 use super::{Authorized, Flow, PostboxReady, Rejected};
-use crate::callback::{Callback, CallbackError};
+use crate::callback::{AuthorizationCode, Callback, CallbackError};
 use crate::error::Error;
 use crate::flow::suspended::{Durable, Resumable, Suspended, SuspendedError};
-use crate::internal::Internal;
+use crate::internal::InternalError;
 use crate::link::{self, Ask, Consent, SDK_VERSION};
 use crate::platform::Platform;
 use crate::platform::client::Client;
 use crate::platform::error::Operation;
 use crate::platform::session::SessionData;
-use crate::postbox::{InvalidPostbox, Postbox};
+use crate::postbox::{Postbox, PostboxError};
 
 /// The state of a flow that waits for the user's client to call back. `V` is the [`Verifier`] of an ongoing contract's
 /// flow, or [`NoVerifier`].
 ///
 /// Send the user to [`Flow::url`]. Next: [`receive_postbox`](Flow::receive_postbox) for a one-off contract,
 /// [`exchange_code`](Flow::exchange_code) for an ongoing one.
+#[must_use = "the next step is to send the user to `awaiting.url()` and to take the callback"]
 pub struct AwaitingCallback<V> {
     links: Links,
     state: String,
@@ -45,7 +46,7 @@ impl<V: Announce> AwaitingCallback<V> {
         session: SessionData,
         state: String,
         verifier: V,
-    ) -> Result<Self, Internal> {
+    ) -> Result<Self, InternalError> {
         let callback_url = V::callback_url(&platform.credentials.redirect_uri, &state);
         let consent = Consent {
             preauthorization_code: verifier.preauthorization_code(),
@@ -88,8 +89,8 @@ impl<V> AwaitingCallback<V> {
         let id = present(callback.postbox_id.as_deref(), "postboxId")?;
         let public_key = present(callback.public_key.as_deref(), "publicKey")?;
         Postbox::new(id.to_owned(), public_key).map_err(|invalid| match invalid {
-            InvalidPostbox::Id => CallbackError::PostboxId,
-            InvalidPostbox::PublicKey => CallbackError::PublicKey,
+            PostboxError::Id => CallbackError::PostboxId,
+            PostboxError::PublicKey => CallbackError::PublicKey,
         })
     }
 }
@@ -125,23 +126,20 @@ impl<C, V> Flow<C, AwaitingCallback<V>> {
     pub fn state(&self) -> &str {
         &self.state.state
     }
-}
 
-impl<C, V: Announce> Flow<C, AwaitingCallback<V>> {
     /// The flow as serde data, to go on with when the callback comes, in another request or on another machine.
     ///
     /// It holds what the callback is answered with, the verifier among it, and nothing of the contract's private key. Take
-    /// what the user is sent to, [`url`](Flow::url), first. [`FlowStore`](crate::FlowStore) keeps it under its `state`
+    /// what the user is sent to, [`url`](Flow::url), first. [`FlowStore`](crate::store::FlowStore) keeps it under its `state`
     /// and gives it out once; [`Suspended::seal`] makes it a text for a cookie.
-    pub fn suspend(self) -> Suspended<C, AwaitingCallback<V>> {
-        let session = self.state.session;
-        let time_left = session.time_left(&self.platform.client);
-        let record = WaitingRecord {
-            state: self.state.state,
-            session,
-            verifier: self.state.verifier.into_record(),
-        };
-        Suspended::new(&self.platform.credentials, record).ending_in(time_left)
+    ///
+    /// Code that is generic over `V` needs the bound `AwaitingCallback<V>: Durable`.
+    pub fn suspend(self) -> Suspended<C, AwaitingCallback<V>>
+    where
+        AwaitingCallback<V>: Durable,
+    {
+        let time_left = self.state.session.time_left(&self.platform.client);
+        Suspended::new(&self.platform.credentials, self.state.record()).ending_in(time_left)
     }
 }
 
@@ -168,6 +166,14 @@ impl<V: Announce> Resumable for AwaitingCallback<V> {
     const NAME: &str = V::STATE;
     type Kind = V::Kind;
     type Record = WaitingRecord<V::Record>;
+
+    fn record(&self) -> WaitingRecord<V::Record> {
+        WaitingRecord {
+            state: self.state.clone(),
+            session: self.session.clone(),
+            verifier: self.verifier.record(),
+        }
+    }
 
     fn from_record(
         record: WaitingRecord<V::Record>,
@@ -214,7 +220,7 @@ impl<C> Flow<C, AwaitingCallback<Verifier>> {
     ///
     /// The exchange goes on when this future is dropped, or when its time is over. A flow that is resumed in this process
     /// from a copy and called with the same callback gets what the exchange brings. In a web application
-    /// [`SharedTokens::receive_callback`](crate::SharedTokens::receive_callback) keeps it for all machines.
+    /// [`SharedTokens::receive_callback`](crate::store::SharedTokens::receive_callback) keeps it for all machines.
     ///
     /// # Errors
     /// [`Error::Callback`] says what is wrong with the callback; nothing was sent. [`Error::Request`] says what the
@@ -272,12 +278,12 @@ impl AwaitingCallback<Verifier> {
     fn accept_code<'a>(
         &self,
         callback: &'a Callback,
-    ) -> Result<(Postbox, &'a SecretString), CallbackError> {
+    ) -> Result<(Postbox, &'a AuthorizationCode), CallbackError> {
         let postbox = self.accept(callback)?;
         let code = callback
             .code
             .as_ref()
-            .filter(|code| !code.expose_secret().is_empty());
+            .filter(|code| !code.expose().is_empty());
         Ok((postbox, code.ok_or(CallbackError::Missing("code"))?))
     }
 }

@@ -15,7 +15,8 @@ use crate::platform::client::Client;
 /// `#[digime_contract]` writes this for a struct. By hand it is as short:
 ///
 /// ```
-/// use digime::{ApplicationId, Client, Contract, ContractId, Flow, Once, OnceContract, PrivateKey, RedirectUri};
+/// use digime::kind::Once;
+/// use digime::{ApplicationId, Client, Contract, ContractId, Flow, OnceContract, PrivateKey, RedirectUri};
 ///
 /// struct Welcome {
 ///     application_id: ApplicationId,

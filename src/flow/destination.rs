@@ -8,11 +8,11 @@ use crate::error::Error;
 use crate::platform::error::{Operation, Refusal};
 use crate::platform::session::SessionData;
 use crate::platform::{AccessToken, Doubt, Platform, Upload};
-use crate::postbox::{Delivery, InvalidPostbox, Postbox, PostboxItem, PostboxRecord};
+use crate::postbox::{Delivery, Postbox, PostboxError, PostboxRecord, PreparedItem};
 
-/// Where a flow pushes to: a postbox, and the session under which it does.
+/// Where a flow pushes to: a postbox, and the session that allows it.
 #[derive(Debug)]
-pub struct Destination {
+pub(super) struct Destination {
     postbox: Postbox,
     session: Arc<Renewable<SessionData>>,
 }
@@ -25,41 +25,41 @@ pub struct DestinationRecord {
 }
 
 impl DestinationRecord {
-    pub fn postbox_id(&self) -> &str {
+    pub(super) fn postbox_id(&self) -> &str {
         self.postbox.id()
     }
 }
 
 impl Destination {
-    pub fn new(postbox: Postbox, session: SessionData) -> Self {
+    pub(super) fn new(postbox: Postbox, session: SessionData) -> Self {
         Self {
             postbox,
             session: Renewable::new(session, Operation::EstablishSession),
         }
     }
 
-    pub fn record(&self) -> DestinationRecord {
+    pub(super) fn record(&self) -> DestinationRecord {
         DestinationRecord {
             postbox: self.postbox.record(),
             session: self.session.get(),
         }
     }
 
-    pub fn from_record(record: DestinationRecord) -> Result<Self, InvalidPostbox> {
+    pub(super) fn from_record(record: DestinationRecord) -> Result<Self, PostboxError> {
         let postbox = Postbox::from_record(record.postbox)?;
         Ok(Self::new(postbox, record.session))
     }
 
-    pub fn postbox_id(&self) -> &str {
+    pub(super) fn postbox_id(&self) -> &str {
         &self.postbox.id
     }
 
-    /// Pushes, under a session that has not ended: a postbox outlives the session that made it. Where the platform says
-    /// that the session is over, another is established and the item is pushed again, once.
-    pub async fn push(
+    /// Pushes under a session that is still valid: a postbox outlives the session that made it. If the platform says that
+    /// the session is over, this establishes another one and pushes the item once more.
+    pub(super) async fn push(
         &self,
         platform: &Platform,
-        item: &PostboxItem,
+        item: &Arc<PreparedItem>,
         access_token: Option<&AccessToken>,
         doubt: &Doubt,
     ) -> Result<Delivery, Error> {
@@ -88,7 +88,7 @@ impl Destination {
         }
     }
 
-    /// The session, replaced by one of the same scope if it is stale.
+    /// The session. A stale one is replaced first, by one of the same scope.
     async fn session(
         &self,
         platform: &Platform,

@@ -11,22 +11,22 @@ use futures_util::{Stream, StreamExt};
 use crate::error::Error;
 use crate::postbox::{Delivery, PostboxItem, Progress};
 
-/// How many items are pushed at a time, where nothing else is said.
-const AT_A_TIME: usize = 4;
+/// How many items are pushed concurrently by default.
+const DEFAULT_CONCURRENCY: usize = 4;
 
-/// Pushes of many items, some at a time: [`Flow::push_many`](crate::Flow::push_many). It is a stream of results, in the
-/// order in which they come, and does something only while it is asked for the next.
+/// Concurrent pushes of many items: [`Flow::push_many`](crate::Flow::push_many). It is a stream of results, in the order in
+/// which they come, and makes progress only while it is polled.
 ///
-/// One failure does not stop the others, unless [asked](PushMany::stop_on_failure). Dropping it drops the pushes that are
-/// under way; nothing goes on but a refresh of the tokens, which would be lost.
+/// One failure does not stop the others, unless [asked for](PushMany::stop_on_failure). Dropping the stream cancels pushes
+/// in flight. Only a refresh of the tokens continues, because the new tokens would be lost.
 ///
 /// ```
 /// use digime::{Authorized, Flow, PostboxItem};
 ///
 /// async fn push_folder<C>(authorized: &Flow<C, Authorized>, folder: &std::path::Path) -> std::io::Result<()> {
 ///     let files = std::fs::read_dir(folder)?.flatten().map(|file| PostboxItem::file(file.path()));
-///     let mut pushes = authorized.push_many(files).at_a_time(8).on_progress(|progress| {
-///         println!("{} bytes in all", progress.sent);
+///     let mut pushes = authorized.push_many(files).concurrency(8).on_progress(|progress| {
+///         println!("{} bytes in total", progress.sent);
 ///     });
 ///     while let Some(pushed) = pushes.next().await {
 ///         match pushed.result {
@@ -37,40 +37,42 @@ const AT_A_TIME: usize = 4;
 ///     Ok(())
 /// }
 /// ```
-#[must_use = "nothing is pushed until it is asked for the next result: `pushes.next().await`"]
+#[must_use = "nothing is pushed until the next result is asked for: `pushes.next().await`"]
 pub struct PushMany<'a> {
     push: Box<dyn Fn(PostboxItem) -> Push<'a> + Send + 'a>,
     waiting: Box<dyn Iterator<Item = (usize, PostboxItem)> + Send + 'a>,
     running: FuturesUnordered<BoxFuture<'a, Pushed>>,
-    at_a_time: usize,
+    concurrency: usize,
     stops_on_failure: bool,
-    progress: Option<Report>,
-    /// The bytes of all items that have been handed to the network.
+    on_progress: Option<OnManyProgress>,
+    /// How many bytes of all items have been handed to the network.
     sent: Arc<AtomicU64>,
 }
 
 type Push<'a> = BoxFuture<'a, Result<Delivery, Error>>;
 
-type Report = Arc<dyn Fn(ManyProgress) + Send + Sync>;
+type OnManyProgress = Arc<dyn Fn(ManyProgress) + Send + Sync>;
 
-/// What became of one item of many.
+/// The result of one of many pushes.
 #[derive(Debug)]
-#[must_use = "an item may have failed"]
+#[non_exhaustive]
+#[must_use = "the push may have failed: look at its `result`"]
 pub struct Pushed {
-    /// Which item it is, counted from 0 in the order in which they were given.
+    /// The item's position in the input, from 0.
     pub index: usize,
-    /// What [`push`](crate::Flow::push) would say of it.
+    /// The result that [`push`](crate::Flow::push) would give.
     pub result: Result<Delivery, Error>,
 }
 
 /// How far the pushes of many items are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ManyProgress {
-    /// Which item has moved, counted from 0.
+    /// The position in the input, from 0, of the item that has moved.
     pub index: usize,
     /// How far that item is.
     pub item: Progress,
-    /// How many bytes of all items have been handed to the network; those of an attempt that failed don't count.
+    /// How many bytes of all items have been handed to the network. Those of failed attempts don't count.
     pub sent: u64,
 }
 
@@ -83,38 +85,73 @@ impl<'a> PushMany<'a> {
             push: Box::new(push),
             waiting: Box::new(items.into_iter().enumerate()),
             running: FuturesUnordered::new(),
-            at_a_time: AT_A_TIME,
+            concurrency: DEFAULT_CONCURRENCY,
             stops_on_failure: false,
-            progress: None,
+            on_progress: None,
             sent: Arc::default(),
         }
     }
 
-    /// How many items are pushed at a time, at least one. Default: 4.
-    pub fn at_a_time(mut self, items: usize) -> Self {
-        self.at_a_time = items.max(1);
+    /// Sets how many items are pushed concurrently, at least one. Default: 4.
+    ///
+    /// ```
+    /// # fn example<C>(flow: &digime::Flow<C, digime::Authorized>, items: Vec<digime::PostboxItem>) {
+    /// let mut pushes = flow.push_many(items).concurrency(16);
+    /// # }
+    /// ```
+    pub fn concurrency(mut self, items: usize) -> Self {
+        self.concurrency = items.max(1);
         self
     }
 
-    /// Ends with the first failure: the pushes that are under way are dropped, and it is the last result.
+    /// Stops at the first failure, which is then the last result. The other pushes in flight are cancelled.
+    ///
+    /// ```
+    /// use digime::{Authorized, Error, Flow, PostboxItem};
+    ///
+    /// async fn push_all<C>(flow: &Flow<C, Authorized>, items: Vec<PostboxItem>) -> Result<(), Error> {
+    ///     let mut pushes = flow.push_many(items).stop_on_failure();
+    ///     while let Some(pushed) = pushes.next().await {
+    ///         pushed.result?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn stop_on_failure(mut self) -> Self {
         self.stops_on_failure = true;
         self
     }
 
     /// Calls `progress` whenever a part of an item has been handed to the network.
+    ///
+    /// ```
+    /// # fn example<C>(flow: &digime::Flow<C, digime::Authorized>, items: Vec<digime::PostboxItem>) {
+    /// let mut pushes = flow.push_many(items).on_progress(|progress| {
+    ///     println!("item {}: {} bytes, {} in total", progress.index, progress.item.sent, progress.sent);
+    /// });
+    /// # }
+    /// ```
     pub fn on_progress(mut self, progress: impl Fn(ManyProgress) + Send + Sync + 'static) -> Self {
-        self.progress = Some(Arc::new(progress));
+        self.on_progress = Some(Arc::new(progress));
         self
     }
 
-    /// The next result; nothing when all items have one.
+    /// The next result, or `None` when every item has had one. Items that fail have one too.
+    ///
+    /// ```
+    /// # async fn example<C>(flow: &digime::Flow<C, digime::Authorized>, items: Vec<digime::PostboxItem>) {
+    /// let mut pushes = flow.push_many(items);
+    /// while let Some(pushed) = pushes.next().await {
+    ///     println!("{}: {}", pushed.index, pushed.result.is_ok());
+    /// }
+    /// # }
+    /// ```
     pub async fn next(&mut self) -> Option<Pushed> {
         StreamExt::next(self).await
     }
 
     fn start(&mut self, index: usize, item: PostboxItem) {
-        let item = match self.progress.clone() {
+        let item = match self.on_progress.clone() {
             Some(report) => item.also_on_progress(in_all(index, self.sent.clone(), report)),
             None => item,
         };
@@ -131,11 +168,15 @@ impl<'a> PushMany<'a> {
     }
 }
 
-/// Makes the progress of an item one of all items.
-fn in_all(index: usize, sent: Arc<AtomicU64>, report: Report) -> impl Fn(Progress) + Send + Sync {
+/// Turns the progress of one item into the progress of all.
+fn in_all(
+    index: usize,
+    sent: Arc<AtomicU64>,
+    report: OnManyProgress,
+) -> impl Fn(Progress) + Send + Sync {
     let before = AtomicU64::new(0);
     move |item: Progress| {
-        // An item that is tried again begins again at zero, so that the sum goes back.
+        // A retried item starts again at zero, so the sum decreases.
         let change = item.sent.wrapping_sub(before.swap(item.sent, Relaxed));
         let sent = sent.fetch_add(change, Relaxed).wrapping_add(change);
         report(ManyProgress { index, item, sent });
@@ -146,7 +187,7 @@ impl Stream for PushMany<'_> {
     type Item = Pushed;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Pushed>> {
-        while self.running.len() < self.at_a_time
+        while self.running.len() < self.concurrency
             && let Some((index, item)) = self.waiting.next()
         {
             self.start(index, item);
@@ -164,8 +205,8 @@ impl Stream for PushMany<'_> {
 impl fmt::Debug for PushMany<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PushMany")
-            .field("under_way", &self.running.len())
-            .field("at_a_time", &self.at_a_time)
+            .field("in_flight", &self.running.len())
+            .field("concurrency", &self.concurrency)
             .finish_non_exhaustive()
     }
 }

@@ -1,18 +1,22 @@
-//! Why a call is wrong in a state, as the compiler says it.
+//! Why a call is wrong in a state: the texts of the compile errors.
 //!
-//! Nothing implements these traits, and nothing can. They are bounds on calls in states in which the calls are wrong, so
-//! that the compiler's error names them. A reason names its state in full, since a message can't be made to depend on the
-//! type that it is about.
+//! Nothing implements these traits, and nothing can. A hidden method that replaces "method not found" has one of them as
+//! its bound, so that the compiler prints the trait's message. The module is public, since the compiler prints the path
+//! of a private trait in full.
 
 pub(crate) mod sealed {
-    /// What no type has. It is the supertrait of every reason, so that no type outside this crate gets one.
+    /// The supertrait of every reason. No type implements it, and no other crate can.
     #[diagnostic::on_unimplemented(
-        message = "`{Self}` can't implement a reason",
-        label = "no type implements what is in `digime::reasons`",
-        note = "a reason is the text of a compile error: remove the impl, and make the call that the error suggests"
+        message = "`{Self}` cannot implement a reason",
+        label = "no type can implement a trait of `digime::reasons`",
+        note = "a reason is the text of a compile error: remove the `impl`, and make the call that the error suggests"
+    )]
+    #[expect(
+        unnameable_types,
+        reason = "a trait that can be named could be implemented"
     )]
     pub trait Never: Sized {
-        /// Stands in for the body of a call that can't be made.
+        /// The body of a method that can't be called.
         fn never<T>() -> T;
     }
 }
@@ -28,62 +32,62 @@ macro_rules! reasons {
 }
 
 reasons! {
-    CanBeCopied:
-        "a flow can't be copied: `{Self}` goes on once",
-        "a second one would use the session, the code or the refresh token twice",
-        "lend it (`&flow`) or share it (`Arc::new(flow)`), or begin another flow: `contract.flow(&client)`";
-    SessionCanBeCopied:
-        "a session can't be copied: it makes one postbox",
-        "a second one would be refused by the platform",
-        "establish another for another postbox: `flow.establish_session().await?`";
+    CanBeCloned:
+        "a flow cannot be cloned: `{Self}` must not exist twice",
+        "a clone would use the same session, code or refresh token a second time",
+        "borrow the flow (`&flow`), share it (`Arc::new(flow)`), or begin another: `contract.flow(&client)`";
+    SessionCanBeCloned:
+        "a session cannot be cloned: each session makes one postbox",
+        "the platform would refuse to make a second one",
+        "establish another session for another postbox: `flow.establish_session().await?`";
     SessionIsAFlow:
-        "a session is not a flow: it is what a flow asks for a postbox with",
-        "this call is a flow's",
-        "give the session to the flow: `let awaiting = flow.create_postbox(session).await?;`";
-    SuspendedFlowGoesOn:
-        "a suspended flow is data: it goes on when it is resumed",
-        "this call is a flow's",
+        "a session is not a flow: a flow uses it to ask for a postbox",
+        "this method belongs to a flow",
+        "pass the session to the flow: `let awaiting = flow.create_postbox(session).await?;`";
+    IsResumed:
+        "a suspended flow is only data: it must be resumed before this call",
+        "this method belongs to a flow",
         "resume it first: `let flow = suspended.resume(&contract, &client)?;`";
     HasPostboxYet:
         "cannot push yet: `Unstarted` has no postbox",
-        "nobody was asked for a postbox",
-        "ask first: `let session = flow.establish_session().await?; let awaiting = flow.create_postbox(session).await?;`, then take the callback, then push";
+        "the user has not been asked for a postbox",
+        "ask first: `let session = flow.establish_session().await?; let awaiting = flow.create_postbox(session).await?;`, then handle the callback, then push";
     HasLinkYet:
         "no link yet: `Unstarted` has not asked for a postbox",
-        "the link and its state are made when the postbox is asked for",
+        "`create_postbox` makes the link and its state",
         "ask first: `let session = flow.establish_session().await?; let awaiting = flow.create_postbox(session).await?;`";
     HasCallbackYet:
-        "cannot take a callback yet: `Unstarted` has not asked the user",
-        "nobody was asked, so nobody can have answered",
+        "cannot handle a callback yet: `Unstarted` has not asked the user",
+        "the user has not been asked, so there is no answer",
         "ask first: `let session = flow.establish_session().await?; let awaiting = flow.create_postbox(session).await?;`, and send the user to `awaiting.url()`";
     HasTokenBeforeTheUserIsAsked:
         "no access token yet: `Unstarted` has not asked the user",
-        "nobody was asked",
-        "an ongoing contract's flow has one when the code is exchanged: `awaiting.exchange_code(callback).await?`";
+        "the user has not consented",
+        "an ongoing contract's flow gets one when it exchanges the code: `let authorized = awaiting.exchange_code(callback).await?;`";
     AsksForAnotherPostbox:
-        "this flow has asked for its postbox: `AwaitingCallback` waits for the user",
-        "one flow, one session, one postbox",
-        "take the callback, or begin another flow for another postbox: `contract.flow(&client)`";
+        "this flow has already asked for its postbox: `AwaitingCallback` waits for the user's answer",
+        "a flow asks for one postbox, with one session",
+        "wait for the callback, or begin another flow for another postbox: `contract.flow(&client)`";
     HasSomethingToSuspend:
-        "nothing to suspend: `Unstarted` holds nothing yet",
-        "nobody was asked, so there is nothing to come back to",
-        "keep the contract and begin when the user is there, `contract.flow(&client)`; suspend what waits: `awaiting.suspend()`";
+        "nothing to suspend yet: `Unstarted` has not asked the user",
+        "the user has not been asked, so there is nothing to resume later",
+        "keep the contract, and begin the flow when the user is there: `contract.flow(&client)`; suspend it when it waits: `awaiting.suspend()`";
     HasReceivedThePostbox:
         "cannot push yet: `AwaitingCallback<NoVerifier>` has no postbox",
         "the user has not answered yet",
-        "take the callback first: `awaiting.receive_postbox(callback)?`, then push";
+        "handle the callback first: `let ready = awaiting.receive_postbox(callback)?;`, then push: `ready.push(item).await?`";
     HasExchangedTheCode:
         "cannot push yet: `AwaitingCallback<Verifier>` has no postbox",
         "the user has not answered yet",
-        "take the callback first: `awaiting.exchange_code(callback).await?`, then push";
+        "handle the callback first: `let authorized = awaiting.exchange_code(callback).await?;`, then push: `authorized.push(item).await?`";
     HasTokenBeforeTheExchange:
         "no access token yet: `AwaitingCallback<Verifier>` has not exchanged its code",
         "the user has not answered yet",
-        "take the callback first: `awaiting.exchange_code(callback).await?`";
+        "handle the callback first: `let authorized = awaiting.exchange_code(callback).await?;`";
     HasTokenWithoutCode:
         "no access token: a one-off contract never has one",
         "one-off contracts push without a token",
-        "take the callback, `awaiting.receive_postbox(callback)?`, and push; for a token the contract must be `#[digime_contract(ongoing)]`";
+        "handle the callback, `awaiting.receive_postbox(callback)?`, and push; for a token the contract must be `#[digime_contract(ongoing)]`";
     HasTokenWhenReady:
         "no access token: `PostboxReady` belongs to a one-off contract, which never has one",
         "one-off contracts push without a token",
@@ -92,24 +96,20 @@ reasons! {
         "cannot exchange a code: `AwaitingCallback<NoVerifier>` belongs to a one-off contract, whose callback has none",
         "only an ongoing contract has a code to exchange",
         "the callback brings the postbox itself: `awaiting.receive_postbox(callback)?`; for a code the contract must be `#[digime_contract(ongoing)]`";
-    TakesThePostboxAlone:
-        "cannot take the postbox alone: `AwaitingCallback<Verifier>` belongs to an ongoing contract, whose callback has a code too",
-        "only a one-off contract takes its postbox from the callback alone",
-        "exchange the code, which takes the postbox as well: `awaiting.exchange_code(callback).await?`";
+    ReceivesPostboxWithoutCode:
+        "cannot receive the postbox without exchanging the code: `AwaitingCallback<Verifier>` belongs to an ongoing contract",
+        "this method is for one-off contracts, whose callback has no code",
+        "exchange the code, which receives the postbox as well: `awaiting.exchange_code(callback).await?`";
     AsksAgain:
-        "this flow has its postbox: `PostboxReady` asks for no other",
-        "one flow, one session, one postbox",
-        "push with it, or begin another flow for another postbox: `contract.flow(&client)`";
+        "this flow already has its postbox: `{Self}` cannot ask for another",
+        "a flow asks for one postbox, with one session",
+        "push to it, `flow.push(item).await?`, or begin another flow for another postbox: `contract.flow(&client)`";
     AwaitsAnotherCallback:
-        "this flow has taken its callback: `PostboxReady` waits for none",
-        "the callback was taken",
+        "this flow has already handled its callback: `PostboxReady` does not wait for another",
+        "the user's answer has arrived",
         "the next step is `ready.push(item).await?`";
-    AsksAgainWhenAuthorized:
-        "this flow has its postbox: `Authorized` asks for no other",
-        "one flow, one session, one postbox",
-        "push with it, or begin another flow for another postbox: `contract.flow(&client)`";
     AwaitsAnotherCallbackWhenAuthorized:
-        "this flow has taken its callback: `Authorized` waits for none",
-        "the callback was taken and its code is spent",
+        "this flow has already handled its callback: `Authorized` does not wait for another",
+        "the user's answer has arrived, and its code is spent",
         "the next step is `authorized.push(item).await?`";
 }

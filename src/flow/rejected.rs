@@ -1,11 +1,14 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use super::Flow;
+use super::suspended::{Durable, Suspended};
 use crate::error::Error;
 
-/// A call that failed, with the flow that went in, so that nothing is lost and it can be tried again.
+/// A call that failed, with what went into it: a [`Flow`] or a [`Suspended`] flow. So nothing is lost, and the call can be
+/// tried again.
 ///
-/// `?` turns it into an [`Error`] for those who don't want the flow back.
+/// `?` turns it into an [`Error`] where the flow is not wanted back.
 ///
 /// ```
 /// use digime::{AwaitingCallback, Authorized, Callback, Error, Flow, OngoingContract, Rejected, Verifier};
@@ -41,16 +44,26 @@ impl<F> Rejected<F> {
         &self.0.error
     }
 
-    /// The flow, as it was before the call.
-    #[must_use = "the flow can be tried again"]
-    pub fn into_flow(self) -> F {
-        self.0.flow
-    }
-
-    /// The flow and the reason.
-    #[must_use = "the flow can be tried again"]
+    /// What went into the call, and why the call failed.
+    #[must_use = "the call can be tried again"]
     pub fn into_parts(self) -> (F, Error) {
         (self.0.flow, self.0.error)
+    }
+}
+
+impl<C, S> Rejected<Flow<C, S>> {
+    /// The flow, as it was before the call.
+    #[must_use = "the flow can be tried again"]
+    pub fn into_flow(self) -> Flow<C, S> {
+        self.0.flow
+    }
+}
+
+impl<C, S: Durable, D> Rejected<Suspended<C, S, D>> {
+    /// The suspended flow, as it was before the call.
+    #[must_use = "the suspended flow can be kept again"]
+    pub fn into_suspended(self) -> Suspended<C, S, D> {
+        self.0.flow
     }
 }
 

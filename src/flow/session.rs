@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use url::Url;
 
 use super::contract::{Contract, Kind};
-use super::reasons::{SessionCanBeCopied, SessionIsAFlow};
+use super::reasons::{SessionCanBeCloned, SessionIsAFlow};
 use super::{Authorized, CreatePostbox, Flow, PostboxReady, wrong_calls};
 use crate::callback::Callback;
 use crate::error::Error;
@@ -17,7 +17,7 @@ use crate::postbox::{Delivery, PostboxItem};
 
 /// A session with the platform, of the contract `C` alone. It makes one postbox: `create_postbox` consumes it.
 ///
-/// It is got by [`Flow::establish_session`](crate::Flow::establish_session) and can't be copied.
+/// [`Flow::establish_session`](crate::Flow::establish_session) makes one. It can't be cloned.
 #[must_use = "a session is there to make a postbox; the next step is `flow.create_postbox(session).await?`"]
 pub struct Session<C> {
     pub(crate) data: SessionData,
@@ -33,17 +33,20 @@ impl<C> Session<C> {
 }
 
 wrong_calls! {
-    impl[C] Session<C> {
-        clone() -> Self where Session<C>: SessionCanBeCopied;
-        url() -> &Url where Session<C>: SessionIsAFlow;
-        state() -> &str where Session<C>: SessionIsAFlow;
-        receive_postbox(Callback) -> Result<Flow<C, PostboxReady>, Error> where Session<C>: SessionIsAFlow;
-        exchange_code(Callback) -> Ready<Result<Flow<C, Authorized>, Error>> where Session<C>: SessionIsAFlow;
-        push(PostboxItem) -> Ready<Result<Delivery, Error>> where Session<C>: SessionIsAFlow;
+    impl[C] Session<C>: SessionCanBeCloned {
+        clone(&self) -> Self;
     }
 
-    impl[C: Contract<Kind = K>, K: Kind] Session<C> {
-        create_postbox() -> CreatePostbox<C, K::Verifier> where Session<C>: SessionIsAFlow;
+    impl[C] Session<C>: SessionIsAFlow {
+        url(&self) -> &Url;
+        state(&self) -> &str;
+        receive_postbox(&self, _: Callback) -> Result<Flow<C, PostboxReady>, Error>;
+        exchange_code(&self, _: Callback) -> Ready<Result<Flow<C, Authorized>, Error>>;
+        push(&self, _: PostboxItem) -> Ready<Result<Delivery, Error>>;
+    }
+
+    impl[C: Contract<Kind = K>, K: Kind] Session<C>: SessionIsAFlow {
+        create_postbox(&self) -> CreatePostbox<C, K::Verifier>;
     }
 }
 

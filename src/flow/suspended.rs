@@ -5,6 +5,7 @@ mod of_contract;
 mod reaches;
 mod record;
 mod seal;
+mod sealing_keys;
 
 use std::fmt;
 use std::future::Ready;
@@ -21,14 +22,15 @@ pub use error::SuspendedError;
 pub use of_contract::OfContract;
 pub use reaches::Reaches;
 pub(crate) use record::{ContractIds, SuspendedRecord};
-pub use seal::SealingKeys;
+pub(crate) use sealing_keys::Purpose;
+pub use sealing_keys::SealingKeys;
 
 use super::contract;
 use crate::callback::Callback;
 use crate::clock::Clock;
 use crate::contract::Credentials;
 use crate::error::Error;
-use crate::flow::reasons::SuspendedFlowGoesOn;
+use crate::flow::reasons::IsResumed;
 use crate::flow::{Authorized, Flow, PostboxReady, wrong_calls};
 use crate::platform::Platform;
 use crate::platform::client::Client;
@@ -36,10 +38,24 @@ use crate::postbox::{Delivery, PostboxItem};
 use crate::random;
 
 /// A state whose flow can be suspended: every one but [`Unstarted`](crate::Unstarted), which holds nothing yet.
+///
+/// It is a bound for code that is generic over what the flow waits with:
+///
+/// ```
+/// use digime::suspended::Durable;
+/// use digime::{AwaitingCallback, Flow, Suspended};
+///
+/// fn park<C, V>(awaiting: Flow<C, AwaitingCallback<V>>) -> Suspended<C, AwaitingCallback<V>>
+/// where
+///     AwaitingCallback<V>: Durable,
+/// {
+///     awaiting.suspend()
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` can't be suspended",
-    label = "not a state that waits or is authorized",
-    note = "`AwaitingCallback`, `PostboxReady` and `Authorized` can: `flow.suspend()`"
+    message = "`{Self}` is not known to be a state that can be suspended",
+    label = "only a flow in a `Durable` state can be suspended",
+    note = "these states are `Durable`: `AwaitingCallback<NoVerifier>`, `AwaitingCallback<Verifier>`, `PostboxReady` and `Authorized`; generic code needs a bound such as `AwaitingCallback<V>: Durable`"
 )]
 pub trait Durable: Resumable {}
 
@@ -52,6 +68,8 @@ pub trait Resumable: Sized {
     type Kind;
 
     type Record: Serialize + DeserializeOwned + Send + Sync;
+
+    fn record(&self) -> Self::Record;
 
     fn from_record(record: Self::Record, platform: &Platform) -> Result<Self, SuspendedError>;
 
@@ -177,7 +195,8 @@ impl<C, S: Durable, D> Suspended<C, S, D> {
     /// Unlike serde's own, its errors quote nothing of the flow.
     ///
     /// ```
-    /// use digime::{Authorized, Flow, SuspendedError};
+    /// use digime::error::SuspendedError;
+    /// use digime::{Authorized, Flow};
     ///
     /// fn as_row<C>(authorized: &Flow<C, Authorized>, customer: &str) -> Result<String, SuspendedError> {
     ///     authorized.suspend().with(customer).to_json()
@@ -239,11 +258,11 @@ impl<C, S: Durable, D> Suspended<C, S, D> {
 }
 
 wrong_calls! {
-    impl[C, S: Durable, D] Suspended<C, S, D> {
-        url() -> &Url where Suspended<C, S, D>: SuspendedFlowGoesOn;
-        receive_postbox(Callback) -> Result<Flow<C, PostboxReady>, Error> where Suspended<C, S, D>: SuspendedFlowGoesOn;
-        exchange_code(Callback) -> Ready<Result<Flow<C, Authorized>, Error>> where Suspended<C, S, D>: SuspendedFlowGoesOn;
-        push(PostboxItem) -> Ready<Result<Delivery, Error>> where Suspended<C, S, D>: SuspendedFlowGoesOn;
+    impl[C, S: Durable, D] Suspended<C, S, D>: IsResumed {
+        url(&self) -> &Url;
+        receive_postbox(&self, _: Callback) -> Result<Flow<C, PostboxReady>, Error>;
+        exchange_code(&self, _: Callback) -> Ready<Result<Flow<C, Authorized>, Error>>;
+        push(&self, _: PostboxItem) -> Ready<Result<Delivery, Error>>;
     }
 }
 

@@ -17,6 +17,7 @@ use crate::random;
 use crate::scope::Scope;
 
 /// The state of a flow that has not asked for anything yet. Next: [`Flow::establish_session`].
+#[must_use = "the next step is `flow.establish_session().await?`"]
 #[derive(Debug)]
 pub struct Unstarted(());
 

@@ -20,7 +20,7 @@ use crate::secret;
 pub struct Verifier(Announced);
 
 /// What a verifier holds, as serde data. [`Verifier`] itself is none, so that nobody makes one up.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Announced {
     code_verifier: CodeVerifier,
     #[serde(serialize_with = "secret::expose")]
@@ -52,7 +52,7 @@ pub trait Announce: Send + Sized + 'static {
 
     fn preauthorization_code(&self) -> Option<&str>;
 
-    fn into_record(self) -> Self::Record;
+    fn record(&self) -> Self::Record;
 
     fn from_record(record: Self::Record) -> Self;
 }
@@ -75,7 +75,7 @@ impl Announce for NoVerifier {
         None
     }
 
-    fn into_record(self) {}
+    fn record(&self) {}
 
     fn from_record((): ()) -> Self {
         Self(())
@@ -110,8 +110,8 @@ impl Announce for Verifier {
         Some(self.0.preauthorization_code.expose_secret())
     }
 
-    fn into_record(self) -> Announced {
-        self.0
+    fn record(&self) -> Announced {
+        self.0.clone()
     }
 
     fn from_record(record: Announced) -> Self {

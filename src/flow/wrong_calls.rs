@@ -1,32 +1,57 @@
 //! How a call in a wrong state is answered.
 //!
-//! For every method and every state in which it is wrong there is a hidden method of the same name, whose bound can't
-//! hold. So the compiler points at the call and says what stands in [`super::reasons`], once, in place of "method not
-//! found"; and since the hidden method returns what the right one would, nothing behind the call is an error too.
+//! For every method and every state in which it is wrong there is a hidden method of the same name, its twin, with a
+//! bound that can't hold. So the compiler points at the call and prints one message from [`super::reasons`] in place of
+//! "method not found". A twin returns what the right method returns, so nothing after the call is an error too.
 //!
-//! That the bound can't hold is checked: the body of a hidden method needs the supertrait of all reasons, which nothing
+//! The compiler checks that the bound can't hold: the body of a twin needs the supertrait of all reasons, which nothing
 //! implements. A bound that some type fulfils, such as `C: OngoingContract`, does not compile.
 
-/// Defines the hidden methods of a state: `method(arguments) -> what the right one returns where who: reason;`.
+/// Defines the twins.
 ///
-/// It stands in the module of `Flow`, and its tokens come from the table, so that the compiler names the method as
-/// `Flow::push` and shows the line of the table and no macro.
+/// For flows it takes a table: each method with its signature, then a row `State: Reason;` for each state in which the
+/// method is wrong. A row about a generic state names the parameter: `AwaitingCallback<V>: Reason for any V;`. Where
+/// what a method returns depends on the state, it has a `-> Type { rows }` for each type.
+///
+/// For another type it takes `impl[generics] Type: Reason { method(arguments) -> Type; }`.
+///
+/// It has to be expanded in the module of `Flow` or of the other type, and must not pass the tokens on to a second macro:
+/// then the compiler names the twin `Flow::push`, and shows the row of the table and no macro.
 macro_rules! wrong_calls {
-    ($(impl[$($generics:tt)*] $flow:ty { $(
-        $method:tt($($argument:ty),*) -> $returned:ty where $subject:ty: $reason:tt;
-    )* })*) => {
-        $(
-        #[allow(clippy::should_implement_trait, reason = "a twin stands in for a trait that must not be")]
-        impl<$($generics)*> $flow { $(
+    ($($method:ident $arguments:tt $(-> $returned:ty {
+        $($state:ty: $reason:tt $(for any $parameter:ident)?;)+
+    })+)+) => {
+        $($($(
+        #[allow(clippy::should_implement_trait, reason = "a flow must not implement the trait of `clone`")]
+        #[allow(clippy::return_self_not_must_use, reason = "the twin of `clone` can't be called")]
+        impl<C $(, $parameter)?> Flow<C, $state> {
             #[doc(hidden)]
-            pub fn $method(&self $(, _: $argument)*) -> $returned
+            pub fn $method $arguments -> $returned
+            where
+                for<'impossible> $state: $reason,
+            {
+                // This compiles only if the bound is a reason, which no type has.
+                <$state as $crate::flow::reasons::sealed::Never>::never()
+            }
+        }
+        )+)+)+
+    };
+
+    ($(impl[$($generics:tt)+] $subject:ty: $reason:tt {
+        $($method:ident $arguments:tt -> $returned:ty;)+
+    })+) => {
+        $(
+        #[allow(clippy::should_implement_trait, reason = "a session must not implement the trait of `clone`")]
+        impl<$($generics)+> $subject { $(
+            #[doc(hidden)]
+            pub fn $method $arguments -> $returned
             where
                 for<'impossible> $subject: $reason,
             {
-                // It compiles only where the bound is a reason, which no type has.
                 <$subject as $crate::flow::reasons::sealed::Never>::never()
             }
-        )* })*
+        )+ }
+        )+
     };
 }
 

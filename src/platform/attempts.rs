@@ -67,7 +67,7 @@ impl Doubt {
     pub fn settle<T>(&self, result: Result<T, PlatformError>) -> Result<T, PlatformError> {
         result.map_err(|error| match self.earlier() {
             Some(earlier) if !error.may_have_taken_effect() => PlatformError::EarlierAttempt {
-                earlier,
+                earlier: Box::new(earlier),
                 source: Box::new(error),
             },
             _ => error,
@@ -123,7 +123,7 @@ impl Retries<'_> {
                 Duration::ZERO => {}
                 latest => pause = pause.min(latest),
             }
-        } else if asked > client.longest_retry_after() {
+        } else if asked > client.max_retry_after() {
             return None;
         }
         self.deadline.leaves(pause).then_some(pause)

@@ -23,7 +23,7 @@ const DIGI_ME: &str = "https://api.digi.me/v1.5";
 ///
 /// let digi_me = Client::new();
 /// let other = Client::builder().base_url("http://localhost:8080/v1.5").build()?;
-/// # Ok::<(), digime::InvalidClient>(())
+/// # Ok::<(), digime::error::ClientError>(())
 /// ```
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
@@ -50,9 +50,9 @@ struct Settings {
     timeout: Duration,
     call_timeout: Duration,
     stall_timeout: Duration,
-    retries: usize,
+    max_retries: usize,
     retry_delays: (Duration, Duration),
-    longest_retry_after: Duration,
+    max_retry_after: Duration,
     clock: Clock,
     transport: Option<Arc<dyn Transport>>,
 }
@@ -67,7 +67,7 @@ const ASSUMED_LIFE_MILLIS: u64 = 10 * 60 * 1000;
 /// Why a client can't be set up.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
-pub enum InvalidClient {
+pub enum ClientError {
     /// The base URL is no URL that requests can go to.
     #[error("the base URL is malformed: write it as in `https://api.digi.me/v1.5`")]
     BaseUrl(#[source] BaseUrlError),
@@ -157,8 +157,8 @@ impl Client {
         self.0.settings.stall_timeout
     }
 
-    pub(crate) fn longest_retry_after(&self) -> Duration {
-        self.0.settings.longest_retry_after
+    pub(crate) fn max_retry_after(&self) -> Duration {
+        self.0.settings.max_retry_after
     }
 
     /// The pauses between attempts: doubling, with jitter so that many clients don't come back together.
@@ -167,7 +167,7 @@ impl Client {
         ExponentialBuilder::default()
             .with_min_delay(shortest)
             .with_max_delay(longest)
-            .with_max_times(self.0.settings.retries)
+            .with_max_times(self.0.settings.max_retries)
             .with_jitter()
     }
 
@@ -311,9 +311,9 @@ impl ClientBuilder {
                 timeout: Duration::from_secs(10),
                 call_timeout: Duration::from_secs(30),
                 stall_timeout: Duration::from_mins(1),
-                retries: 4,
+                max_retries: 4,
                 retry_delays: (Duration::from_millis(250), Duration::from_secs(8)),
-                longest_retry_after: Duration::from_mins(1),
+                max_retry_after: Duration::from_mins(1),
                 clock: Clock::default(),
                 transport: None,
             },
@@ -351,7 +351,7 @@ impl ClientBuilder {
     /// How long an upload may go without the platform taking a byte, and then wait for its answer. Default: 60 seconds.
     ///
     /// Where it is the item's reader that gives nothing for so long, the push fails with
-    /// [`ItemError::Unreadable`](crate::ItemError::Unreadable).
+    /// [`ItemError::Unreadable`](crate::error::ItemError::Unreadable).
     ///
     /// On Linux, data that waits in the sockets of this process counts as not taken yet: the platform may take it, or that of
     /// other uploads, for ten times as long. Elsewhere only what this process hands to a socket is seen.
@@ -362,8 +362,8 @@ impl ClientBuilder {
 
     /// How often a request that failed by what may pass is sent again: connection faults, 408, 429 and 5xx.
     /// Default: 4 times; 0 switches it off.
-    pub fn retries(mut self, retries: usize) -> Self {
-        self.settings.retries = retries;
+    pub fn max_retries(mut self, retries: usize) -> Self {
+        self.settings.max_retries = retries;
         self
     }
 
@@ -375,8 +375,8 @@ impl ClientBuilder {
 
     /// The longest `Retry-After` that is waited for; where the platform asks for more, the request fails at once and
     /// says so. Default: 60 seconds.
-    pub fn longest_retry_after(mut self, longest: Duration) -> Self {
-        self.settings.longest_retry_after = longest;
+    pub fn max_retry_after(mut self, longest: Duration) -> Self {
+        self.settings.max_retry_after = longest;
         self
     }
 
@@ -397,8 +397,8 @@ impl ClientBuilder {
     /// The client.
     ///
     /// # Errors
-    /// [`InvalidClient`] says which setting can't be.
-    pub fn build(self) -> Result<Client, InvalidClient> {
+    /// [`ClientError`] says which setting can't be.
+    pub fn build(self) -> Result<Client, ClientError> {
         let base_url = check_base_url(&self.base_url)?;
         let connections = Connections::default();
         let mut http = reqwest::Client::builder()
@@ -416,7 +416,7 @@ impl ClientBuilder {
         }
         let http = http
             .build()
-            .map_err(|error| InvalidClient::Tls(Arc::new(error)))?;
+            .map_err(|error| ClientError::Tls(Arc::new(error)))?;
         let transport = match &self.settings.transport {
             Some(transport) => transport.clone(),
             None => Arc::new(http.clone()),
@@ -443,10 +443,10 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-fn check_base_url(url: &str) -> Result<Url, InvalidClient> {
-    let url = parse_base_url(url).map_err(InvalidClient::BaseUrl)?;
+fn check_base_url(url: &str) -> Result<Url, ClientError> {
+    let url = parse_base_url(url).map_err(ClientError::BaseUrl)?;
     if url.scheme() == "http" && !is_loopback(&url) {
-        return Err(InvalidClient::PlainHttp);
+        return Err(ClientError::PlainHttp);
     }
     Ok(url)
 }
@@ -476,7 +476,8 @@ mod tests {
     use crate::error::Error;
     use crate::platform::scripted::{self, Answer, Receipts};
     use crate::store::MemoryStore;
-    use crate::{AwaitingCallback, ParkedFlows, PostboxItem, SealingKeys, Suspended, Verifier};
+    use crate::store::ParkedFlows;
+    use crate::{AwaitingCallback, PostboxItem, SealingKeys, Suspended, Verifier};
 
     #[test]
     fn endpoints_stand_below_the_base_url() {
@@ -494,7 +495,7 @@ mod tests {
         let refused = |url: &str| Client::builder().base_url(url).build().unwrap_err();
         assert!(matches!(
             refused("http://api.digi.me/v1.5"),
-            InvalidClient::PlainHttp
+            ClientError::PlainHttp
         ));
         for url in [
             "api.digi.me",
@@ -504,7 +505,7 @@ mod tests {
             "https://a/#b",
             "",
         ] {
-            assert!(matches!(refused(url), InvalidClient::BaseUrl(_)), "{url}");
+            assert!(matches!(refused(url), ClientError::BaseUrl(_)), "{url}");
         }
     }
 
@@ -630,7 +631,7 @@ mod tests {
         ] {
             let shown = format!("{answer:?}");
             let client = scripted::client(move |_| answer.clone());
-            let client = client.retries(0).build().expect("a client");
+            let client = client.max_retries(0).build().expect("a client");
             let flow = scripted::receipts().flow(&client);
             let _ = flow.establish_session().await.expect_err("no session");
             let ahead = client.platform_now().saturating_sub(client.now());

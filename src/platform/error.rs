@@ -6,8 +6,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::redaction::Redaction;
-use crate::internal::Internal;
-use crate::postbox::{ItemError, SealError};
+use crate::internal::InternalError;
+use crate::postbox::{EncryptionError, ItemError};
 
 /// Why something that the platform was asked for failed.
 #[derive(Clone, Debug, Error)]
@@ -23,18 +23,18 @@ pub enum PlatformError {
     /// The last attempt failed without effect, but an earlier one may have had one.
     #[error("an earlier attempt may have taken effect")]
     EarlierAttempt {
-        earlier: RequestError,
+        earlier: Box<RequestError>,
         source: Box<PlatformError>,
     },
     #[error(transparent)]
-    Internal(#[from] Internal),
+    Internal(#[from] InternalError),
 }
 
-impl From<SealError> for PlatformError {
-    fn from(error: SealError) -> Self {
+impl From<EncryptionError> for PlatformError {
+    fn from(error: EncryptionError) -> Self {
         match error {
-            SealError::Item(error) => error.into(),
-            SealError::Internal(error) => error.into(),
+            EncryptionError::Item(error) => error.into(),
+            EncryptionError::Internal(error) => error.into(),
         }
     }
 }
@@ -362,7 +362,7 @@ impl Refusal {
             "InvalidConsentAccessApplication" => {
                 "check the application id and that the contract is one of its own"
             }
-            "InvalidRedirectUri" => {
+            "RedirectUriError" => {
                 "use a redirect URI that the contract whitelists, character for character"
             }
             "InvalidRequest" => "check the contract and the base URL",

@@ -10,7 +10,6 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -18,6 +17,7 @@ use super::error::{Cause, Operation, PlatformError};
 use super::http::lost;
 use super::{Platform, Tokens};
 
+use crate::callback::AuthorizationCode;
 use crate::pkce::CodeVerifier;
 
 /// How long an exchange is remembered: longer than a session, under which a callback comes, usually lasts.
@@ -53,7 +53,7 @@ impl Platform {
     /// The exchange goes on when this future is dropped.
     pub async fn exchange_code(
         &self,
-        code: &SecretString,
+        code: &AuthorizationCode,
         verifier: &CodeVerifier,
     ) -> Result<Tokens, PlatformError> {
         let key = self.key_of(code, verifier);
@@ -64,7 +64,12 @@ impl Platform {
         self.client.exchanges().take(&key, attempt.await)
     }
 
-    fn begin_exchange(&self, key: Key, code: &SecretString, verifier: &CodeVerifier) -> Attempt {
+    fn begin_exchange(
+        &self,
+        key: Key,
+        code: &AuthorizationCode,
+        verifier: &CodeVerifier,
+    ) -> Attempt {
         let mut exchanges = self.client.exchanges().lock();
         forget_old(&mut exchanges);
         let begin = || Exchange {
@@ -77,7 +82,7 @@ impl Platform {
     fn spawn_exchange(
         self,
         key: Key,
-        code: &SecretString,
+        code: &AuthorizationCode,
         verifier: &CodeVerifier,
     ) -> Shared<BoxFuture<'static, Result<Tokens, PlatformError>>> {
         let (code, verifier) = (code.clone(), verifier.clone());
@@ -103,10 +108,10 @@ impl Platform {
             .shared()
     }
 
-    fn key_of(&self, code: &SecretString, verifier: &CodeVerifier) -> Key {
+    fn key_of(&self, code: &AuthorizationCode, verifier: &CodeVerifier) -> Key {
         let mut hash = digest::Context::new(&digest::SHA256);
         let client_id = self.credentials.client_id();
-        for part in [code.expose_secret(), verifier.expose(), &client_id] {
+        for part in [code.expose(), verifier.expose(), &client_id] {
             // The length says where a part ends.
             hash.update(&(part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());

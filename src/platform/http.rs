@@ -18,7 +18,7 @@ use super::error::{Cause, Operation, PlatformError, Refusal, RequestError};
 use super::redaction::Redaction;
 use super::transport::{BoxError, TransportError};
 
-use crate::postbox::SealError;
+use crate::postbox::EncryptionError;
 use crate::unix_time;
 
 /// The longest answer that is read. Real ones are some kilobytes; a platform that sends more is broken or hostile.
@@ -287,7 +287,7 @@ fn sources<'a>(
 }
 
 /// The error of an item that could not be read, where that is what stopped a request.
-fn item_error(error: &BoxError) -> Option<&SealError> {
+fn item_error(error: &BoxError) -> Option<&EncryptionError> {
     sources(&**error).find_map(|source| source.downcast_ref())
 }
 

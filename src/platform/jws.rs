@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::contract::PrivateKey;
-use crate::internal::Internal;
+use crate::internal::InternalError;
 
 /// The one algorithm, by its name in headers and key sets (RFC 7518, section 3.5).
 pub const ALGORITHM: &str = "PS512";
@@ -25,9 +25,9 @@ pub const ALGORITHM: &str = "PS512";
 const HEADER: &str = r#"{"alg":"PS512","typ":"JWT"}"#;
 
 /// A signed token of `claims`.
-pub fn sign(claims: &impl Serialize, key: &PrivateKey) -> Result<Zeroizing<String>, Internal> {
+pub fn sign(claims: &impl Serialize, key: &PrivateKey) -> Result<Zeroizing<String>, InternalError> {
     let claims = Zeroizing::new(
-        serde_json::to_vec(claims).map_err(|_| Internal("writing a request token"))?,
+        serde_json::to_vec(claims).map_err(|_| InternalError("writing a request token"))?,
     );
     let mut token = Zeroizing::new(String::with_capacity(
         HEADER.len() * 2 + claims.len() * 4 / 3 + 1024,

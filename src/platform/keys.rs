@@ -18,14 +18,14 @@ const MOST_KEY_SETS: usize = 8;
 /// A JWK set as the platform writes it.
 #[derive(Deserialize)]
 #[serde(from = "JsonObject<Members>")]
-pub struct KeySet(Vec<Listed>);
+pub struct JwkSet(Vec<Listed>);
 
 #[derive(Deserialize)]
 struct Members {
     keys: Vec<Listed>,
 }
 
-impl From<JsonObject<Members>> for KeySet {
+impl From<JsonObject<Members>> for JwkSet {
     fn from(JsonObject(members): JsonObject<Members>) -> Self {
         Self(members.keys)
     }
@@ -77,7 +77,7 @@ pub enum Named {
 
 type Keys = HashMap<String, Named>;
 
-impl KeySet {
+impl JwkSet {
     fn into_keys(self) -> Keys {
         let mut keys = Keys::new();
         for listed in self.0 {
@@ -128,7 +128,7 @@ impl KeyCache {
     }
 
     /// Takes a fetched set in place of the one that was known.
-    pub fn replace(&self, jku: &Url, set: KeySet) {
+    pub fn replace(&self, jku: &Url, set: JwkSet) {
         let keys = set.into_keys();
         let mut sets = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if sets.len() >= MOST_KEY_SETS && !sets.contains_key(jku) {

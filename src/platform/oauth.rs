@@ -14,6 +14,7 @@ use super::attempts::Deadline;
 use super::error::{Operation, PlatformError};
 use super::http::Call;
 
+use crate::callback::AuthorizationCode;
 use crate::pkce::CodeVerifier;
 use crate::{secret, unix_time};
 
@@ -193,10 +194,10 @@ impl Platform {
     /// Exchanges the callback's code, with the verifier, for tokens. Whoever drops this future loses the code.
     pub(super) async fn send_code(
         &self,
-        code: &SecretString,
+        code: &AuthorizationCode,
         verifier: &CodeVerifier,
     ) -> Result<Tokens, PlatformError> {
-        let (code, code_verifier) = (code.expose_secret(), verifier.expose());
+        let (code, code_verifier) = (code.expose(), verifier.expose());
         let claims = GrantClaims::AuthorizationCode {
             code,
             code_verifier,

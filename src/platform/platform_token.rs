@@ -10,7 +10,7 @@ use super::attempts::Deadline;
 use super::error::{Cause, Operation, PlatformError, PlatformTokenError, RequestError};
 use super::http::{Call, PATIENCE, lost};
 use super::jws::{ALGORITHM, BadToken, Received};
-use super::keys::{KeyCache, KeySet, Named};
+use super::keys::{JwkSet, KeyCache, Named};
 
 #[derive(Deserialize)]
 struct Header {
@@ -108,7 +108,7 @@ pub async fn verify<T: DeserializeOwned>(
     token: &str,
     base_url: &Url,
     cache: &KeyCache,
-    fetch: impl AsyncFnOnce(Url) -> Result<KeySet, PlatformError>,
+    fetch: impl AsyncFnOnce(Url) -> Result<JwkSet, PlatformError>,
 ) -> Result<T, Failure> {
     let token = Received::parse(token).ok_or(PlatformTokenError::Malformed)?;
     let (jku, kid) = key_named_by(&token, base_url)?;
@@ -175,6 +175,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::chain::Chain;
     use crate::pkce::CodeVerifier;
     use crate::platform::Tokens;
     use crate::platform::jws::verifying_key;
@@ -556,7 +557,7 @@ mod tests {
             r#"{"keys":{}}"#,
             r#"{"keys":"k1"}"#,
         ] {
-            assert!(serde_json::from_str::<KeySet>(jwks).is_err(), "{jwks}");
+            assert!(serde_json::from_str::<JwkSet>(jwks).is_err(), "{jwks}");
         }
     }
 
@@ -718,7 +719,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_key_set_that_stays_away_is_named_when_the_time_is_over() {
         let (refreshed, fetches, took) = refresh(|_, _| scripted::status(503)).await;
-        let error = refreshed.expect_err("no keys").to_string();
+        let error = Chain(&refreshed.expect_err("no keys")).to_string();
         assert!(error.contains("keys") && error.contains("503"), "{error}");
         assert!(fetches > 10, "{fetches}");
         let minutes = Duration::from_secs(4 * 60 + 30)..=PATIENCE;
@@ -778,7 +779,7 @@ mod tests {
             answer
         })
         .await;
-        let error = refreshed.expect_err("no keys").to_string();
+        let error = Chain(&refreshed.expect_err("no keys")).to_string();
         assert!(
             error.contains("404") && !error.contains("secret"),
             "{error}"

@@ -4,7 +4,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{Platform, jws};
-use crate::internal::Internal;
+use crate::internal::InternalError;
 use crate::random;
 
 /// The claims that every request token has, and those of its request.
@@ -24,7 +24,7 @@ impl Platform {
     pub fn request_token(
         &self,
         of_request: &impl Serialize,
-    ) -> Result<Zeroizing<String>, Internal> {
+    ) -> Result<Zeroizing<String>, InternalError> {
         let claims = Claims {
             client_id: self.credentials.client_id(),
             nonce: random::nonce(),

@@ -2,15 +2,25 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-/// What became of an item that the platform has taken.
+/// Where an item is that the platform has accepted.
+///
+/// ```
+/// use digime::{Delivery, DeliveryStatus};
+///
+/// fn show(delivery: Delivery) -> &'static str {
+///     match delivery.status() {
+///         DeliveryStatus::Delivered => "in your digi.me",
+///         DeliveryStatus::Pending => "waiting for you to open digi.me",
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a delivery says whether the data is in the user's digi.me or waits for the user"]
 pub struct Delivery {
     status: DeliveryStatus,
     expires_in: Option<Duration>,
 }
 
-/// Where an item is that the platform has taken.
+/// Whether an accepted item has reached the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryStatus {
     /// It is in the user's digi.me.
@@ -20,13 +30,29 @@ pub enum DeliveryStatus {
 }
 
 impl Delivery {
-    /// Where the item is.
+    /// Whether the item has reached the user.
+    ///
+    /// ```
+    /// # fn example(delivery: digime::Delivery) {
+    /// if delivery.status() == digime::DeliveryStatus::Pending {
+    ///     println!("please open digi.me");
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn status(&self) -> DeliveryStatus {
         self.status
     }
 
-    /// For how long it waits in the postbox, where the platform says so.
+    /// How long the item waits in the postbox, if the platform says so.
+    ///
+    /// ```
+    /// # fn example(delivery: digime::Delivery) {
+    /// if let Some(time) = delivery.expires_in() {
+    ///     println!("please open digi.me within {} days", time.as_secs() / 86_400);
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn expires_in(&self) -> Option<Duration> {
         self.expires_in
@@ -35,9 +61,9 @@ impl Delivery {
 
 /// The platform's answer to a push.
 #[derive(Debug, Deserialize)]
-pub struct DeliveryAnswer {
+pub(crate) struct DeliveryAnswer {
     status: StatusAnswer,
-    /// Seconds.
+    /// In seconds.
     expires: Option<u64>,
 }
 

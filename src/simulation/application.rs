@@ -257,7 +257,7 @@ impl Machine {
         for _ in 0..3 {
             match self.call("park", STORE, flows.park(suspended)).await {
                 Ok(()) => return true,
-                Err(rejected) => suspended = rejected.into_flow(),
+                Err(rejected) => suspended = rejected.into_suspended(),
             }
             sleep(Duration::from_secs(1)).await;
         }
@@ -472,7 +472,8 @@ impl Machine {
         let _connecting = self.connecting(link.user);
         self.world.lock().users.links[number].goes_on = true;
         let callback = Callback::from_query(&link.query).expect("a callback");
-        let flows = ParkedFlows::new(self.store());
+        let store = self.store();
+        let flows = ParkedFlows::new(store);
         let claiming = flows.claim::<_, _, String>(&callback, &self.contract, &self.client);
         let claiming = self.call(format!("claim link {number}"), store_calls(2), claiming);
         let Some(Ok((awaiting, _))) = Drop::any(&mut rng).apply(claiming).await else {
@@ -640,7 +641,7 @@ impl Machine {
         let items = names
             .iter()
             .map(|name| PostboxItem::bytes(name.clone(), vec![7; 300]));
-        let mut pushes = flow.push_many(items.collect::<Vec<_>>()).at_a_time(3);
+        let mut pushes = flow.push_many(items.collect::<Vec<_>>()).concurrency(3);
         while let Some(pushed) = pushes.next().await {
             self.pushed(user, &names[pushed.index], &pushed.result);
             match between {
@@ -678,7 +679,7 @@ impl Machine {
             .is_ok_and(|delivery| delivery.status() == DeliveryStatus::Delivered);
         self.world.check_push(item, result, is_delivered);
         if let Err(error) = result {
-            self.world.check_text(&error.to_string());
+            self.world.check_text(&error.report().to_string());
             self.check_ended(user, error);
         }
     }
@@ -941,7 +942,7 @@ impl Machine {
         if matches!(result, Err(Error::RefreshInDoubt)) {
             self.world.lock().users.refreshes[user] += 1;
             if let Err(error) = flow.refresh().await {
-                return self.lost(user, &error.to_string());
+                return self.lost(user, &error.report().to_string());
             }
             result = push().await;
         }

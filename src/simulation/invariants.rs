@@ -1,7 +1,7 @@
 //! The promises, as checks of what the calls say against what the platform and the store know.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{Debug, Display};
+use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -50,7 +50,7 @@ struct Call {
 }
 
 /// An error of a call, alone or with the flow that came back.
-pub trait Failure: Debug + Display {
+pub trait Failure: Debug {
     fn error(&self) -> &Error;
 }
 
@@ -85,7 +85,7 @@ impl Machine {
                 Ok(_) => "ok".to_owned(),
                 Err(failure) => {
                     self.judge(failure, begun, not_connected);
-                    failure.to_string()
+                    failure.error().report().to_string()
                 }
             };
             running.end(&outcome);
@@ -94,7 +94,7 @@ impl Machine {
     }
 
     fn judge(&self, failure: &impl Failure, begun: Duration, not_connected: u64) {
-        let text = failure.to_string();
+        let text = failure.error().report().to_string();
         let debug = format!("{failure:?}");
         self.world.check_text(&text);
         self.world.check_text(&debug);
@@ -113,7 +113,7 @@ impl Machine {
         };
         let reason = error.reason();
         let is_not_sent = matches!(reason, Error::Request(RequestError::NotSent { .. }));
-        if is_not_sent != text.contains("was not reached") {
+        if is_not_sent != reason.to_string().contains("was not reached") {
             wrong("it says that the platform was not reached, or fails to");
         }
         // A renewal that others began may have met the fault before the call began.

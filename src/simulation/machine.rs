@@ -21,10 +21,8 @@ use super::platform::{Answer, BASE_URL, REDIRECT_URI, Request};
 use super::store::Store;
 use super::weather::{Endpoint, FOR_EVER, Fault};
 use crate::platform::{Transport, TransportError};
-use crate::{
-    ApplicationId, Client, ContractId, PrivateKey, RedirectUri, SharedTokens, digime_contract,
-    vectors,
-};
+use crate::store::SharedTokens;
+use crate::{ApplicationId, Client, ContractId, PrivateKey, RedirectUri, digime_contract, vectors};
 
 /// How long the library has to wait for an answer with tokens in it, whoever waits for the call.
 pub const PATIENCE: Duration = Duration::from_mins(5);

@@ -13,7 +13,8 @@ use tokio::time::{Instant, sleep};
 use super::World;
 use super::machine::Host;
 use super::weather::{STORE_PATIENCE, StoreFault};
-use crate::store::{FlowRecord, FlowStore, Found, StoreError, TokenRecord, TokenStore};
+use crate::error::StoreError;
+use crate::store::{FlowRecord, FlowStore, Found, TokenRecord, TokenStore};
 
 /// What the store holds.
 #[derive(Default)]

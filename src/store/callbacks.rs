@@ -63,7 +63,8 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
     ///
     /// ```
     /// use digime::store::MemoryStore;
-    /// use digime::{Callback, Client, Error, OngoingContract, SharedTokens};
+    /// use digime::store::SharedTokens;
+    /// use digime::{Callback, Client, Error, OngoingContract};
     ///
     /// async fn called_back<C: OngoingContract + 'static>(
     ///     tokens: &SharedTokens<MemoryStore>,

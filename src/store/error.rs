@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::flow::suspended::error::SuspendedError;
+
 /// Why a store did not do what it was asked for.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
@@ -37,6 +39,11 @@ pub enum StoreError {
         "the store did not answer within {0:?}: check that its database can be reached, then try again"
     )]
     TimedOut(Duration),
+    /// A [`SealedStore`](crate::store::SealedStore) can't open a record.
+    #[error(
+        "a sealed record of the store can't be opened: accept the key that it was sealed under, or remove the record if somebody else has changed it"
+    )]
+    Sealed(#[source] SuspendedError),
     /// The store's database failed.
     #[error("the store failed: check that it is there and has digime's tables, then try again")]
     Failed(#[source] Arc<dyn std::error::Error + Send + Sync>),

@@ -18,7 +18,8 @@ use super::StoreError;
 /// Keys and records are text. A record is secret, and must come back unchanged.
 ///
 /// ```
-/// use digime::store::{FlowRecord, FlowStore, Found, StoreError, async_trait};
+/// use digime::error::StoreError;
+/// use digime::store::{FlowRecord, FlowStore, Found, async_trait};
 ///
 /// /// Logs which flows are parked.
 /// struct Logged<S>(S);

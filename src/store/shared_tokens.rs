@@ -32,7 +32,8 @@ use crate::platform::client::Client;
 ///
 /// ```
 /// use digime::store::MemoryStore;
-/// use digime::{Client, Error, OngoingContract, PostboxItem, SharedTokens};
+/// use digime::store::SharedTokens;
+/// use digime::{Client, Error, OngoingContract, PostboxItem};
 ///
 /// async fn push<C: OngoingContract + 'static>(
 ///     tokens: &SharedTokens<MemoryStore>,
@@ -73,7 +74,7 @@ impl<S: TokenStore> SharedTokens<S> {
     }
 
     /// How long one call of the store may take. Default: 20 seconds. A call that takes longer fails with
-    /// [`StoreError::TimedOut`](crate::StoreError::TimedOut), and new tokens are saved by the next try.
+    /// [`StoreError::TimedOut`](crate::error::StoreError::TimedOut), and new tokens are saved by the next try.
     #[must_use]
     pub fn store_timeout(mut self, timeout: Duration) -> Self {
         self.store = self.store.with_timeout(timeout);
@@ -212,7 +213,7 @@ impl<S: TokenStore> SharedTokens<S> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use digime::SharedTokens;
+    /// use digime::store::SharedTokens;
     /// use digime::store::MemoryStore;
     ///
     /// # async fn stop(tokens: SharedTokens<MemoryStore>) {

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use digime::store::{FlowStore, MemoryStore, ParkedFlows, PostgresStore, RedisStore, SqliteStore};
+use digime::store::ParkedFlows;
+use digime::store::{FlowStore, MemoryStore, PostgresStore, RedisStore, SqliteStore};
 use digime::{AwaitingCallback, Callback, Client, Error, Flow, NoVerifier};
 use digime_sandbox::Sandbox;
 use digime_store_tests::{Place, Welcome};
@@ -85,7 +86,7 @@ async fn main() {
     println!("| store | claims/s | raw get-and-delete/s | ratio |");
     println!("| --- | --- | --- | --- |");
     let raw = Mutex::new(HashMap::new());
-    compare("memory", &place, &MemoryStore::new(), &raw).await;
+    compare("memory", &place, MemoryStore::new(), &raw).await;
 
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("store.db");
@@ -101,7 +102,7 @@ async fn main() {
         .execute(&pool)
         .await
         .expect("a table");
-    compare("SQLite", &place, &store, &pool).await;
+    compare("SQLite", &place, store, &pool).await;
 
     if let Ok(url) = std::env::var("DIGIME_TEST_POSTGRES") {
         let store = PostgresStore::connect(&url).await.expect("PostgreSQL");
@@ -110,21 +111,22 @@ async fn main() {
             .execute(&pool)
             .await
             .expect("a table");
-        compare("PostgreSQL", &place, &store, &pool).await;
+        compare("PostgreSQL", &place, store, &pool).await;
     }
     if let Ok(url) = std::env::var("DIGIME_TEST_REDIS") {
         let store = RedisStore::connect(&url).await.expect("Redis");
         let client = redis::Client::open(url).expect("a URL");
         let raw = redis::aio::ConnectionManager::new(client).await;
-        compare("Redis", &place, &store, &raw.expect("Redis")).await;
+        compare("Redis", &place, store, &raw.expect("Redis")).await;
     }
 }
 
-async fn compare(name: &str, place: &Place, store: &(impl FlowStore + Clone), raw: &impl Raw) {
+async fn compare(name: &str, place: &Place, store: impl FlowStore, raw: &impl Raw) {
+    let flows = ParkedFlows::new(store);
     let (mut claims, mut raws) = (Vec::new(), Vec::new());
     for run in 0..RUNS {
         let run = format!("{}-{run}", std::process::id());
-        claims.push(claims_per_second(&run, place, store).await);
+        claims.push(claims_per_second(&run, place, &flows).await);
         raws.push(raw_per_second(&run, place, raw).await);
     }
     let (claims, raws) = (median(claims), median(raws));
@@ -159,9 +161,8 @@ fn per_second(begun: Instant) -> f64 {
     FLOWS as f64 / begun.elapsed().as_secs_f64()
 }
 
-async fn claims_per_second(run: &str, place: &Place, store: &(impl FlowStore + Clone)) -> f64 {
+async fn claims_per_second(run: &str, place: &Place, flows: &ParkedFlows<impl FlowStore>) -> f64 {
     let keys = keys(run);
-    let flows = &ParkedFlows::new(store.clone());
     for_each_key(&keys, async |state| {
         flows
             .park(place.waiting(state, 0))

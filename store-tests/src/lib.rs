@@ -2,9 +2,12 @@
 
 #![forbid(unsafe_code)]
 
+use digime::error::StoreError;
+use digime::store::FlowStore;
+use digime::store::ParkedFlows;
 use digime::{
-    ApplicationId, AwaitingCallback, Callback, Client, ContractId, Flow, FlowStore, NoVerifier,
-    ParkedFlows, PrivateKey, RedirectUri, StoreError, Suspended, digime_contract,
+    ApplicationId, AwaitingCallback, Callback, Client, ContractId, Flow, NoVerifier, PrivateKey,
+    RedirectUri, Suspended, digime_contract,
 };
 use digime_sandbox::Sandbox;
 use serde::{Deserialize, Serialize};
@@ -52,7 +55,7 @@ impl Place {
     pub fn client(&self) -> Client {
         Client::builder()
             .base_url(&self.base_url)
-            .retries(0)
+            .max_retries(0)
             .build()
             .expect("a client")
     }

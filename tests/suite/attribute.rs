@@ -1,7 +1,8 @@
 //! Structs that the attribute takes, and the same contract written by hand.
 
+use digime::kind::Once;
 use digime::{
-    ApplicationId, Callback, Contract, ContractId, Delivery, Flow, Once, OnceContract, PostboxItem,
+    ApplicationId, Callback, Contract, ContractId, Delivery, Flow, OnceContract, PostboxItem,
     PrivateKey, RedirectUri, digime_contract,
 };
 

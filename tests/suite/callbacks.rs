@@ -1,6 +1,8 @@
 //! Callbacks that are not the answer a flow waits for: each is a distinct error, and the flow goes on to a right one.
 
-use digime::{Callback, CallbackError, Error, Url};
+use digime::error::CallbackError;
+use digime::url::Url;
+use digime::{Callback, Error};
 
 use crate::set_up::{awaiting_once, awaiting_ongoing, consent, sandbox};
 

@@ -3,8 +3,9 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use digime::Suspended;
 use digime::store::MemoryStore;
-use digime::{SharedTokens, Suspended};
+use digime::store::SharedTokens;
 use digime_sandbox::Endpoint;
 use futures_util::poll;
 

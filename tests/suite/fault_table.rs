@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use digime::{Delivery, DeliveryStatus, Error, PostboxItem, RequestError};
+use digime::error::RequestError;
+use digime::{Delivery, DeliveryStatus, Error, PostboxItem};
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use digime::{Client, Error, ItemError, PostboxItem, RequestError};
+use digime::error::{ItemError, RequestError};
+use digime::{Client, Error, PostboxItem};
 use digime_sandbox::{Endpoint, Fault};
 use futures_util::stream;
 use tokio_util::io::StreamReader;
@@ -145,7 +146,7 @@ async fn the_keys_that_an_exchange_needs_being_out_of_reach_is_a_lost_answer() {
 #[tokio::test]
 async fn the_keys_that_an_exchange_needs_are_asked_for_again() {
     let sandbox = sandbox().await;
-    let client = quick(&sandbox).retries(0).build().expect("a client");
+    let client = quick(&sandbox).max_retries(0).build().expect("a client");
     let awaiting = awaiting_with(&sandbox, &client).await;
     let callback = consent(&sandbox, awaiting.url()).await;
     sandbox.rotate_key();
@@ -193,7 +194,7 @@ async fn a_push_is_repeated_with_the_file_read_again() {
 #[tokio::test]
 async fn a_push_whose_answer_is_lost_says_that_it_may_have_arrived() {
     let sandbox = sandbox().await;
-    let client = quick(&sandbox).retries(0).build().expect("a client");
+    let client = quick(&sandbox).max_retries(0).build().expect("a client");
     let flow = authorized_with(&sandbox, &client).await;
     sandbox.inject(Endpoint::Push, Fault::LoseAnswer);
     let error = flow
@@ -267,7 +268,10 @@ async fn an_item_that_gives_nothing_is_not_blamed_on_the_platform() {
     ] {
         let error = flow.push(item).await.expect_err("nothing to send");
         assert!(matches!(error, Error::Item(_)), "{error}");
-        assert!(error.to_string().contains("gave nothing"), "{error}");
+        assert!(
+            error.report().to_string().contains("gave nothing"),
+            "{error}"
+        );
     }
     assert!(sandbox.inbox().is_empty());
 }
@@ -295,7 +299,7 @@ async fn a_slow_platform_is_not_waited_for_forever() {
     let sandbox = sandbox().await;
     let moment = Duration::from_millis(200);
     let client = quick(&sandbox)
-        .retries(0)
+        .max_retries(0)
         .timeout(moment)
         .stall_timeout(moment)
         .build()
@@ -305,12 +309,12 @@ async fn a_slow_platform_is_not_waited_for_forever() {
         sandbox.inject(endpoint, Fault::Delay(Duration::from_mins(1)));
     }
     let error = flow.refresh().await.expect_err("a time-out");
-    assert!(error.to_string().contains("timed out"), "{error}");
+    assert!(error.report().to_string().contains("timed out"), "{error}");
     let error = flow
         .push(PostboxItem::bytes("a", "b"))
         .await
         .expect_err("a time-out");
-    assert!(error.to_string().contains("timed out"), "{error}");
+    assert!(error.report().to_string().contains("timed out"), "{error}");
     assert!(error.may_have_taken_effect());
 }
 
@@ -322,7 +326,7 @@ async fn a_platform_that_is_not_there_was_sent_nothing() {
     drop(listener);
     let client = Client::builder()
         .base_url(format!("http://{address}/v1.5"))
-        .retries(0)
+        .max_retries(0)
         .build()
         .expect("a client");
     let error = welcome(&sandbox)

@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use digime::error::{StoreError, SuspendedError};
 use digime::store::{FlowRecord, Found, MemoryStore, ParkedFlows, TokenRecord, async_trait};
-use digime::{
-    Authorized, Client, Error, Flow, FlowStore, SharedTokens, StoreError, SuspendedError,
-    TokenStore,
-};
+use digime::store::{FlowStore, SharedTokens, TokenStore};
+use digime::{Authorized, Client, Error, Flow};
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 use tokio::sync::watch;
 
@@ -720,7 +719,7 @@ async fn a_flow_that_is_parked_again_after_a_lost_answer_is_claimed_once() {
     let callback = consent(&sandbox, awaiting.url()).await;
     store.break_call(Call::Put, Befalls::LosesItsAnswer);
     let rejected = flows.park(awaiting.suspend()).await;
-    let suspended = rejected.expect_err("the answer was lost").into_flow();
+    let suspended = rejected.expect_err("the answer was lost").into_suspended();
     let claim = || flows.claim::<_, _, ()>(&callback, &receipts, &client);
     let (awaiting, ()) = claim().await.expect("it was parked");
     store.mend();

@@ -5,7 +5,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use digime::{Client, DeliveryStatus, PostboxItem, Scope, TimeRange, Unit};
+use digime::scope::{Scope, ServiceObjects, TimeRange, Unit};
+use digime::{Client, DeliveryStatus, PostboxItem};
 use serde_json::json;
 
 use crate::set_up::{
@@ -134,7 +135,11 @@ async fn a_session_can_be_limited_to_a_scope() {
     let flow = welcome(&sandbox).flow(&client(&sandbox));
     let scope = Scope::new()
         .time_range(TimeRange::last(6, Unit::Months))
-        .service_objects(1, 19, [3]);
+        .service_objects(ServiceObjects {
+            service_group: 1,
+            service_type: 19,
+            object_types: vec![3],
+        });
     let session = flow
         .establish_session_with(&scope)
         .await

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use digime::{Client, Error, PostboxItem, RequestError};
+use digime::error::RequestError;
+use digime::{Client, Error, PostboxItem};
 use digime_sandbox::{Endpoint, Fault};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -36,7 +37,7 @@ impl Server {
     fn client(&self) -> Client {
         Client::builder()
             .base_url(&self.base_url)
-            .retries(0)
+            .max_retries(0)
             .timeout(Duration::from_secs(1))
             .build()
             .expect("a client")
@@ -91,7 +92,7 @@ const HALF: &str = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{";
 async fn an_answer_that_stops_in_the_middle_is_given_up() {
     let server = Server::answering(HALF).await;
     let error = failure(&server.client()).await;
-    assert!(error.to_string().contains("timed out"), "{error}");
+    assert!(error.report().to_string().contains("timed out"), "{error}");
 }
 
 #[tokio::test]
@@ -104,7 +105,7 @@ async fn an_answer_to_a_push_that_stops_in_the_middle_is_given_up() {
     let pushed = flow.push(PostboxItem::bytes("a", "b"));
     let error = in_time(pushed).await.expect_err("half an answer");
     assert!(error.may_have_taken_effect(), "{error}");
-    assert!(error.to_string().contains("timed out"), "{error}");
+    assert!(error.report().to_string().contains("timed out"), "{error}");
 }
 
 // Elsewhere a full queue refuses connections.
@@ -130,7 +131,7 @@ async fn a_connection_that_is_not_taken_up_is_given_up_and_nothing_was_sent() {
         // Long after the connection is given up, and before the system does that by itself.
         .timeout(Duration::from_secs(20))
         .call_timeout(Duration::from_secs(20))
-        .retries(0)
+        .max_retries(0)
         .build()
         .expect("a client");
     let error = failure(&client).await;
@@ -150,8 +151,8 @@ async fn settings_of_any_size_do_not_panic() {
             .call_timeout(duration)
             .stall_timeout(duration)
             .retry_delays(duration, duration)
-            .longest_retry_after(duration)
-            .retries(0)
+            .max_retry_after(duration)
+            .max_retries(0)
             .build()
             .expect("a client");
         let flow = welcome(&sandbox).flow(&client);
@@ -165,7 +166,7 @@ async fn settings_of_any_size_do_not_panic() {
     }
     let client = quick(&sandbox)
         .retry_delays(Duration::MAX, Duration::MAX)
-        .retries(usize::MAX)
+        .max_retries(usize::MAX)
         .build()
         .expect("a client");
     sandbox.inject(Endpoint::Session, Fault::Status(503));

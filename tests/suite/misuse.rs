@@ -1,15 +1,14 @@
 //! Mistakes that only show while a program runs: each ends in one line that says what to do, and holds no secret.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use digime::{Client, Error, PostboxItem};
-use digime_sandbox::Sandbox;
+use digime::Error;
+use digime_sandbox::{Endpoint, Fault, Sandbox};
 use serde_json::Value;
 
 use crate::set_up::{
     Receipts, Welcome, authorized, awaiting_ongoing, client, consent, contract, once_json,
-    ongoing_json, ready_with, sandbox, welcome,
+    ongoing_json, quick, receipts, sandbox, welcome,
 };
 
 fn changed(mut json: Value, name: &str, value: &str) -> Value {
@@ -108,29 +107,16 @@ async fn a_session_that_has_expired_is_replaced_by_hand() {
 }
 
 #[tokio::test]
-async fn a_session_that_expires_after_consent_is_replaced_for_the_push() {
-    static HOURS: AtomicU64 = AtomicU64::new(0);
-    let clock = || SystemTime::now() + Duration::from_hours(HOURS.load(Ordering::Relaxed));
+async fn a_clock_that_is_an_hour_ahead_is_named() {
     let sandbox = sandbox().await;
-    let client = Client::builder()
-        .base_url(sandbox.base_url())
-        .clock(clock)
+    let client = quick(&sandbox)
+        .clock(|| SystemTime::now() + Duration::from_hours(1))
         .build()
         .expect("a client");
-    let flow = ready_with(&sandbox, &client).await;
-    let before = sandbox.sessions();
-    let _ = flow
-        .push(PostboxItem::bytes("a", "b"))
-        .await
-        .expect("a delivery");
-    assert_eq!(sandbox.sessions(), before);
-    HOURS.store(1, Ordering::Relaxed);
-    let error = flow
-        .push(PostboxItem::bytes("a", "b"))
-        .await
-        .expect_err("the platform's clock differs");
-    assert_one_line(&error, "this machine's clock");
-    assert_eq!(sandbox.sessions(), before + 1);
+    let flow = receipts(&sandbox).flow(&client);
+    let session = flow.establish_session().await.expect("a session");
+    let rejected = flow.create_postbox(session).await.expect_err("a rejection");
+    assert_one_line(rejected.error(), "this machine's clock");
 }
 
 #[tokio::test]
@@ -151,20 +137,18 @@ async fn a_contract_of_the_other_kind_is_refused_by_the_platform() {
 async fn a_code_that_is_spent_is_named() {
     let sandbox = sandbox().await;
     let awaiting = awaiting_ongoing(&sandbox).await;
-    let mut callback = sandbox.consent(awaiting.url()).await.expect("a callback");
-    callback.set_query(
-        callback
-            .query()
-            .map(|query| query.replace("code=", "code=x"))
-            .as_deref(),
-    );
-    let callback = digime::Callback::from_url(callback).expect("a callback");
-    let error = awaiting
-        .exchange_code(callback)
-        .await
-        .expect_err("a rejection")
-        .into();
+    let callback = consent(&sandbox, awaiting.url()).await;
+    sandbox.inject(Endpoint::Token, Fault::LoseAnswer);
+    let lost = awaiting.exchange_code(callback.clone()).await;
+    let awaiting = lost.expect_err("the answer is lost").into_flow();
+    let refused = awaiting.exchange_code(callback).await;
+    let error = refused.expect_err("the code is spent").into();
     assert_one_line(&error, "begin a new flow");
+    let violations = sandbox.violations();
+    assert!(
+        matches!(violations.as_slice(), [only] if only.contains("the code is spent")),
+        "{violations:?}"
+    );
 }
 
 #[tokio::test]

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use digime::error::{CallbackError, RequestError, StoreError};
+use digime::scope::{Scope, TimeRange, Unit};
 use digime::store::MemoryStore;
-use digime::{
-    Callback, CallbackError, Client, DeliveryStatus, Error, ParkedFlows, PostboxItem, RequestError,
-    Scope, SharedTokens, StoreError, Suspended, TimeRange, Unit,
-};
+use digime::store::{ParkedFlows, SharedTokens};
+use digime::{Callback, Client, DeliveryStatus, Error, PostboxItem, Suspended};
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 use futures_util::future::join_all;
 use serde_json::json;
@@ -195,7 +195,7 @@ async fn one_call_takes_the_callback_of_a_web_application() {
         matches!(error, Error::Store(StoreError::NothingParked)),
         "{error}"
     );
-    let error = ParkedFlows::new(store)
+    let error = ParkedFlows::new(store.clone())
         .claim::<_, _, String>(&callback, &receipts, &client)
         .await
         .expect_err("it was claimed");
@@ -376,7 +376,7 @@ async fn a_push_inside_the_loop_over_other_pushes_ends() {
         sandbox.inject(endpoint, Fault::Delay(Duration::from_millis(300)));
     }
     in_time(async {
-        let mut pushes = flow.push_many((0..8).map(|_| item())).at_a_time(4);
+        let mut pushes = flow.push_many((0..8).map(|_| item())).concurrency(4);
         while let Some(pushed) = pushes.next().await {
             let _ = pushed.result.expect("a delivery");
             let _ = flow.push(item()).await.expect("a delivery");
@@ -422,12 +422,12 @@ async fn ready_without_session(
 async fn an_answer_counts_however_late_its_push_is_polled() {
     let sandbox = sandbox().await;
     let client = quick(&sandbox)
-        .retries(0)
+        .max_retries(0)
         .stall_timeout(Duration::from_secs(1))
         .build()
         .expect("a client");
     let flow = authorized_with(&sandbox, &client).await;
-    let mut pushes = flow.push_many((0..12).map(|_| item())).at_a_time(4);
+    let mut pushes = flow.push_many((0..12).map(|_| item())).concurrency(4);
     while let Some(pushed) = pushes.next().await {
         let _ = pushed.result.expect("a delivery");
         tokio::time::sleep(Duration::from_millis(1500)).await;
@@ -514,7 +514,7 @@ async fn a_clock_that_is_ahead_is_named_and_ends_no_session() {
 async fn a_platform_that_says_nothing_holds_no_call_longer_than_it_may_take() {
     let sandbox = sandbox().await;
     let client = quick(&sandbox)
-        .retries(1000)
+        .max_retries(1000)
         .timeout(Duration::from_secs(1))
         .call_timeout(Duration::from_secs(2))
         .build()
@@ -526,7 +526,7 @@ async fn a_platform_that_says_nothing_holds_no_call_longer_than_it_may_take() {
     let error = in_time(flow.establish_session())
         .await
         .expect_err("no answer");
-    assert!(error.to_string().contains("timed out"), "{error}");
+    assert!(error.report().to_string().contains("timed out"), "{error}");
 }
 
 #[tokio::test]
@@ -595,7 +595,7 @@ async fn a_client_that_never_reaches_anyone_says_only_that() {
     let sandbox = sandbox().await;
     let client = Client::builder()
         .base_url("http://127.0.0.1:1/v1.5")
-        .retries(0)
+        .max_retries(0)
         .build()
         .expect("a client");
     let error = welcome(&sandbox)
@@ -667,7 +667,7 @@ async fn an_item_that_never_opens_ends_its_push() {
 async fn an_item_whose_reader_never_gives_anything_ends_its_push() {
     let sandbox = sandbox().await;
     let client = quick(&sandbox)
-        .retries(0)
+        .max_retries(0)
         .stall_timeout(Duration::from_secs(1))
         .build()
         .expect("a client");

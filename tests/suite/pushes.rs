@@ -1,13 +1,15 @@
-//! Items from every source, and many of them at a time.
+//! Items from every source, and many of them concurrently.
 
 use std::io::{self, Cursor};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use digime::{DeliveryStatus, Error, ItemError, ManyProgress, PostboxItem, Progress};
+use digime::error::ItemError;
+use digime::push::{ManyProgress, Progress};
+use digime::{DeliveryStatus, Error, PostboxItem};
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 use tokio::io::{AsyncRead, ReadBuf};
 
@@ -31,12 +33,11 @@ async fn a_reader_is_sent_with_and_without_a_known_length() {
     let flow = ready(&sandbox).await;
     for data in [Vec::new(), vec![1; 16], large()] {
         let known = PostboxItem::reader("a.bin", Cursor::new(data.clone()));
-        let _ = flow
-            .push(known.length(data.len() as u64))
+        flow.push(known.length(data.len() as u64))
             .await
             .expect("a delivery");
         let unknown = PostboxItem::reader("b.bin", Cursor::new(data.clone()));
-        let _ = flow.push(unknown).await.expect("a delivery");
+        flow.push(unknown).await.expect("a delivery");
         let inbox = sandbox.inbox();
         let [.., known, unknown] = inbox.as_slice() else {
             panic!("{inbox:?}")
@@ -50,11 +51,11 @@ async fn a_reader_is_sent_with_and_without_a_known_length() {
 }
 
 #[tokio::test]
-async fn a_reader_that_is_not_as_long_as_was_said_delivers_nothing() {
+async fn a_reader_of_another_length_than_given_delivers_nothing() {
     let sandbox = sandbox().await;
     let flow = ready(&sandbox).await;
-    for said in [2, 4] {
-        let item = PostboxItem::reader("a.bin", Cursor::new("abc")).length(said);
+    for given in [2, 4] {
+        let item = PostboxItem::reader("a.bin", Cursor::new("abc")).length(given);
         let error = flow.push(item).await.expect_err("another length");
         assert!(
             matches!(error, Error::Item(ItemError::Changed { .. })),
@@ -65,11 +66,11 @@ async fn a_reader_that_is_not_as_long_as_was_said_delivers_nothing() {
 }
 
 #[tokio::test]
-async fn a_length_that_no_request_can_have_is_refused_before_the_item_is_opened() {
+async fn a_length_that_no_request_can_carry_is_refused_before_the_item_is_opened() {
     let sandbox = sandbox().await;
     let flow = ready(&sandbox).await;
     let opened = Arc::new(AtomicUsize::new(0));
-    for said in [
+    for given in [
         u64::MAX,
         u64::MAX - 15,
         i64::MAX.unsigned_abs(),
@@ -84,12 +85,12 @@ async fn a_length_that_no_request_can_have_is_refused_before_the_item_is_opened(
             PostboxItem::reader("a.bin", Cursor::new("abc")),
             PostboxItem::open_with("a.bin", open),
         ] {
-            let error = flow.push(item.length(said)).await.expect_err("too long");
+            let error = flow.push(item.length(given)).await.expect_err("too long");
             assert!(
-                matches!(error, Error::Item(ItemError::TooLong { length, .. }) if length == said),
+                matches!(error, Error::Item(ItemError::TooLong { length, .. }) if length == given),
                 "{error}"
             );
-            assert!(error.to_string().contains(&said.to_string()), "{error}");
+            assert!(error.to_string().contains(&given.to_string()), "{error}");
         }
     }
     assert_eq!(opened.load(Ordering::Relaxed), 0);
@@ -101,7 +102,7 @@ async fn a_reader_that_fails_or_panics_delivers_nothing() {
     let sandbox = sandbox().await;
     let flow = ready(&sandbox).await;
     let fails = || Err(io::Error::other("the disk is gone"));
-    let panics = || -> io::Result<()> { panic!("in a reader of the application's") };
+    let panics = || -> io::Result<()> { panic!("in the application's reader") };
     for item in [
         PostboxItem::reader("a", Begins::then(fails)),
         PostboxItem::reader("a", Begins::then(panics)),
@@ -115,7 +116,7 @@ async fn a_reader_that_fails_or_panics_delivers_nothing() {
     assert!(sandbox.inbox().is_empty());
 }
 
-/// Gives some bytes, and then does as it was told.
+/// Gives some bytes, and then calls `then`.
 struct Begins<F> {
     has_begun: bool,
     then: F,
@@ -145,7 +146,7 @@ impl<F: Fn() -> io::Result<()> + Unpin> AsyncRead for Begins<F> {
 }
 
 #[tokio::test]
-async fn what_can_be_opened_again_is_opened_for_each_attempt() {
+async fn an_item_that_can_be_opened_again_is_opened_for_each_attempt() {
     let sandbox = sandbox().await;
     let flow = authorized(&sandbox).await;
     let opened = Arc::new(AtomicUsize::new(0));
@@ -163,7 +164,7 @@ async fn what_can_be_opened_again_is_opened_for_each_attempt() {
 }
 
 #[tokio::test]
-async fn what_can_be_read_only_once_is_not_sent_twice() {
+async fn a_reader_is_not_sent_twice() {
     let sandbox = sandbox().await;
     let flow = authorized(&sandbox).await;
     let once = || PostboxItem::reader("a.bin", Cursor::new(large()));
@@ -173,7 +174,7 @@ async fn what_can_be_read_only_once_is_not_sent_twice() {
     assert!(error.may_have_taken_effect(), "{error}");
 
     let item = once();
-    let _ = flow.push(item.clone()).await.expect("a delivery");
+    flow.push(item.clone()).await.expect("a delivery");
     let error = flow.push(item).await.expect_err("it was read");
     assert!(
         matches!(error, Error::Item(ItemError::ReadOnce { .. })),
@@ -190,7 +191,7 @@ async fn what_can_be_read_only_once_is_not_sent_twice() {
 }
 
 #[tokio::test]
-async fn what_was_not_read_yet_can_be_pushed_again() {
+async fn a_reader_that_was_not_read_yet_can_be_pushed_again() {
     let sandbox = sandbox().await;
     let flow = ready(&sandbox).await;
     let nobody = quick(&sandbox).base_url("http://127.0.0.1:1").build();
@@ -204,19 +205,19 @@ async fn what_was_not_read_yet_can_be_pushed_again() {
         .await
         .expect_err("nobody there");
     assert!(!error.may_have_taken_effect(), "{error}");
-    let _ = flow.push(item).await.expect("a delivery");
+    flow.push(item).await.expect("a delivery");
     assert_eq!(received_sizes(&sandbox), [3]);
 }
 
 #[tokio::test]
-async fn many_items_are_pushed_some_at_a_time_and_one_failure_stops_none() {
+async fn one_failure_among_many_items_does_not_stop_the_others() {
     let sandbox = sandbox().await;
     let flow = authorized(&sandbox).await;
     let items = (0..20).map(|number| match number {
         7 => PostboxItem::file("/no/such/file"),
         _ => PostboxItem::bytes(format!("{number}.txt"), vec![1; 100]),
     });
-    let mut pushes = flow.push_many(items).at_a_time(3);
+    let mut pushes = flow.push_many(items).concurrency(3);
     let mut failed = Vec::new();
     let mut delivered = Vec::new();
     while let Some(pushed) = pushes.next().await {
@@ -232,7 +233,7 @@ async fn many_items_are_pushed_some_at_a_time_and_one_failure_stops_none() {
     assert_eq!(sandbox.violations(), [""; 0]);
 }
 
-/// A reader that is counted while it is there.
+/// A reader that is counted while it exists.
 struct Counted {
     data: Cursor<Vec<u8>>,
     count: Arc<Mutex<Count>>,
@@ -272,7 +273,7 @@ impl AsyncRead for Counted {
 }
 
 #[tokio::test]
-async fn no_more_than_so_many_are_open_at_a_time() {
+async fn push_many_opens_no_more_items_than_its_concurrency() {
     let sandbox = sandbox().await;
     let flow = ready(&sandbox).await;
     let count = Arc::new(Mutex::new(Count::default()));
@@ -283,7 +284,7 @@ async fn no_more_than_so_many_are_open_at_a_time() {
             async { Ok(reader) }
         })
     });
-    let mut pushes = flow.push_many(items).at_a_time(3);
+    let mut pushes = flow.push_many(items).concurrency(3);
     while let Some(pushed) = pushes.next().await {
         assert!(pushed.result.is_ok());
     }
@@ -292,7 +293,7 @@ async fn no_more_than_so_many_are_open_at_a_time() {
 }
 
 #[tokio::test]
-async fn many_pushes_end_with_the_first_failure_where_asked() {
+async fn push_many_stops_at_the_first_failure_if_asked_to() {
     let sandbox = sandbox().await;
     let flow = ready(&sandbox).await;
     let items = [
@@ -300,7 +301,7 @@ async fn many_pushes_end_with_the_first_failure_where_asked() {
         PostboxItem::file("/no/such/file"),
         PostboxItem::bytes("2.txt", "abc"),
     ];
-    let mut pushes = flow.push_many(items).at_a_time(1).stop_on_failure();
+    let mut pushes = flow.push_many(items).concurrency(1).stop_on_failure();
     assert!(pushes.next().await.expect("the first").result.is_ok());
     assert!(pushes.next().await.expect("the second").result.is_err());
     assert!(pushes.next().await.is_none());
@@ -308,7 +309,7 @@ async fn many_pushes_end_with_the_first_failure_where_asked() {
 }
 
 #[tokio::test]
-async fn progress_is_told_of_each_item_and_of_all() {
+async fn progress_is_reported_for_each_item_and_for_all() {
     let sandbox = sandbox().await;
     let flow = ready(&sandbox).await;
     let seen = Arc::new(Mutex::new(Vec::<ManyProgress>::new()));
@@ -322,7 +323,7 @@ async fn progress_is_told_of_each_item_and_of_all() {
     ];
     let mut pushes = flow
         .push_many(items)
-        .at_a_time(1)
+        .concurrency(1)
         .on_progress(move |progress| all.lock().expect("no panic").push(progress));
     while let Some(pushed) = pushes.next().await {
         assert!(pushed.result.is_ok());
@@ -338,7 +339,7 @@ async fn progress_is_told_of_each_item_and_of_all() {
 }
 
 #[tokio::test]
-async fn a_push_that_is_dropped_leaves_nothing_running() {
+async fn dropping_push_many_leaves_nothing_running() {
     let sandbox = sandbox().await;
     let flow = ready(&sandbox).await;
     let held = Arc::new(());
@@ -346,10 +347,10 @@ async fn a_push_that_is_dropped_leaves_nothing_running() {
         let held = held.clone();
         PostboxItem::reader(number.to_string(), Silent { _held: held })
     };
-    let mut pushes = flow.push_many((0..4).map(item)).at_a_time(4);
+    let mut pushes = flow.push_many((0..4).map(item)).concurrency(4);
     let waited = tokio::time::timeout(Duration::from_millis(300), pushes.next()).await;
     assert!(waited.is_err());
-    assert_eq!(Arc::strong_count(&held), 5, "four are under way");
+    assert_eq!(Arc::strong_count(&held), 5, "four are in flight");
     drop(pushes);
     for _ in 0..50 {
         if Arc::strong_count(&held) == 1 {
@@ -365,7 +366,7 @@ async fn a_push_that_is_dropped_leaves_nothing_running() {
     assert!(sandbox.inbox().is_empty());
 }
 
-/// Never gives a byte, and never ends.
+/// Gives no byte, and never ends.
 struct Silent {
     _held: Arc<()>,
 }
@@ -389,8 +390,8 @@ async fn a_token_that_is_about_to_expire_is_refreshed_before_the_upload() {
         .expect("a port");
     let flow = authorized(&sandbox).await;
     let before = flow.access_token();
-    let told = flow.refreshed_token(&before);
-    let (delivery, token) = tokio::join!(flow.push(PostboxItem::bytes("a", "b")), told);
+    let refreshed = flow.refreshed_token(&before);
+    let (delivery, token) = tokio::join!(flow.push(PostboxItem::bytes("a", "b")), refreshed);
     assert_eq!(
         delivery.expect("a delivery").status(),
         DeliveryStatus::Delivered
@@ -401,19 +402,43 @@ async fn a_token_that_is_about_to_expire_is_refreshed_before_the_upload() {
 }
 
 #[tokio::test]
-async fn a_session_that_has_expired_is_replaced_on_the_way() {
+async fn an_item_that_can_not_be_sent_is_refused_before_any_request() {
     let sandbox = Sandbox::builder()
-        .session_lifetime(Duration::from_millis(1500))
+        .access_token_lifetime(Duration::from_secs(20))
         .start()
         .await
         .expect("a port");
-    let client = quick(&sandbox).build().expect("a client");
+    let flow = authorized(&sandbox).await;
+    for item in [
+        PostboxItem::bytes("two\nlines", "abc"),
+        PostboxItem::reader("a.bin", Cursor::new("abc")).length(u64::MAX),
+    ] {
+        let error = flow.push(item).await.expect_err("a bad item");
+        assert!(matches!(error, Error::Item(_)), "{error}");
+    }
+    assert_eq!(sandbox.refreshes(), 0, "the token was about to expire");
+    assert_eq!(sandbox.requests(Endpoint::Push), 0);
+}
+
+#[tokio::test]
+async fn an_expired_session_is_replaced_once_for_all_pushes() {
+    let sandbox = Sandbox::builder()
+        .session_lifetime(Duration::from_mins(2))
+        .start()
+        .await
+        .expect("a port");
+    let ahead = Arc::new(AtomicU64::new(0));
+    let seconds = ahead.clone();
+    let client = quick(&sandbox)
+        .clock(move || SystemTime::now() + Duration::from_secs(seconds.load(Ordering::Relaxed)))
+        .build()
+        .expect("a client");
     let flow = authorized_with(&sandbox, &client).await;
-    tokio::time::sleep(Duration::from_millis(1600)).await;
+    ahead.store(121, Ordering::Relaxed);
     let sessions = sandbox.sessions();
     let pushes = (0..4).map(|_| flow.push(PostboxItem::bytes("a", "b")));
     for pushed in futures_util::future::join_all(pushes).await {
-        let _ = pushed.expect("a delivery");
+        pushed.expect("a delivery");
     }
     assert_eq!(sandbox.sessions(), sessions + 1);
 }

@@ -1,7 +1,8 @@
 //! Each row of `docs/faults.md` about the refusal of a refresh.
 
+use digime::Error;
 use digime::store::MemoryStore;
-use digime::{Error, SharedTokens};
+use digime::store::SharedTokens;
 use digime_sandbox::{Endpoint, Fault};
 
 use crate::set_up::{authorized, client, receipts, sandbox};

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use digime::error::{Operation, RequestError, StoreError};
 use digime::store::MemoryStore;
-use digime::{
-    Authorized, Error, Flow, Operation, RequestError, SharedTokens, StoreError, Suspended,
-};
+use digime::store::SharedTokens;
+use digime::{Authorized, Error, Flow, Suspended};
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 use futures_util::future::join_all;
 

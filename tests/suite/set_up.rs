@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use digime::store::FlowStore;
+use digime::store::ParkedFlows;
 use digime::{
-    ApplicationId, Authorized, AwaitingCallback, Callback, Client, ContractId, Flow, FlowStore,
-    NoVerifier, ParkedFlows, PostboxItem, PostboxReady, PrivateKey, RedirectUri, Verifier,
-    digime_contract,
+    ApplicationId, Authorized, AwaitingCallback, Callback, Client, ContractId, Flow, NoVerifier,
+    PostboxItem, PostboxReady, PrivateKey, RedirectUri, Verifier, digime_contract,
 };
 use digime_sandbox::Sandbox;
 use serde::de::DeserializeOwned;
@@ -43,7 +44,7 @@ pub fn client(sandbox: &Sandbox) -> Client {
 pub fn quick(sandbox: &Sandbox) -> digime::ClientBuilder {
     Client::builder()
         .base_url(sandbox.base_url())
-        .retries(2)
+        .max_retries(2)
         .retry_delays(Duration::from_millis(1), Duration::from_millis(2))
 }
 
@@ -93,7 +94,7 @@ pub async fn awaiting_with(
     flow.create_postbox(session).await.expect("a link")
 }
 
-pub async fn consent(sandbox: &Sandbox, link: &digime::Url) -> Callback {
+pub async fn consent(sandbox: &Sandbox, link: &digime::url::Url) -> Callback {
     Callback::from_url(sandbox.consent(link).await.expect("a callback")).expect("a callback")
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use digime::{Client, Error, PostboxItem, RequestError};
+use digime::error::RequestError;
+use digime::{Client, Error, PostboxItem};
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream};
@@ -67,7 +68,7 @@ async fn carry(near: TcpStream, far: TcpStream, line: Line) {
 
 fn client(sandbox: &Sandbox, base_url: String) -> Client {
     let client = quick(sandbox).base_url(base_url).stall_timeout(STALL);
-    client.retries(0).build().expect("a client")
+    client.max_retries(0).build().expect("a client")
 }
 
 async fn push(sandbox: &Sandbox, kind: Line) -> Result<digime::Delivery, Error> {
@@ -97,7 +98,7 @@ async fn an_upload_that_stands_still_ends() {
         matches!(error, Error::Request(RequestError::AnswerLost { .. })),
         "{error}"
     );
-    assert!(error.to_string().contains("stood still"), "{error}");
+    assert!(error.report().to_string().contains("stalled"), "{error}");
 }
 
 #[test]
@@ -111,7 +112,7 @@ fn an_answer_is_seen_while_no_thread_is_free_to_look_at_the_sockets() {
         .expect("a runtime");
     let (release, released) = std::sync::mpsc::channel::<()>();
     runtime.block_on(async {
-        let client = quick(&sandbox).retries(0).stall_timeout(DURATION);
+        let client = quick(&sandbox).max_retries(0).stall_timeout(DURATION);
         let client = client.build().expect("a client");
         let flow = ready_with(&sandbox, &client).await;
         tokio::task::spawn_blocking(move || released.recv());

@@ -5,11 +5,13 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use digime::error::{StoreError, SuspendedError};
 use digime::store::MemoryStore;
+use digime::store::ParkedFlows;
+use digime::store::SharedTokens;
 use digime::{
-    Authorized, AwaitingCallback, Callback, Contract, Error, Flow, NoVerifier, ParkedFlows,
-    PostboxItem, PostboxReady, SealingKeys, SharedTokens, StoreError, Suspended, SuspendedError,
-    Verifier,
+    Authorized, AwaitingCallback, Callback, Contract, Error, Flow, NoVerifier, PostboxItem,
+    PostboxReady, SealingKeys, Suspended, Verifier,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -401,7 +403,7 @@ async fn a_sealed_flow_expires() {
     assert!(Suspended::<Welcome, PostboxReady>::unseal(&sealed, &keys()).is_ok());
 }
 
-async fn claim<C: Contract<Kind = digime::Once>>(
+async fn claim<C: Contract<Kind = digime::kind::Once>>(
     flows: &ParkedFlows<MemoryStore>,
     callback: &Callback,
     contract: &C,
@@ -479,7 +481,7 @@ async fn a_store_in_memory_is_bounded_and_gives_back_what_it_can_not_keep() {
         Error::Store(StoreError::Full(1))
     ));
     let other = rejected
-        .into_flow()
+        .into_suspended()
         .resume(welcome(&sandbox), &client(&sandbox));
     assert_eq!(other.expect("the flow").state(), state);
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use digime::{DeliveryStatus, Error, PlatformTokenError, RequestError};
+use digime::error::{PlatformTokenError, RequestError};
+use digime::{DeliveryStatus, Error};
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 
 use crate::set_up::{authorized, awaiting_ongoing, client, consent, item, receipts, sandbox};

@@ -1,12 +1,8 @@
 #![deny(missing_docs, missing_debug_implementations, clippy::all)]
 //! Flows that are suspended, sealed, parked and claimed, in concrete and generic code, in futures that are `Send`.
 
-use digime::store::MemoryStore;
-use digime::{
-    ApplicationId, Authorized, AwaitingCallback, Callback, Client, ContractId, Error, Flow,
-    FlowStore, OngoingContract, ParkedFlows, PrivateKey, RedirectUri, SealingKeys, SharedTokens, Suspended,
-    TokenStore, Verifier, digime_contract,
-};
+use digime::store::{FlowStore, MemoryStore, ParkedFlows, SharedTokens, TokenStore};
+use digime::{ApplicationId, Authorized, AwaitingCallback, Callback, Client, ContractId, Error, Flow, OngoingContract, PrivateKey, RedirectUri, SealingKeys, Suspended, Verifier, digime_contract};
 
 /// Receipts.
 #[digime_contract(ongoing)]
@@ -47,15 +43,14 @@ pub async fn park<C>(
 
 /// Claims it and keeps its tokens.
 pub async fn finish<C: OngoingContract + 'static>(
-    store: &(impl FlowStore + TokenStore + Clone),
+    flows: &ParkedFlows<impl FlowStore>,
+    tokens: &SharedTokens<impl TokenStore>,
     contract: &C,
     client: &Client,
     callback: Callback,
 ) -> Result<Flow<C, Authorized>, Error> {
-    let flows = ParkedFlows::new(store.clone());
     let (awaiting, who): (_, For) = flows.claim(&callback, contract, client).await?;
     let authorized = awaiting.exchange_code(callback).await?;
-    let tokens = SharedTokens::new(store.clone());
     Ok(tokens.keep(&who.customer, authorized).await?)
 }
 
@@ -78,8 +73,10 @@ async fn all(
     callback: Callback,
 ) -> Result<(), Error> {
     let store = MemoryStore::new();
-    send(park(&ParkedFlows::new(store.clone()), awaiting, "a".into())).await?;
-    let authorized = send(finish(&store, receipts, &Client::new(), callback)).await?;
+    let flows = ParkedFlows::new(store.clone());
+    let tokens = SharedTokens::new(store);
+    send(park(&flows, awaiting, "a".into())).await?;
+    let authorized = send(finish(&flows, &tokens, receipts, &Client::new(), callback)).await?;
     let suspended = authorized.suspend();
     suspended.resume(receipts, &Client::new())?;
     Ok(())

@@ -1,7 +1,5 @@
-use digime::{
-    ApplicationId, Client, ContractId, Error, PrivateKey, RedirectUri, SharedTokens, TokenStore,
-    digime_contract,
-};
+use digime::store::{SharedTokens, TokenStore};
+use digime::{ApplicationId, Client, ContractId, Error, PrivateKey, RedirectUri, digime_contract};
 
 #[digime_contract(once)]
 struct Welcome {

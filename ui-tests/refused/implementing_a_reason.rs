@@ -1,5 +1,5 @@
 struct Mine;
 
-impl digime::reasons::CanBeCopied for Mine {}
+impl digime::reasons::CanBeCloned for Mine {}
 
 fn main() {}

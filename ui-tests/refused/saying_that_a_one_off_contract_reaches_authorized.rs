@@ -1,6 +1,5 @@
-use digime::{
-    ApplicationId, Authorized, ContractId, PrivateKey, Reaches, RedirectUri, digime_contract,
-};
+use digime::suspended::Reaches;
+use digime::{ApplicationId, Authorized, ContractId, PrivateKey, RedirectUri, digime_contract};
 
 #[digime_contract(once)]
 struct Welcome {

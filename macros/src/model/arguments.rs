@@ -192,6 +192,14 @@ fn unknown_kind(word: &str, meant: Option<Kind>) -> String {
     }
 }
 
+/// The expression in the invisible group that a `macro_rules!` fragment such as `$id:literal` arrives in.
+fn ungrouped(mut value: &Expr) -> &Expr {
+    while let Expr::Group(group) = value {
+        value = &group.expr;
+    }
+    value
+}
+
 /// The text of a literal that keeps the rules of its role; otherwise the mistake is recorded.
 fn checked(role: Role, value: &Expr, mistakes: &mut Mistakes) -> Option<LitStr> {
     if role == Role::PrivateKey {
@@ -205,7 +213,7 @@ fn checked(role: Role, value: &Expr, mistakes: &mut Mistakes) -> Option<LitStr> 
     let Expr::Lit(ExprLit {
         lit: Lit::Str(text),
         ..
-    }) = value
+    }) = ungrouped(value)
     else {
         let name = role.name();
         let message = format!(

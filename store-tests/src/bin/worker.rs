@@ -7,8 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-use digime::store::{FlowRecord, FlowStore, StoreError, TokenRecord, TokenStore, async_trait};
-use digime::{Callback, ParkedFlows, PostboxItem, SharedTokens};
+use digime::error::StoreError;
+use digime::store::ParkedFlows;
+use digime::store::SharedTokens;
+use digime::store::{FlowRecord, FlowStore, TokenRecord, TokenStore, async_trait};
+use digime::{Callback, PostboxItem};
 use digime_store_tests::{Place, claim, with_store};
 use futures_util::future::{join_all, try_join_all};
 use serde::Deserialize;
@@ -58,7 +61,7 @@ async fn main() {
     with_store!(&job.store, store => work(store, job.place, job.work).await);
 }
 
-async fn work<S: FlowStore + TokenStore + Clone>(store: S, place: Place, work: Work) {
+async fn work<S: FlowStore + TokenStore>(store: S, place: Place, work: Work) {
     match work {
         Work::Begin => begin(&ParkedFlows::new(store), &place).await,
         Work::Finish { callback } => finish(&ParkedFlows::new(store), &place, &callback).await,
@@ -146,6 +149,7 @@ async fn push<S: TokenStore>(tokens: &SharedTokens<S>, place: &Place, user: &str
 }
 
 /// A store on a machine that dies.
+#[derive(Clone)]
 struct Mortal<S> {
     store: S,
     at: Death,

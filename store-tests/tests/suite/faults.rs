@@ -3,8 +3,9 @@
 use std::error::Error;
 use std::time::Duration;
 
+use digime::error::StoreError;
 use digime::store::{
-    FlowRecord, FlowStore, Found, PostgresStore, RedisStore, StoreError, TokenRecord, TokenStore,
+    FlowRecord, FlowStore, Found, PostgresStore, RedisStore, TokenRecord, TokenStore,
 };
 use digime_store_tests::with_store;
 use tokio::net::TcpListener;

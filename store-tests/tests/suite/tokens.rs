@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use digime::{Authorized, Error, Flow, PostboxItem, SharedTokens, TokenStore};
+use digime::store::{SharedTokens, TokenStore};
+use digime::{Authorized, Error, Flow, PostboxItem};
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 use digime_store_tests::{Place, Receipts, with_store};
 use futures_util::future::join_all;
