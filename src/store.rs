@@ -78,7 +78,7 @@ mod parked_flows;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redis")]
-mod redis;
+mod redis_store;
 mod refresher;
 mod sealed;
 mod shared_tokens;
@@ -93,6 +93,8 @@ mod unsaved;
 /// Lets an `async fn` implement a method of [`FlowStore`] or [`TokenStore`], whose futures are boxed.
 pub use async_trait::async_trait;
 
+#[cfg(feature = "redis")]
+pub use ::redis;
 pub(crate) use error::StoreError;
 pub use flow_store::{FlowRecord, FlowStore, Found};
 pub use memory::MemoryStore;
@@ -100,11 +102,15 @@ pub use parked_flows::{Claimed, ParkedFlows};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
 #[cfg(feature = "redis")]
-pub use redis::RedisStore;
+pub use redis_store::RedisStore;
 pub use sealed::SealedStore;
 pub use shared_tokens::SharedTokens;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use sql::{Dialect, SqlStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use sqlx;
 pub use token_store::{TokenRecord, TokenStore};
 
 /// A store of flows and of tokens, as each built-in store is. Every type that is both implements it.

@@ -1,70 +1,62 @@
-use std::future::{Ready, ready};
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
+use std::future::ready;
 use std::time::Duration;
 
-use async_trait::async_trait;
-
-use sqlx::PgPool;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Error, PgPool, Postgres, SqlStr};
 
-use super::sql::{SWEEP_EVERY, failed, millis, repeated, sql_store};
-use super::{FlowRecord, FlowStore, Found, StoreError, TokenRecord, TokenStore};
+use super::StoreError;
+use super::sql::repeated::repeated;
+use super::sql::{Argument, Columns, Dialect, SqlStore, rows, sealed};
 
-/// A store in PostgreSQL, for many machines. A clone is the same store.
-///
-/// Its tables are in [`PostgresStore::SCHEMA`], each with `digime_` before its name. A flow that was claimed stays in its
-/// row, under its claim, until it expires.
+/// A store in PostgreSQL, for many machines.
 ///
 /// A call whose connection fails is repeated for some seconds, and does nothing twice. PostgreSQL itself keeps what was
 /// removed and replaced in its files, until `VACUUM` and the recycling of its log.
-#[derive(Clone, Debug)]
-pub struct PostgresStore {
-    pool: PgPool,
-    parked: Arc<AtomicUsize>,
-}
+pub type PostgresStore = SqlStore<Postgres>;
 
-impl PostgresStore {
-    /// The tables, in SQL that can be run again, on the tables of an earlier version too. A later version only adds to it.
-    pub const SCHEMA: &str = include_str!("postgres.sql");
-
-    /// Connects to a URL as in `postgres://user:password@host/database`, and makes the tables where they are not there.
+impl SqlStore<Postgres> {
+    /// Connects to a URL such as `postgres://user:password@host/database`, and makes the tables that do not exist yet.
     /// Calls wait for a connection for at most five seconds.
     ///
     /// # Errors
-    /// [`StoreError::Failed`] when the database can't be reached, or does not let the tables be made.
+    /// [`StoreError::Failed`] if the database can't be reached, or does not let the tables be made.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        let options: PgConnectOptions = url.parse().map_err(failed)?;
+        let options: PgConnectOptions = url.parse().map_err(StoreError::failed)?;
         let pool = PgPoolOptions::new()
             .acquire_timeout(Duration::from_secs(5))
             .connect_lazy_with(options);
-        let store = Self::new(pool);
-        store.migrate().await?;
-        Ok(store)
-    }
-
-    /// Makes the tables where they are not there, and the columns that an earlier version did not have.
-    ///
-    /// # Errors
-    /// [`StoreError::Failed`] when the database failed.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        repeated(&self.pool, || {
-            sqlx::raw_sql(Self::SCHEMA).execute(&self.pool)
-        })
-        .await?;
-        Ok(())
+        Self::new(pool).set_up().await
     }
 }
 
-/// Only the server reads PostgreSQL's files.
-fn wipe(_: &PgPool) -> Ready<()> {
-    ready(())
-}
+impl sealed::Sealed for Postgres {}
 
-sql_store!(
-    PostgresStore,
-    pool: PgPool,
-    now: "CAST(extract(epoch FROM now()) * 1000 AS BIGINT)",
-    lock: " FOR UPDATE SKIP LOCKED"
-);
+impl Dialect for Postgres {
+    const SCHEMA: &'static str = include_str!("postgres.sql");
+    const NOW: &'static str = "CAST(extract(epoch FROM now()) * 1000 AS BIGINT)";
+    const SKIP_LOCKED: &'static str = "FOR UPDATE SKIP LOCKED";
+
+    fn migrate(pool: &PgPool) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            repeated(pool, || sqlx::raw_sql(Self::SCHEMA).execute(pool))
+                .await
+                .map(drop)
+        }
+        .boxed()
+    }
+
+    fn rows<'a>(
+        pool: &'a PgPool,
+        sql: SqlStr,
+        arguments: &'a [Argument<'a>],
+    ) -> BoxFuture<'a, Result<Vec<Columns>, Error>> {
+        rows(pool, sql, arguments).boxed()
+    }
+
+    /// Only the server reads PostgreSQL's files.
+    fn wipe(_: &PgPool) -> BoxFuture<'_, ()> {
+        ready(()).boxed()
+    }
+}

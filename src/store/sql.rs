@@ -1,4 +1,4 @@
-//! What the SQL stores have in common: all but how they connect, make their tables and tell the time.
+//! The store in an SQL database. A [`Dialect`] says how the databases differ.
 //!
 //! ```sql
 //! digime_flows  (key, record, expires_at, put_id, claim, note)
@@ -11,301 +11,392 @@
 //! execution left (the `claim` of a take, the `put_id` of a put, the version of a replacement) and changes nothing. A
 //! claimed flow stays until it expires, so that its claim can put it back.
 
-use std::io;
+pub(super) mod repeated;
+mod sweeper;
+
+use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use backon::{ExponentialBuilder, Retryable};
-use sqlx::{ConnectOptions, Connection, Database, Error, Pool};
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use sqlx::{
+    AssertSqlSafe, ColumnIndex, Database, Decode, Encode, Error, Executor, IntoArguments, Pool,
+    Row, SqlSafeStr, SqlStr, Type,
+};
 
-use super::StoreError;
+use repeated::repeated;
 
-/// How often a flow is parked between two times that expired ones are removed.
-pub const SWEEP_EVERY: usize = 64;
+use super::{FlowRecord, FlowStore, Found, StoreError, TokenRecord, TokenStore};
+use sweeper::Sweeper;
 
-/// For how long a call is repeated after faults of the connection.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How many expired flows one statement removes.
+const BATCH: usize = 1000;
 
-/// For how long one connection attempt may look for the cause of a fault.
-const DIAGNOSIS: Duration = Duration::from_secs(2);
-
-pub fn failed(error: Error) -> StoreError {
-    StoreError::failed(error)
+/// A store in an SQL database: [`SqliteStore`](super::SqliteStore) or [`PostgresStore`](super::PostgresStore). A clone is
+/// the same store.
+///
+/// Its tables are in [`SCHEMA`](Self::SCHEMA), each with `digime_` before its name. A flow that was claimed stays in its
+/// row, under its claim, until it expires. Expired flows are removed when the store is opened, and later by its calls, at
+/// most once a minute.
+pub struct SqlStore<DB: Dialect> {
+    pub(super) pool: Pool<DB>,
+    statements: Arc<Statements>,
+    sweeper: Arc<Sweeper>,
 }
 
-pub fn millis(duration: Duration) -> i64 {
+/// A database that [`SqlStore`] works on: `sqlx::Sqlite` and `sqlx::Postgres`. No others can be added outside of this
+/// crate.
+pub trait Dialect: Database + sealed::Sealed {
+    #[doc(hidden)]
+    const SCHEMA: &'static str;
+
+    /// The present, in Unix milliseconds.
+    #[doc(hidden)]
+    const NOW: &'static str;
+
+    /// Added to a query for rows to remove: leaves out the rows that another connection is removing.
+    #[doc(hidden)]
+    const SKIP_LOCKED: &'static str;
+
+    #[doc(hidden)]
+    fn migrate(pool: &Pool<Self>) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Executes a statement, waits until it is committed, and returns its rows.
+    #[doc(hidden)]
+    fn rows<'a>(
+        pool: &'a Pool<Self>,
+        sql: SqlStr,
+        arguments: &'a [Argument<'a>],
+    ) -> BoxFuture<'a, Result<Vec<Columns>, Error>>;
+
+    /// Makes old tokens unreadable in the database's files, as far as the statements did not do so.
+    #[doc(hidden)]
+    fn wipe(pool: &Pool<Self>) -> BoxFuture<'_, ()>;
+}
+
+pub(super) mod sealed {
+    pub trait Sealed {}
+}
+
+/// An argument of a statement.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub enum Argument<'a> {
+    Text(&'a str),
+    Number(i64),
+}
+
+use Argument::{Number, Text};
+
+/// A row whose columns are text.
+pub(super) type Columns = Vec<Option<String>>;
+
+/// What [`Dialect::rows`] does on every database.
+pub(super) async fn rows<DB>(
+    pool: &Pool<DB>,
+    sql: SqlStr,
+    arguments: &[Argument<'_>],
+) -> Result<Vec<Columns>, Error>
+where
+    DB: Database<Arguments: IntoArguments<DB>>,
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+    for<'q> &'q str: Encode<'q, DB> + Type<DB>,
+    for<'q> i64: Encode<'q, DB> + Type<DB>,
+    for<'r> Option<String>: Decode<'r, DB> + Type<DB>,
+    usize: ColumnIndex<DB::Row>,
+{
+    let mut query = sqlx::query(sql);
+    for argument in arguments {
+        query = match *argument {
+            Text(text) => query.bind(text),
+            Number(number) => query.bind(number),
+        };
+    }
+    // `fetch_optional` would not wait for the commit, and not see it fail.
+    let rows = query.fetch_all(pool).await?;
+    let columns = |row: &DB::Row| (0..row.len()).map(|column| row.try_get(column)).collect();
+    rows.iter().map(columns).collect()
+}
+
+/// The statements that tell the time.
+struct Statements {
+    sweep: SqlStr,
+    put: SqlStr,
+    peek: SqlStr,
+    take: SqlStr,
+    lease: SqlStr,
+}
+
+impl Statements {
+    fn of<DB: Dialect>() -> Self {
+        let (now, skip_locked) = (DB::NOW, DB::SKIP_LOCKED);
+        // They are made of constants.
+        let sql = |text: String| AssertSqlSafe(text).into_sql_str();
+        Self {
+            sweep: sql(format!(
+                "DELETE FROM digime_flows WHERE key IN (SELECT key FROM digime_flows WHERE expires_at <= {now} \
+                 ORDER BY expires_at LIMIT {BATCH} {skip_locked}) RETURNING key"
+            )),
+            put: sql(format!(
+                "INSERT INTO digime_flows (key, record, expires_at, put_id) VALUES ($1, $2, {now} + $3, $4) \
+                 ON CONFLICT (key) DO UPDATE SET record = excluded.record, expires_at = excluded.expires_at, \
+                 put_id = excluded.put_id, claim = NULL, note = NULL \
+                 WHERE digime_flows.put_id IS DISTINCT FROM excluded.put_id"
+            )),
+            peek: sql(format!(
+                "SELECT record, claim, note FROM digime_flows WHERE key = $1 AND expires_at > {now}"
+            )),
+            take: sql(format!(
+                "UPDATE digime_flows SET claim = $2 WHERE key = $1 AND expires_at > {now} \
+                 AND (claim IS NULL OR claim = $2) RETURNING record"
+            )),
+            lease: sql(format!(
+                "UPDATE digime_tokens SET holder = $3, leased_until = {now} + $4 WHERE key = $1 AND version = $2 \
+                 AND (holder = $3 OR leased_until <= {now}) RETURNING version"
+            )),
+        }
+    }
+}
+
+const PUT_BACK: &str =
+    "UPDATE digime_flows SET claim = NULL WHERE key = $1 AND claim = $2 AND note IS NULL";
+
+const LEAVE_NOTE: &str =
+    "UPDATE digime_flows SET record = '', note = $3 WHERE key = $1 AND claim = $2";
+
+const LOAD: &str = "SELECT version, record FROM digime_tokens WHERE key = $1";
+
+const RELEASE: &str =
+    "UPDATE digime_tokens SET holder = NULL, leased_until = 0 WHERE key = $1 AND holder = $2";
+
+const REPLACE: &str = "UPDATE digime_tokens SET version = $3, record = $4, holder = NULL, leased_until = 0 \
+                       WHERE key = $1 AND version = $2 RETURNING version";
+
+const SAVE: &str = "INSERT INTO digime_tokens (key, version, record) VALUES ($1, $2, $3) \
+                    ON CONFLICT (key) DO NOTHING RETURNING version";
+
+const REMOVE: &str = "DELETE FROM digime_tokens WHERE key = $1 AND version = $2 RETURNING version";
+
+impl<DB: Dialect> SqlStore<DB> {
+    /// The tables, in SQL that can be run again. A later version only adds to it; [`migrate`](Self::migrate) also adds the
+    /// columns that the tables of an earlier version do not have.
+    pub const SCHEMA: &'static str = DB::SCHEMA;
+
+    /// A store in a database that the application has connected to, whose settings stay as they are.
+    #[must_use]
+    pub fn new(pool: Pool<DB>) -> Self {
+        Self {
+            pool,
+            statements: Arc::new(Statements::of::<DB>()),
+            sweeper: Arc::new(Sweeper::default()),
+        }
+    }
+
+    /// Makes the tables and columns that do not exist yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] if the database failed.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        DB::migrate(&self.pool).await
+    }
+
+    /// Removes all flows that have expired. The store does it by itself from time to time.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] if the database failed.
+    pub async fn sweep(&self) -> Result<(), StoreError> {
+        while self
+            .execute(self.statements.sweep.clone(), &[])
+            .await?
+            .len()
+            == BATCH
+        {}
+        Ok(())
+    }
+
+    /// Makes the tables, and removes what has expired.
+    pub(super) async fn set_up(self) -> Result<Self, StoreError> {
+        self.migrate().await?;
+        self.sweep().await?;
+        Ok(self)
+    }
+
+    /// Removes what has expired, at most once a minute, in a task that no call waits for.
+    fn sweep_sometimes(&self) {
+        if self.sweeper.is_due(Instant::now()) {
+            let store = self.clone();
+            tokio::spawn(async move {
+                if let Err(error) = store.sweep().await {
+                    tracing::warn!(%error, "expired flows are still in the database");
+                }
+            });
+        }
+    }
+
+    async fn execute(
+        &self,
+        sql: impl SqlSafeStr,
+        arguments: &[Argument<'_>],
+    ) -> Result<Vec<Columns>, StoreError> {
+        let sql = sql.into_sql_str();
+        repeated(&self.pool, || DB::rows(&self.pool, sql.clone(), arguments)).await
+    }
+}
+
+#[async_trait]
+impl<DB: Dialect> FlowStore for SqlStore<DB> {
+    async fn put(&self, key: &str, flow: &FlowRecord) -> Result<(), StoreError> {
+        self.sweep_sometimes();
+        let expires_in = Number(millis(flow.expires_in));
+        let arguments = [Text(key), Text(&flow.record), expires_in, Text(&flow.id)];
+        self.execute(self.statements.put.clone(), &arguments)
+            .await?;
+        Ok(())
+    }
+
+    async fn peek(&self, key: &str) -> Result<Option<Found>, StoreError> {
+        let sql = self.statements.peek.clone();
+        let mut rows = self.execute(sql, &[Text(key)]).await?;
+        Ok(match rows.pop().as_deref_mut() {
+            Some([Some(record), None, _]) => Some(Found::Waiting(std::mem::take(record))),
+            Some([_, _, note]) => Some(Found::Taken(note.take())),
+            _ => None,
+        })
+    }
+
+    async fn take(&self, key: &str, claim: &str) -> Result<Option<String>, StoreError> {
+        self.sweep_sometimes();
+        let sql = self.statements.take.clone();
+        let rows = self.execute(sql, &[Text(key), Text(claim)]).await?;
+        Ok(rows.into_iter().flatten().flatten().next())
+    }
+
+    async fn put_back(&self, key: &str, claim: &str) -> Result<(), StoreError> {
+        self.execute(PUT_BACK, &[Text(key), Text(claim)]).await?;
+        Ok(())
+    }
+
+    async fn leave_note(&self, key: &str, claim: &str, note: &str) -> Result<(), StoreError> {
+        self.execute(LEAVE_NOTE, &[Text(key), Text(claim), Text(note)])
+            .await?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl<DB: Dialect> TokenStore for SqlStore<DB> {
+    async fn load(&self, user: &str) -> Result<Option<TokenRecord>, StoreError> {
+        self.sweep_sometimes();
+        let mut rows = self.execute(LOAD, &[Text(user)]).await?;
+        Ok(match rows.pop().as_deref_mut() {
+            Some([Some(version), Some(record)]) => Some(TokenRecord {
+                version: std::mem::take(version),
+                record: std::mem::take(record),
+            }),
+            _ => None,
+        })
+    }
+
+    async fn lease(
+        &self,
+        user: &str,
+        version: &str,
+        holder: &str,
+        duration: Duration,
+    ) -> Result<bool, StoreError> {
+        let sql = self.statements.lease.clone();
+        let duration = Number(millis(duration));
+        let arguments = [Text(user), Text(version), Text(holder), duration];
+        Ok(!self.execute(sql, &arguments).await?.is_empty())
+    }
+
+    async fn release(&self, user: &str, holder: &str) -> Result<(), StoreError> {
+        self.execute(RELEASE, &[Text(user), Text(holder)]).await?;
+        Ok(())
+    }
+
+    async fn replace(
+        &self,
+        user: &str,
+        version: Option<&str>,
+        tokens: &TokenRecord,
+    ) -> Result<bool, StoreError> {
+        let (user, new) = (Text(user), [Text(&tokens.version), Text(&tokens.record)]);
+        let replaced = match version {
+            Some(version) => {
+                let arguments = [user, Text(version), new[0], new[1]];
+                self.execute(REPLACE, &arguments).await?
+            }
+            None => self.execute(SAVE, &[user, new[0], new[1]]).await?,
+        };
+        DB::wipe(&self.pool).await;
+        if !replaced.is_empty() {
+            return Ok(true);
+        }
+        // It may be a repetition.
+        let found = self.execute(LOAD, &[user]).await?;
+        let version = found.first().and_then(|columns| columns.first());
+        Ok(version == Some(&Some(tokens.version.clone())))
+    }
+
+    async fn remove(&self, user: &str, version: &str) -> Result<bool, StoreError> {
+        let removed = self.execute(REMOVE, &[Text(user), Text(version)]).await?;
+        DB::wipe(&self.pool).await;
+        Ok(!removed.is_empty())
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
     // Far enough from the end of the range that the present can be added to it.
     i64::try_from(duration.as_millis())
         .unwrap_or(i64::MAX)
         .min(i64::MAX / 2)
 }
 
-pub fn pauses() -> ExponentialBuilder {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(50))
-        .with_max_delay(Duration::from_secs(1))
-        .with_max_times(8)
-        .with_jitter()
-}
-
-/// Executes a call, and again after faults of the connection.
-pub async fn repeated<DB, T, F>(
-    pool: &Pool<DB>,
-    call: impl FnMut() -> F + Send,
-) -> Result<T, StoreError>
-where
-    DB: Database,
-    F: Future<Output = Result<T, Error>> + Send,
-{
-    let begun = Instant::now();
-    let done = call
-        .retry(pauses())
-        .when(|error| is_of_connection(error) && begun.elapsed() < PATIENCE)
-        .notify(|error, pause| tracing::warn!(%error, ?pause, "asking the database again"))
-        .await;
-    match done {
-        Err(Error::PoolTimedOut) => Err(failed(why_timed_out(pool).await)),
-        done => done.map_err(failed),
+impl<DB: Dialect> Clone for SqlStore<DB> {
+    fn clone(&self) -> Self {
+        Self {
+            pool: self.pool.clone(),
+            statements: self.statements.clone(),
+            sweeper: self.sweeper.clone(),
+        }
     }
 }
 
-/// Whether the connection failed, and the statement may or may not have been executed.
-fn is_of_connection(error: &Error) -> bool {
-    match error {
-        Error::Io(_) | Error::WorkerCrashed => true,
-        // PostgreSQL's classes of connection exceptions, and of shutting down and starting up.
-        Error::Database(error) => error
-            .code()
-            .is_some_and(|code| code.starts_with("08") || code.starts_with("57P")),
-        _ => false,
+impl<DB: Dialect> fmt::Debug for SqlStore<DB> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlStore")
+            .field("pool", &self.pool)
+            .finish_non_exhaustive()
     }
 }
 
-/// The pool does not say why it has no connection, so one is tried.
-async fn why_timed_out<DB: Database>(pool: &Pool<DB>) -> Error {
-    let options = pool.connect_options();
-    let attempt = async { options.connect().await?.close().await };
-    match tokio::time::timeout(DIAGNOSIS, attempt).await {
-        Ok(Ok(())) => Error::PoolTimedOut,
-        Ok(Err(error)) => error,
-        Err(_) => io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!("no answer to a connection attempt in {DIAGNOSIS:?}"),
-        )
-        .into(),
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+    use crate::store::SqliteStore;
+
+    #[tokio::test]
+    async fn expired_flows_are_removed_by_calls_that_park_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(folder.path().join("store.db")).await;
+        let store = store.expect("a store");
+        let abandoned = FlowRecord {
+            id: "a parking".into(),
+            record: "a verifier".into(),
+            expires_in: Duration::ZERO,
+        };
+        store.put("key", &abandoned).await.expect("parked");
+        let store = SqliteStore {
+            sweeper: Arc::new(Sweeper::every(Duration::ZERO)),
+            ..store
+        };
+        let count = || sqlx::query_scalar("SELECT count(*) FROM digime_flows");
+        let mut rows = 1;
+        while rows > 0 {
+            assert_eq!(store.load("nobody").await.expect("it works"), None);
+            rows = count().fetch_one(&store.pool).await.expect("a number");
+        }
     }
 }
-
-/// Implements both kinds of store for `$store { pool, parked }` with its `SCHEMA`, where `$now` is the present in SQL,
-/// `$lock` how rows that another connection is removing are left alone. The function `wipe` does what it takes besides
-/// that old tokens can't be read in the database's files.
-macro_rules! sql_store {
-    ($store:ty, pool: $pool:ty, now: $now:literal, lock: $lock:literal) => {
-        impl $store {
-            /// A store in a database that the application has connected to. Its settings stay as they are.
-            #[must_use]
-            pub fn new(pool: $pool) -> Self {
-                Self {
-                    pool,
-                    parked: Arc::default(),
-                }
-            }
-
-            /// Removes flows that have expired. Parking does it by itself from time to time.
-            ///
-            /// # Errors
-            /// [`StoreError::Failed`] when the database failed.
-            pub async fn sweep(&self) -> Result<(), StoreError> {
-                let sql = concat!(
-                    "DELETE FROM digime_flows WHERE key IN (SELECT key FROM digime_flows WHERE expires_at <= ",
-                    $now,
-                    " ORDER BY expires_at LIMIT 1000",
-                    $lock,
-                    ")"
-                );
-                repeated(&self.pool, || sqlx::query(sql).execute(&self.pool)).await?;
-                Ok(())
-            }
-        }
-
-        #[async_trait]
-        impl FlowStore for $store {
-            async fn put(&self, key: &str, parked: &FlowRecord) -> Result<(), StoreError> {
-                if self.parked.fetch_add(1, Relaxed) % SWEEP_EVERY == 0 {
-                    self.sweep().await?;
-                }
-                let sql = concat!(
-                    "INSERT INTO digime_flows (key, record, expires_at, put_id) VALUES ($1, $2, ",
-                    $now,
-                    " + $3, $4) ON CONFLICT (key) DO UPDATE SET record = excluded.record, \
-                     expires_at = excluded.expires_at, put_id = excluded.put_id, claim = NULL, note = NULL \
-                     WHERE digime_flows.put_id IS DISTINCT FROM excluded.put_id"
-                );
-                repeated(&self.pool, || {
-                    sqlx::query(sql)
-                        .bind(key)
-                        .bind(&parked.record)
-                        .bind(millis(parked.expires_in))
-                        .bind(&parked.id)
-                        .execute(&self.pool)
-                })
-                .await?;
-                Ok(())
-            }
-
-            async fn peek(&self, key: &str) -> Result<Option<Found>, StoreError> {
-                let sql = concat!(
-                    "SELECT record, claim, note FROM digime_flows WHERE key = $1 AND expires_at > ",
-                    $now
-                );
-                let row: Option<(String, Option<String>, Option<String>)> =
-                    repeated(&self.pool, || {
-                        sqlx::query_as(sql).bind(key).fetch_optional(&self.pool)
-                    })
-                    .await?;
-                Ok(row.map(|(record, claim, note)| match claim {
-                    None => Found::Waiting(record),
-                    Some(_) => Found::Taken(note),
-                }))
-            }
-
-            async fn take(&self, key: &str, claim: &str) -> Result<Option<String>, StoreError> {
-                let sql = concat!(
-                    "UPDATE digime_flows SET claim = $2 WHERE key = $1 AND expires_at > ",
-                    $now,
-                    " AND (claim IS NULL OR claim = $2) RETURNING record"
-                );
-                // `fetch_optional` would not wait for the commit, and not see it fail.
-                let mut rows = repeated(&self.pool, || {
-                    sqlx::query_scalar(sql)
-                        .bind(key)
-                        .bind(claim)
-                        .fetch_all(&self.pool)
-                })
-                .await?;
-                Ok(rows.pop())
-            }
-
-            async fn put_back(&self, key: &str, claim: &str) -> Result<(), StoreError> {
-                let sql = "UPDATE digime_flows SET claim = NULL WHERE key = $1 AND claim = $2 AND note IS NULL";
-                repeated(&self.pool, || {
-                    sqlx::query(sql).bind(key).bind(claim).execute(&self.pool)
-                })
-                .await?;
-                Ok(())
-            }
-
-            async fn leave_note(&self, key: &str, claim: &str, note: &str) -> Result<(), StoreError> {
-                let sql = "UPDATE digime_flows SET record = '', note = $3 WHERE key = $1 AND claim = $2";
-                repeated(&self.pool, || {
-                    sqlx::query(sql)
-                        .bind(key)
-                        .bind(claim)
-                        .bind(note)
-                        .execute(&self.pool)
-                })
-                .await?;
-                Ok(())
-            }
-        }
-
-        #[async_trait]
-        impl TokenStore for $store {
-            async fn load(&self, user: &str) -> Result<Option<TokenRecord>, StoreError> {
-                let sql = "SELECT version, record FROM digime_tokens WHERE key = $1";
-                let row: Option<(String, String)> = repeated(&self.pool, || {
-                    sqlx::query_as(sql).bind(user).fetch_optional(&self.pool)
-                })
-                .await?;
-                Ok(row.map(|(version, record)| TokenRecord { version, record }))
-            }
-
-            async fn lease(
-                &self,
-                user: &str,
-                version: &str,
-                holder: &str,
-                duration: Duration,
-            ) -> Result<bool, StoreError> {
-                let sql = concat!(
-                    "UPDATE digime_tokens SET holder = $3, leased_until = ",
-                    $now,
-                    " + $4 WHERE key = $1 AND version = $2 AND (holder = $3 OR leased_until <= ",
-                    $now,
-                    ")"
-                );
-                let done = repeated(&self.pool, || {
-                    sqlx::query(sql)
-                        .bind(user)
-                        .bind(version)
-                        .bind(holder)
-                        .bind(millis(duration))
-                        .execute(&self.pool)
-                })
-                .await?;
-                Ok(done.rows_affected() == 1)
-            }
-
-            async fn release(&self, user: &str, holder: &str) -> Result<(), StoreError> {
-                let sql = "UPDATE digime_tokens SET holder = NULL, leased_until = 0 WHERE key = $1 AND holder = $2";
-                repeated(&self.pool, || {
-                    sqlx::query(sql).bind(user).bind(holder).execute(&self.pool)
-                })
-                .await?;
-                Ok(())
-            }
-
-            async fn replace(
-                &self,
-                user: &str,
-                version: Option<&str>,
-                kept: &TokenRecord,
-            ) -> Result<bool, StoreError> {
-                let done = match version {
-                    Some(version) => {
-                        let sql = "UPDATE digime_tokens SET version = $3, record = $4, holder = NULL, \
-                                   leased_until = 0 WHERE key = $1 AND version = $2";
-                        repeated(&self.pool, || {
-                            sqlx::query(sql)
-                                .bind(user)
-                                .bind(version)
-                                .bind(&kept.version)
-                                .bind(&kept.record)
-                                .execute(&self.pool)
-                        })
-                        .await?
-                    }
-                    None => {
-                        let sql = "INSERT INTO digime_tokens (key, version, record) VALUES ($1, $2, $3) \
-                                   ON CONFLICT (key) DO NOTHING";
-                        repeated(&self.pool, || {
-                            sqlx::query(sql)
-                                .bind(user)
-                                .bind(&kept.version)
-                                .bind(&kept.record)
-                                .execute(&self.pool)
-                        })
-                        .await?
-                    }
-                };
-                wipe(&self.pool).await;
-                if done.rows_affected() == 1 {
-                    return Ok(true);
-                }
-                let there = self.load(user).await?;
-                Ok(there.is_some_and(|there| there.version == kept.version))
-            }
-
-            async fn remove(&self, user: &str, version: &str) -> Result<bool, StoreError> {
-                let sql = "DELETE FROM digime_tokens WHERE key = $1 AND version = $2";
-                let done = repeated(&self.pool, || {
-                    sqlx::query(sql).bind(user).bind(version).execute(&self.pool)
-                })
-                .await?;
-                wipe(&self.pool).await;
-                Ok(done.rows_affected() == 1)
-            }
-        }
-    };
-}
-
-pub(super) use sql_store;

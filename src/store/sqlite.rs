@@ -1,48 +1,36 @@
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use backon::Retryable;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, Error, SqlitePool};
+use sqlx::{ConnectOptions, Connection, Error, SqlStr, Sqlite, SqlitePool};
 
-use super::sql::{SWEEP_EVERY, failed, millis, pauses, repeated, sql_store};
-use super::{FlowRecord, FlowStore, Found, StoreError, TokenRecord, TokenStore};
+use super::StoreError;
+use super::sql::repeated::{pauses, repeated};
+use super::sql::{Argument, Columns, Dialect, SqlStore, rows, sealed};
 
-/// A store in a SQLite file, for the processes of one machine. A clone is the same store.
-///
-/// Its tables are in [`SqliteStore::SCHEMA`], each with `digime_` before its name. A flow that was claimed stays in its
-/// row, under its claim, until it expires.
+/// A store in a SQLite file, for the processes of one machine.
 ///
 /// Tokens that were removed or replaced are overwritten in the file and in its log (`-wal`) before the call returns; while
 /// another connection reads the log, with the next change of tokens. With a pool of your own, switch on `secure_delete`
 /// for that.
-#[derive(Clone, Debug)]
-pub struct SqliteStore {
-    pool: SqlitePool,
-    parked: Arc<AtomicUsize>,
-}
+pub type SqliteStore = SqlStore<Sqlite>;
 
-impl SqliteStore {
-    /// The tables, in SQL that can be run again. A later version only adds to it; [`migrate`](SqliteStore::migrate) also
-    /// adds the columns that the tables of an earlier version do not have.
-    pub const SCHEMA: &str = include_str!("sqlite.sql");
-
-    /// Opens a file, made where it is not there, with its tables.
+impl SqlStore<Sqlite> {
+    /// Opens a file with its tables, and makes what does not exist yet.
     ///
-    /// On Unix a new file can be read and written by its user only (mode 0600), and so can its `-wal` and `-shm`. A file
-    /// that exists keeps its permissions, since whoever widened them may share it with a group.
+    /// On Unix only its user can read and write a new file (mode 0600), its `-wal` and its `-shm`. A file that exists keeps
+    /// its permissions, since whoever widened them may share it with a group.
     ///
     /// # Errors
-    /// [`StoreError::Failed`] when the file can't be opened, or is no SQLite file.
+    /// [`StoreError::Failed`] if the file can't be opened, or is no SQLite file.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        // SQLite takes the relative names `:memory:` and "" for something else than a file.
-        let path = std::path::absolute(path).map_err(|error| failed(error.into()))?;
+        // SQLite has another meaning for the relative names `:memory:` and "".
+        let path = std::path::absolute(path).map_err(StoreError::failed)?;
         #[cfg(unix)]
-        create_private(&path).map_err(|error| failed(error.into()))?;
+        create_private(&path).map_err(StoreError::failed)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -51,45 +39,53 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .pragma("secure_delete", "ON")
             .busy_timeout(Duration::from_secs(30));
-        let pool = SqlitePool::connect_with(options).await.map_err(failed)?;
-        let store = Self::new(pool);
-        store.migrate().await?;
-        Ok(store)
-    }
-
-    /// Makes the tables where they are not there, and the columns that an earlier version did not have.
-    ///
-    /// # Errors
-    /// [`StoreError::Failed`] when the database failed.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        repeated(&self.pool, || {
-            sqlx::raw_sql(Self::SCHEMA).execute(&self.pool)
-        })
-        .await?;
-        for column in [
-            "digime_flows ADD COLUMN put_id TEXT",
-            "digime_flows ADD COLUMN claim TEXT",
-            "digime_flows ADD COLUMN note TEXT",
-        ] {
-            self.add(column).await?;
-        }
-        Ok(())
-    }
-
-    /// SQLite has no `ADD COLUMN IF NOT EXISTS`.
-    async fn add(&self, column: &'static str) -> Result<(), StoreError> {
-        let sql = sqlx::AssertSqlSafe(format!("ALTER TABLE {column}"));
-        match sqlx::raw_sql(sql).execute(&self.pool).await {
-            Err(Error::Database(error)) if error.message().starts_with("duplicate column") => {
-                Ok(())
-            }
-            done => done.map(drop).map_err(failed),
-        }
+        let pool = SqlitePool::connect_with(options).await;
+        Self::new(pool.map_err(StoreError::failed)?).set_up().await
     }
 }
 
-/// Makes the file where it is not there, for its user only, also where a link leads to it. SQLite gives its other files the
-/// same permissions.
+impl sealed::Sealed for Sqlite {}
+
+impl Dialect for Sqlite {
+    const SCHEMA: &'static str = include_str!("sqlite.sql");
+    const NOW: &'static str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+    const SKIP_LOCKED: &'static str = "";
+
+    fn migrate(pool: &SqlitePool) -> BoxFuture<'_, Result<(), StoreError>> {
+        migrate(pool).boxed()
+    }
+
+    fn rows<'a>(
+        pool: &'a SqlitePool,
+        sql: SqlStr,
+        arguments: &'a [Argument<'a>],
+    ) -> BoxFuture<'a, Result<Vec<Columns>, Error>> {
+        rows(pool, sql, arguments).boxed()
+    }
+
+    fn wipe(pool: &SqlitePool) -> BoxFuture<'_, ()> {
+        wipe(pool).boxed()
+    }
+}
+
+async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {
+    repeated(pool, || sqlx::raw_sql(Sqlite::SCHEMA).execute(pool)).await?;
+    // The columns that an earlier version did not have. SQLite has no `ADD COLUMN IF NOT EXISTS`.
+    for column in [
+        "ALTER TABLE digime_flows ADD COLUMN put_id TEXT",
+        "ALTER TABLE digime_flows ADD COLUMN claim TEXT",
+        "ALTER TABLE digime_flows ADD COLUMN note TEXT",
+    ] {
+        match sqlx::raw_sql(column).execute(pool).await {
+            Err(Error::Database(error)) if error.message().starts_with("duplicate column") => {}
+            done => done.map(drop).map_err(StoreError::failed)?,
+        }
+    }
+    Ok(())
+}
+
+/// Makes the file for its user only if it does not exist, even if the path is a link to it. SQLite gives its other files
+/// the same permissions.
 #[cfg(unix)]
 fn create_private(path: &Path) -> std::io::Result<()> {
     use std::fs::OpenOptions;
@@ -97,7 +93,7 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     use std::sync::{Mutex, PoisonError};
 
-    // Closing a file ends every lock that this process has on it, those of a database that is open too.
+    // Closing a file ends every lock that this process has on it, even those of an open database.
     static CREATING: Mutex<()> = Mutex::new(());
     let _creating = CREATING.lock().unwrap_or_else(PoisonError::into_inner);
     if path.exists() {
@@ -143,10 +139,3 @@ async fn empty_log(pool: &SqlitePool) -> Result<(), Error> {
         Err(std::io::Error::from(std::io::ErrorKind::ResourceBusy).into())
     }
 }
-
-sql_store!(
-    SqliteStore,
-    pool: SqlitePool,
-    now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
-    lock: ""
-);
