@@ -66,5 +66,6 @@ sql_store!(
     PostgresStore,
     pool: PgPool,
     now: "CAST(extract(epoch FROM now()) * 1000 AS BIGINT)",
-    lock: " FOR UPDATE SKIP LOCKED"
+    lock: " FOR UPDATE SKIP LOCKED",
+    bytewise: " COLLATE \"C\""
 );

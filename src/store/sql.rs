@@ -96,10 +96,11 @@ async fn why_timed_out<DB: Database>(pool: &Pool<DB>) -> Error {
 }
 
 /// Implements both kinds of store for `$store { pool, parked }` with its `SCHEMA`, where `$now` is the present in SQL,
-/// `$lock` how rows that another connection is removing are left alone. The function `wipe` does what it takes besides
+/// `$lock` how rows that another connection is removing are left alone, and `$bytewise` the collation that
+/// compares keys by their bytes. The function `wipe` does what it takes besides
 /// that old tokens can't be read in the database's files.
 macro_rules! sql_store {
-    ($store:ty, pool: $pool:ty, now: $now:literal, lock: $lock:literal) => {
+    ($store:ty, pool: $pool:ty, now: $now:literal, lock: $lock:literal, bytewise: $bytewise:literal) => {
         impl $store {
             /// A store in a database that the application has connected to. Its settings stay as they are.
             #[must_use]
@@ -303,6 +304,36 @@ macro_rules! sql_store {
                 .await?;
                 wipe(&self.pool).await;
                 Ok(done.rows_affected() == 1)
+            }
+
+            async fn list(
+                &self,
+                prefix: &str,
+                after: Option<&str>,
+                limit: usize,
+            ) -> Result<Vec<(String, TokenRecord)>, StoreError> {
+                let sql = concat!(
+                    "SELECT key, version, record FROM digime_tokens WHERE key",
+                    $bytewise,
+                    " >= $1 AND key",
+                    $bytewise,
+                    " > $2 AND substr(key, 1, length($1)) = $1 ORDER BY key",
+                    $bytewise,
+                    " LIMIT $3"
+                );
+                let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+                let rows: Vec<(String, String, String)> = repeated(&self.pool, || {
+                    sqlx::query_as(sql)
+                        .bind(prefix)
+                        .bind(after.unwrap_or_default())
+                        .bind(limit)
+                        .fetch_all(&self.pool)
+                })
+                .await?;
+                let listed = rows
+                    .into_iter()
+                    .map(|(user, version, record)| (user, TokenRecord { version, record }));
+                Ok(listed.collect())
             }
         }
     };

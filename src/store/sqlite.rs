@@ -148,5 +148,6 @@ sql_store!(
     SqliteStore,
     pool: SqlitePool,
     now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
-    lock: ""
+    lock: "",
+    bytewise: ""
 );

@@ -2,6 +2,7 @@
 
 mod attribute;
 mod callbacks;
+mod connections;
 mod dropped_futures;
 mod examples;
 mod fault_table;
