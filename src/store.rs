@@ -70,6 +70,7 @@ mod bounded;
 mod callbacks;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod connection;
 pub(crate) mod error;
 mod flow_store;
 mod keys;
@@ -77,6 +78,7 @@ mod memory;
 mod parked_flows;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod ready_postboxes;
 #[cfg(feature = "redis")]
 mod redis_store;
 mod refresher;
@@ -95,12 +97,14 @@ pub use async_trait::async_trait;
 
 #[cfg(feature = "redis")]
 pub use ::redis;
+pub use connection::Connection;
 pub(crate) use error::StoreError;
 pub use flow_store::{FlowRecord, FlowStore, Found};
 pub use memory::MemoryStore;
 pub use parked_flows::{Claimed, ParkedFlows};
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
+pub use ready_postboxes::ReadyPostboxes;
 #[cfg(feature = "redis")]
 pub use redis_store::RedisStore;
 pub use sealed::SealedStore;

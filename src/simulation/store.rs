@@ -305,4 +305,25 @@ impl TokenStore for Store {
         })
         .await
     }
+
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, TokenRecord)>, StoreError> {
+        let (prefix, after) = (prefix.to_owned(), after.unwrap_or_default().to_owned());
+        self.ask("list", move |records| {
+            let mut listed: Vec<_> = records
+                .kept
+                .iter()
+                .filter(|(user, _)| user.starts_with(&prefix) && **user > after)
+                .map(|(user, entry)| (user.clone(), entry.kept.clone()))
+                .collect();
+            listed.sort_by(|(one, _), (other, _)| one.cmp(other));
+            listed.truncate(limit);
+            listed
+        })
+        .await
+    }
 }

@@ -102,6 +102,15 @@ impl<S: TokenStore> Bounded<S> {
     pub async fn remove(&self, user: &str, version: &str) -> Result<bool, StoreError> {
         self.in_time(self.store.remove(user, version)).await
     }
+
+    pub async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, TokenRecord)>, StoreError> {
+        self.in_time(self.store.list(prefix, after, limit)).await
+    }
 }
 
 impl<S> Clone for Bounded<S> {

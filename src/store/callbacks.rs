@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -56,6 +57,9 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
     /// Takes the callback of a web application: claims the flow that waits for it, exchanges the code, and keeps the tokens
     /// for the user. Gives the authorized flow, and what the application attached when it parked the flow. `user` names
     /// the user by what was attached.
+    ///
+    /// What was attached stays with the tokens: [`connection`](Self::connection) gives it. If nothing was attached, what an
+    /// earlier consent of the user had attached stays.
     ///
     /// It goes on when it is dropped, as when the user's browser closes the connection. What it does can be found again:
     /// the same callback, called once more, gives the same result, and [`find`](Self::find) gives the flow. As long as
@@ -187,6 +191,7 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         let Waiting {
             flow,
             data,
+            attached,
             user,
             note,
         } = waiting;
@@ -201,7 +206,8 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
                 return Err(error);
             }
         };
-        let saving = self.save_new_consent(&user, &flow, found(earlier).await)?;
+        let suspended = flow.suspend().with(attached);
+        let saving = self.save_new_consent(&user, &suspended, found(earlier).await)?;
         let saving = tokio::spawn(async move {
             saving.await;
             claim.leave_note(note).await;
@@ -226,10 +232,9 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
     fn save_new_consent<C: 'static>(
         &self,
         user: &str,
-        flow: &Flow<C, Authorized>,
+        suspended: &Suspended<C, Authorized, Value>,
         earlier: Option<Consent>,
     ) -> Result<impl Future<Output = ()> + Send + use<S, C>, Error> {
-        let suspended = flow.suspend();
         let save = Save {
             store: self.store.clone(),
             user: user.to_owned(),
@@ -244,6 +249,8 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
 struct Waiting<C, D> {
     flow: Flow<C, AwaitingCallback<Verifier>>,
     data: D,
+    /// The same data as JSON, which stays with the tokens.
+    attached: Value,
     /// The user's key in the token store.
     user: String,
     /// What is left in its place once its code was exchanged.
@@ -271,9 +278,11 @@ impl<C: OngoingContract, D: Serialize + DeserializeOwned> Waiting<C, D> {
             data: serde_json::to_string(&data).map_err(|_| SuspendedError::Damaged)?,
         };
         let note = serde_json::to_string(&connected).map_err(|_| SuspendedError::Damaged)?;
+        let attached = serde_json::to_value(&data).map_err(|_| SuspendedError::Damaged)?;
         Ok(Self {
             flow,
             data,
+            attached,
             user,
             note,
         })

@@ -50,6 +50,7 @@ pub async fn token_store(store: &impl TokenStore) {
     grants_a_lease_again_to_its_holder(store).await;
     grants_a_lease_again_when_it_has_ended(store).await;
     grants_leases_of_any_duration(store).await;
+    lists_users_in_order(store).await;
 }
 
 fn key() -> String {
@@ -585,6 +586,62 @@ async fn grants_leases_of_any_duration(store: &impl TokenStore) {
     assert!(
         lease(store, &user, &first, "b", LONG).await,
         "a lease of no length has ended"
+    );
+}
+
+async fn lists_users_in_order(store: &impl TokenStore) {
+    let (prefix, kept) = (key(), kept("a record"));
+    let users = ["", "%20", "/", "A", "Z", "_", "a", "ab", "b"].map(|name| prefix.clone() + name);
+    for user in users.iter().rev() {
+        save(store, user, &kept).await;
+    }
+    save(store, &key(), &kept).await;
+    let list = async |after: Option<&str>, limit| {
+        let listed = store.list(&prefix, after, limit).await;
+        let listed = listed.expect("the store works").into_iter();
+        let (listed, records): (Vec<_>, Vec<_>) = listed.unzip();
+        assert!(
+            records.iter().all(|record| *record == kept),
+            "each user is listed with its record"
+        );
+        listed
+    };
+    assert_eq!(
+        list(None, 100).await,
+        users,
+        "all users with the prefix are listed, in the order of their bytes, and no others"
+    );
+    assert_eq!(
+        list(None, 2).await,
+        users[..2],
+        "no more than was asked for"
+    );
+    for (index, user) in users.iter().enumerate() {
+        assert_eq!(
+            list(Some(user), 3).await,
+            users[index + 1..]
+                .iter()
+                .take(3)
+                .cloned()
+                .collect::<Vec<_>>(),
+            "those after a user, without it"
+        );
+    }
+    assert!(
+        store
+            .remove(&users[4], &kept.version)
+            .await
+            .expect("the store works")
+    );
+    assert_eq!(
+        list(Some(&users[3]), 1).await,
+        users[5..6],
+        "a user who was removed is not listed, and none before the one that was named"
+    );
+    assert_eq!(
+        list(Some(""), 1).await,
+        users[..1],
+        "a place before the prefix is a beginning"
     );
 }
 

@@ -1,6 +1,6 @@
 //! The keys under which stores keep records. No two contracts and names have the same key.
 
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use crate::flow::suspended::ContractIds;
 
@@ -12,10 +12,26 @@ pub fn key(contract: &ContractIds, name: &str) -> String {
     format!("{}{}", prefix(contract), escaped(name))
 }
 
+/// The key of a postbox that is kept for a contract under a name. It is no key of tokens, since a name has no space in a
+/// key.
+pub fn postbox_key(contract: &ContractIds, name: &str) -> String {
+    format!("{}postbox {}", prefix(contract), escaped(name))
+}
+
 /// What the keys of a contract begin with, and no others.
-fn prefix(contract: &ContractIds) -> String {
+pub fn prefix(contract: &ContractIds) -> String {
     let (application, contract) = (contract.application_id(), contract.contract_id());
     format!("{}/{} ", escaped(application), escaped(contract))
+}
+
+/// The name of the user whose tokens are under a key, behind the contract's prefix. `None` for a key of something else.
+pub fn name(key: &str, prefix: &str) -> Option<String> {
+    let escaped = key.strip_prefix(prefix)?;
+    if escaped.contains(' ') {
+        return None;
+    }
+    let name = percent_decode_str(escaped).decode_utf8().ok()?;
+    Some(name.into_owned())
 }
 
 fn escaped(part: &str) -> impl std::fmt::Display + '_ {
@@ -43,6 +59,8 @@ mod tests {
             key(&ids("a", "b c"), "d"),
             key(&ids("a", "b%20c"), "d"),
             key(&ids("a", "b"), "c%20d"),
+            postbox_key(&ids("a", "b"), "c"),
+            key(&ids("a", "b"), "postbox c"),
         ];
         let distinct: std::collections::HashSet<_> = keys.iter().collect();
         assert_eq!(distinct.len(), keys.len(), "{keys:?}");

@@ -1,5 +1,6 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,7 @@ struct Inner {
     waiting: BTreeSet<(Instant, String)>,
     /// The keys of flows that were taken, likewise.
     taken: BTreeSet<(Instant, String)>,
-    kept: HashMap<String, Tokens>,
+    kept: BTreeMap<String, Tokens>,
 }
 
 struct Entry {
@@ -67,7 +68,7 @@ impl MemoryStore {
             flows: HashMap::new(),
             waiting: BTreeSet::new(),
             taken: BTreeSet::new(),
-            kept: HashMap::new(),
+            kept: BTreeMap::new(),
         })))
     }
 
@@ -279,6 +280,26 @@ impl TokenStore for MemoryStore {
             inner.kept.remove(user);
         }
         Ok(fits)
+    }
+
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, TokenRecord)>, StoreError> {
+        let begin = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let inner = self.lock();
+        let listed = inner
+            .kept
+            .range::<str, _>((begin, Bound::Unbounded))
+            .take_while(|(user, _)| user.starts_with(prefix))
+            .take(limit)
+            .map(|(user, tokens)| (user.clone(), tokens.kept.clone()));
+        Ok(listed.collect())
     }
 }
 

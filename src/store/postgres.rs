@@ -36,6 +36,7 @@ impl sealed::Sealed for Postgres {}
 impl Dialect for Postgres {
     const SCHEMA: &'static str = include_str!("postgres.sql");
     const NOW: &'static str = "CAST(extract(epoch FROM now()) * 1000 AS BIGINT)";
+    const BY_BYTES: &'static str = " COLLATE \"C\"";
     const SKIP_LOCKED: &'static str = "FOR UPDATE SKIP LOCKED";
 
     fn migrate(pool: &PgPool) -> BoxFuture<'_, Result<(), StoreError>> {

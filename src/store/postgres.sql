@@ -20,6 +20,9 @@ CREATE TABLE IF NOT EXISTS digime_tokens (
     leased_until BIGINT NOT NULL DEFAULT 0
 );
 
+-- Users are listed in the order of their keys' bytes, whatever the database's collation is.
+CREATE INDEX IF NOT EXISTS digime_tokens_by_key ON digime_tokens (key COLLATE "C");
+
 -- Tables of an earlier version. ALTER TABLE would wait for whoever reads them, so it is left out where it is not needed.
 DO $$
 BEGIN

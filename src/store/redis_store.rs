@@ -25,6 +25,7 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(3);
 /// | key | holds |
 /// | --- | --- |
 /// | `{prefix}flow:{key}` | a hash: `record` and `put_id` of a flow, `claim` and `note` once it was claimed; it expires by itself |
+/// | `{prefix}users` | a sorted set of the keys of all users who have tokens |
 /// | `{prefix}tokens:{key}` | a hash of a user's tokens: `version` and `record`, and, under a lease, `holder` and `leased_until` |
 ///
 /// A call whose connection fails, or whose answer is late, is repeated for some seconds, and does nothing twice. Redis
@@ -83,6 +84,11 @@ impl RedisStore {
         format!("{}tokens:{user}", self.prefix)
     }
 
+    /// The key of the users who have tokens, sorted.
+    fn users_key(&self) -> String {
+        format!("{}users", self.prefix)
+    }
+
     /// Runs a script, which is one atomic step.
     async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, StoreError> {
         repeated(async || script.invoke_async(&mut self.connection.clone()).await).await
@@ -95,8 +101,8 @@ impl RedisStore {
         user: &str,
         arguments: &[&str],
     ) -> Result<bool, StoreError> {
-        self.run(script.key(self.tokens_key(user)).arg(arguments))
-            .await
+        let keys = [self.tokens_key(user), self.users_key()];
+        self.run(script.key(&keys[..]).arg(arguments)).await
     }
 }
 
@@ -204,6 +210,7 @@ static REPLACE: LazyLock<Script> = LazyLock::new(|| {
          if (version or '') ~= ARGV[1] then return 0 end
          redis.call('HSET', KEYS[1], 'version', ARGV[2], 'record', ARGV[3])
          redis.call('HDEL', KEYS[1], 'holder', 'leased_until')
+         redis.call('ZADD', KEYS[2], 0, ARGV[4])
          return 1",
     )
 });
@@ -211,7 +218,21 @@ static REPLACE: LazyLock<Script> = LazyLock::new(|| {
 static REMOVE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return 0 end
+         redis.call('ZREM', KEYS[2], ARGV[2])
          return redis.call('DEL', KEYS[1])",
+    )
+});
+
+static LIST: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local users = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], '+', 'LIMIT', 0, ARGV[2])
+         local listed = {}
+         for _, user in ipairs(users) do
+             if string.sub(user, 1, #ARGV[3]) ~= ARGV[3] then break end
+             local tokens = redis.call('HMGET', ARGV[4] .. user, 'version', 'record')
+             if tokens[1] then table.insert(listed, {user, tokens[1], tokens[2]}) end
+         end
+         return listed",
     )
 });
 
@@ -291,12 +312,40 @@ impl TokenStore for RedisStore {
     ) -> Result<bool, StoreError> {
         // No version is empty.
         let version = version.unwrap_or_default();
-        self.run_on_tokens(&REPLACE, user, &[version, &kept.version, &kept.record])
-            .await
+        self.run_on_tokens(
+            &REPLACE,
+            user,
+            &[version, &kept.version, &kept.record, user],
+        )
+        .await
     }
 
     async fn remove(&self, user: &str, version: &str) -> Result<bool, StoreError> {
-        self.run_on_tokens(&REMOVE, user, &[version]).await
+        self.run_on_tokens(&REMOVE, user, &[version, user]).await
+    }
+
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, TokenRecord)>, StoreError> {
+        let begin = match after {
+            Some(after) if after >= prefix => format!("({after}"),
+            _ => format!("[{prefix}"),
+        };
+        let listed: Vec<(String, String, String)> = self
+            .run(LIST.key(self.users_key()).arg(&[
+                &begin,
+                &limit.to_string(),
+                prefix,
+                &self.tokens_key(""),
+            ]))
+            .await?;
+        let listed = listed
+            .into_iter()
+            .map(|(user, version, record)| (user, TokenRecord { version, record }));
+        Ok(listed.collect())
     }
 }
 

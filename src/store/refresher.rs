@@ -14,11 +14,10 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::unsaved::{Place, Save};
+use super::unsaved::{Place, Save, UserRecord};
 use super::{SharedTokens, StoreError, TokenRecord, TokenStore};
 use crate::error::Error;
-use crate::flow::suspended::SuspendedRecord;
-use crate::flow::{self, Authorized, Demand, Refresher, Renewable, Sent};
+use crate::flow::{self, Demand, Refresher, Renewable, Sent};
 use crate::platform::{Platform, RefreshToken, Tokens};
 use crate::random;
 
@@ -73,7 +72,7 @@ struct Refresh<S> {
 struct Marked {
     version: String,
     /// What the record was before.
-    before: SuspendedRecord<Authorized>,
+    before: UserRecord,
     sender: String,
 }
 
@@ -97,7 +96,7 @@ impl<S: TokenStore> Refresh<S> {
         loop {
             if let Some(unsaved) = self.tokens.newer_than_store(&self.user) {
                 // What the store has is older than this process's. Tokens that are not saved yet can't be marked.
-                let unsaved = SuspendedRecord::<Authorized>::from_json(&unsaved.record)?;
+                let unsaved = UserRecord::from_json(&unsaved.record)?;
                 if self.is_news(&unsaved.payload.tokens) {
                     return Ok(unsaved.payload.tokens);
                 }
@@ -128,7 +127,9 @@ impl<S: TokenStore> Refresh<S> {
             RefreshToken::Ended { code } => {
                 return Err(Error::ConsentEnded { code: code.clone() });
             }
-            RefreshToken::Sent { .. } if !self.is_silent(sender, &version).await? => {
+            RefreshToken::Sent { .. }
+                if !sender.is_silent(&self.tokens, &self.user, &version).await? =>
+            {
                 return Ok(None);
             }
             RefreshToken::Sent { .. } if self.demand == Demand::Push => {
@@ -147,7 +148,7 @@ impl<S: TokenStore> Refresh<S> {
         tokens.access_token() != self.stale.access_token()
     }
 
-    async fn load(&self) -> Result<(String, SuspendedRecord<Authorized>), Error> {
+    async fn load(&self) -> Result<(String, UserRecord), Error> {
         let TokenRecord { version, record } = self
             .tokens
             .store
@@ -156,31 +157,11 @@ impl<S: TokenStore> Refresh<S> {
             .ok_or_else(|| Error::ConsentEnded {
                 code: "the store has no tokens for the user".into(),
             })?;
-        Ok((version, SuspendedRecord::from_json(&record)?))
-    }
-
-    /// Whether whoever has marked a record shows no sign of life any more: its lease has ended.
-    async fn is_silent(
-        &self,
-        sender: &mut WatchedSender,
-        version: &str,
-    ) -> Result<bool, StoreError> {
-        if sender.watched_for(version) < GRACE.min(self.tokens.lease_duration) {
-            return Ok(false);
-        }
-        let probe = random::url_safe_256();
-        let store = &self.tokens.store;
-        store
-            .lease(&self.user, version, &probe, Duration::ZERO)
-            .await
+        Ok((version, UserRecord::from_json(&record)?))
     }
 
     /// Marks the record of a version as sent; nothing where somebody else was quicker.
-    async fn mark(
-        &self,
-        version: &str,
-        before: SuspendedRecord<Authorized>,
-    ) -> Result<Option<Marked>, Error> {
+    async fn mark(&self, version: &str, before: UserRecord) -> Result<Option<Marked>, Error> {
         let sender = random::url_safe_256();
         let sent = RefreshToken::Sent { by: sender.clone() };
         let record = kept(&with(&before, |tokens| tokens.refresh = sent))?;
@@ -316,9 +297,24 @@ impl<S: TokenStore> Refresh<S> {
 
 /// The sender that a record names, and since when it has been seen.
 #[derive(Default)]
-struct WatchedSender(Option<(String, Instant)>);
+pub struct WatchedSender(Option<(String, Instant)>);
 
 impl WatchedSender {
+    /// Whether the machine that has marked a record shows no sign of life: its lease has ended.
+    pub async fn is_silent<S: TokenStore>(
+        &mut self,
+        tokens: &SharedTokens<S>,
+        user: &str,
+        version: &str,
+    ) -> Result<bool, StoreError> {
+        if self.watched_for(version) < GRACE.min(tokens.lease_duration) {
+            return Ok(false);
+        }
+        let probe = random::url_safe_256();
+        let store = &tokens.store;
+        store.lease(user, version, &probe, Duration::ZERO).await
+    }
+
     fn watched_for(&mut self, version: &str) -> Duration {
         match &self.0 {
             Some((known, since)) if known == version => since.elapsed(),
@@ -331,17 +327,14 @@ impl WatchedSender {
 }
 
 /// A record to keep, under a version that no other has.
-pub fn kept(written: &SuspendedRecord<Authorized>) -> Result<TokenRecord, Error> {
+pub fn kept(written: &UserRecord) -> Result<TokenRecord, Error> {
     Ok(TokenRecord {
         version: random::url_safe_256(),
         record: written.to_json()?,
     })
 }
 
-fn with(
-    written: &SuspendedRecord<Authorized>,
-    change: impl FnOnce(&mut Tokens),
-) -> SuspendedRecord<Authorized> {
+fn with(written: &UserRecord, change: impl FnOnce(&mut Tokens)) -> UserRecord {
     let mut written = written.clone();
     change(&mut written.payload.tokens);
     written

@@ -190,6 +190,23 @@ impl<S: TokenStore> TokenStore for SealedStore<S> {
     async fn remove(&self, user: &str, version: &str) -> Result<bool, StoreError> {
         self.store.remove(user, version).await
     }
+
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, TokenRecord)>, StoreError> {
+        let mut listed = self.store.list(prefix, after, limit).await?;
+        for (user, tokens) in &mut listed {
+            let row = Row::Tokens {
+                user,
+                version: &tokens.version,
+            };
+            tokens.record = self.open(row, std::mem::take(&mut tokens.record))?;
+        }
+        Ok(listed)
+    }
 }
 
 impl<S: fmt::Debug> fmt::Debug for SealedStore<S> {

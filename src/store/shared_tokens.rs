@@ -5,18 +5,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use futures_util::{Stream, TryStreamExt, stream};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::bounded::Bounded;
-use super::keys::key;
-use super::refresher::{StoreRefresher, kept};
-use super::unsaved::{Age, Place, Save, Unsaved};
+use super::connection::Connection;
+use super::keys::{key, name, prefix};
+use super::refresher::{StoreRefresher, WatchedSender, kept};
+use super::unsaved::{Age, Place, Save, Unsaved, UserRecord};
 use super::{StoreError, TokenRecord, TokenStore};
 use crate::error::Error;
 use crate::flow::contract::{self, Contract};
-use crate::flow::suspended::{ContractIds, Reaches, Suspended, SuspendedRecord};
+use crate::flow::suspended::{ContractIds, Reaches, Suspended, SuspendedError};
 use crate::flow::{Authorized, Flow, Refresher, Rejected};
-use crate::platform::Platform;
 use crate::platform::client::Client;
+use crate::platform::{Platform, RefreshToken};
+
+/// How many users the store is asked for at a time.
+const PAGE: usize = 100;
+
+/// The pause between two looks at tokens that somebody is changing.
+const ATTACH_PAUSE: Duration = Duration::from_millis(50);
 
 /// The tokens of users who have consented, kept in a [`TokenStore`] under the application's own name for the user.
 ///
@@ -102,7 +112,7 @@ impl<S: TokenStore> SharedTokens<S> {
         if let Some(code) = flow.ended() {
             return Err(Rejected::new(flow, Error::ConsentEnded { code }));
         }
-        let suspended = flow.suspend();
+        let suspended = flow.suspend().with(Value::Null);
         let user = key(&suspended.record().contract, user);
         match self.save(&user, suspended.record()).await {
             Ok(()) => Ok(flow.refreshed_by(self.refresher(user))),
@@ -134,8 +144,158 @@ impl<S: TokenStore> SharedTokens<S> {
         let Some(kept) = self.newest(&user).await? else {
             return Ok(None);
         };
-        let flow = Suspended::of(SuspendedRecord::from_json(&kept.record)?).resume_on(platform)?;
+        let (flow, _) = Suspended::of(UserRecord::from_json(&kept.record)?).into_parts();
+        let flow = flow.resume_on(platform)?;
         Ok(Some(flow.refreshed_by(self.refresher(user))))
+    }
+
+    /// What the store knows of a user who is connected: since when, until when the access token lasts, and what the
+    /// application has attached. `None` if the user has not consented or the consent has ended. Nothing is sent, and no
+    /// flow is made.
+    ///
+    /// ```
+    /// use digime::store::{SharedTokens, Store};
+    /// use digime::{Contract, Error};
+    ///
+    /// async fn is_connected<C: Contract>(
+    ///     tokens: &SharedTokens<impl Store>,
+    ///     contract: &C,
+    ///     customer: &str,
+    /// ) -> Result<bool, Error> {
+    ///     Ok(tokens.connection(customer, contract).await?.is_some())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the store failed, [`Error::Suspended`] if this machine can't read the record.
+    pub fn connection<C: Contract>(
+        &self,
+        user: &str,
+        contract: &C,
+    ) -> impl Future<Output = Result<Option<Connection>, Error>> + Send + use<'_, C, S> {
+        let user = key(&contract_ids(contract), user);
+        async move {
+            let tokens = self.newest(&user).await?;
+            Ok(tokens.as_ref().map(Connection::read).transpose()?)
+        }
+    }
+
+    /// All users of a contract who are connected, in the order of their names' keys, each with what the store knows. The
+    /// store is asked for a hundred at a time. Users who come or go meanwhile may be missing.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use digime::store::{SharedTokens, Store};
+    /// use digime::{Contract, Error};
+    /// use futures_util::TryStreamExt;
+    ///
+    /// /// The customers whose consent is more than 23 days old.
+    /// async fn to_remind<C: Contract>(
+    ///     tokens: &SharedTokens<impl Store>,
+    ///     contract: &C,
+    /// ) -> Result<Vec<String>, Error> {
+    ///     let since = SystemTime::now() - Duration::from_secs(23 * 24 * 60 * 60);
+    ///     let mut to_remind = Vec::new();
+    ///     let mut connections = std::pin::pin!(tokens.connections(contract));
+    ///     while let Some((customer, connection)) = connections.try_next().await? {
+    ///         if connection.consented_at().is_some_and(|at| at < since) {
+    ///             to_remind.push(customer);
+    ///         }
+    ///     }
+    ///     Ok(to_remind)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`connection`](Self::connection). The stream ends with an error of the store.
+    pub fn connections<C: Contract>(
+        &self,
+        contract: &C,
+    ) -> impl Stream<Item = Result<(String, Connection), Error>> + Send + use<'_, C, S> {
+        let prefix = prefix(&contract_ids(contract));
+        stream::try_unfold(Some(String::new()), move |after| {
+            let prefix = prefix.clone();
+            async move {
+                let Some(after) = after else {
+                    return Ok::<_, Error>(None);
+                };
+                let listed = self.store.list(&prefix, Some(&after), PAGE).await?;
+                let next = listed.last().map(|(last, _)| last.clone());
+                let page = listed.into_iter().filter_map(move |(user, tokens)| {
+                    let name = name(&user, &prefix)?;
+                    let connection = Connection::read(&tokens).map_err(Error::from);
+                    Some(connection.map(|connection| (name, connection)))
+                });
+                Ok(Some((stream::iter(page.collect::<Vec<_>>()), next)))
+            }
+        })
+        .try_flatten()
+    }
+
+    /// Attaches data of the application's own to a user's tokens, in place of what was attached before. It stays with them
+    /// through refreshes and later consents. False if the user has no tokens.
+    ///
+    /// ```
+    /// use digime::store::{SharedTokens, Store};
+    /// use digime::{Contract, Error};
+    ///
+    /// async fn note_plan<C: Contract>(tokens: &SharedTokens<impl Store>, contract: &C) -> Result<(), Error> {
+    ///     tokens.attach("customer-42", contract, &"gold").await?;
+    ///     let connection = tokens.connection("customer-42", contract).await?;
+    ///     let plan: Option<String> = connection.map(|it| it.data()).transpose()?.flatten();
+    ///     assert_eq!(plan.as_deref(), Some("gold"));
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Suspended`] if the data can't be serialized or this machine can't read the record, [`Error::Store`] if the
+    /// store failed, or another machine is refreshing the tokens for longer than a call of the store may take.
+    pub fn attach<C: Contract, D: Serialize>(
+        &self,
+        user: &str,
+        contract: &C,
+        data: &D,
+    ) -> impl Future<Output = Result<bool, Error>> + Send + use<'_, C, D, S> {
+        let user = key(&contract_ids(contract), user);
+        let data = serde_json::to_value(data);
+        async move {
+            let data = data.map_err(|_| SuspendedError::Damaged)?;
+            let timeout = self.store.timeout();
+            tokio::time::timeout(timeout, self.attach_by_key(&user, data))
+                .await
+                .unwrap_or(Err(StoreError::Busy.into()))
+        }
+    }
+
+    async fn attach_by_key(&self, user: &str, data: Value) -> Result<bool, Error> {
+        let mut sender = WatchedSender::default();
+        loop {
+            let is_being_saved =
+                self.newer_than_store(user).is_some() || self.unsaved.is_changing_back(user);
+            if !is_being_saved {
+                let Some(found) = self.store.load(user).await? else {
+                    return Ok(false);
+                };
+                let mut record = UserRecord::from_json(&found.record)?;
+                let is_free = match record.payload.tokens.refresh {
+                    RefreshToken::Sent { .. } => {
+                        sender.is_silent(self, user, &found.version).await?
+                    }
+                    _ => true,
+                };
+                record.attached.clone_from(&data);
+                if is_free
+                    && self
+                        .store
+                        .replace(user, Some(&found.version), &kept(&record)?)
+                        .await?
+                {
+                    return Ok(true);
+                }
+            }
+            tokio::time::sleep(ATTACH_PAUSE).await;
+        }
     }
 
     /// Forgets a user's tokens, as when the user leaves the application. The consent itself ends in digi.me.
@@ -149,7 +309,7 @@ impl<S: TokenStore> SharedTokens<S> {
         user: &str,
         contract: &C,
     ) -> impl Future<Output = Result<(), Error>> + Send {
-        let user = key(&ContractIds::of(&contract::credentials(contract)), user);
+        let user = key(&contract_ids(contract), user);
         async move {
             self.unsaved.forget(&user);
             // A removal that the store executes late must not remove what was kept since then.
@@ -168,7 +328,7 @@ impl<S: TokenStore> SharedTokens<S> {
         }
     }
 
-    async fn save(&self, user: &str, written: &SuspendedRecord<Authorized>) -> Result<(), Error> {
+    async fn save(&self, user: &str, written: &UserRecord) -> Result<(), Error> {
         let save = Save {
             store: self.store.clone(),
             user: user.to_owned(),
@@ -233,6 +393,10 @@ impl<S: TokenStore> SharedTokens<S> {
             user,
         })
     }
+}
+
+fn contract_ids(contract: &impl Contract) -> ContractIds {
+    ContractIds::of(&contract::credentials(contract))
 }
 
 impl<S> Clone for SharedTokens<S> {

@@ -55,6 +55,10 @@ pub trait Dialect: Database + sealed::Sealed {
     #[doc(hidden)]
     const NOW: &'static str;
 
+    /// Added to a key, for its bytes to be compared.
+    #[doc(hidden)]
+    const BY_BYTES: &'static str;
+
     /// Added to a query for rows to remove: leaves out the rows that another connection is removing.
     #[doc(hidden)]
     const SKIP_LOCKED: &'static str;
@@ -119,18 +123,19 @@ where
     rows.iter().map(columns).collect()
 }
 
-/// The statements that tell the time.
+/// The statements that differ from one database to another.
 struct Statements {
     sweep: SqlStr,
     put: SqlStr,
     peek: SqlStr,
     take: SqlStr,
     lease: SqlStr,
+    list: SqlStr,
 }
 
 impl Statements {
     fn of<DB: Dialect>() -> Self {
-        let (now, skip_locked) = (DB::NOW, DB::SKIP_LOCKED);
+        let (now, skip_locked, by_bytes) = (DB::NOW, DB::SKIP_LOCKED, DB::BY_BYTES);
         // They are made of constants.
         let sql = |text: String| AssertSqlSafe(text).into_sql_str();
         Self {
@@ -154,6 +159,10 @@ impl Statements {
             lease: sql(format!(
                 "UPDATE digime_tokens SET holder = $3, leased_until = {now} + $4 WHERE key = $1 AND version = $2 \
                  AND (holder = $3 OR leased_until <= {now}) RETURNING version"
+            )),
+            list: sql(format!(
+                "SELECT key, version, record FROM digime_tokens WHERE key{by_bytes} >= $1 AND key{by_bytes} < $2 \
+                 AND key{by_bytes} > $3 ORDER BY key{by_bytes} LIMIT $4"
             )),
         }
     }
@@ -345,6 +354,28 @@ impl<DB: Dialect> TokenStore for SqlStore<DB> {
         DB::wipe(&self.pool).await;
         Ok(!removed.is_empty())
     }
+
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, TokenRecord)>, StoreError> {
+        let end = format!("{prefix}{}", char::MAX);
+        let limit = Number(i64::try_from(limit).unwrap_or(i64::MAX));
+        let after = Text(after.unwrap_or_default());
+        let sql = self.statements.list.clone();
+        let arguments = [Text(prefix), Text(&end), after, limit];
+        let rows = self.execute(sql, &arguments).await?;
+        Ok(rows.into_iter().filter_map(listed).collect())
+    }
+}
+
+fn listed(columns: Columns) -> Option<(String, TokenRecord)> {
+    let [Some(user), Some(version), Some(record)] = <[_; 3]>::try_from(columns).ok()? else {
+        return None;
+    };
+    Some((user, TokenRecord { version, record }))
 }
 
 fn millis(duration: Duration) -> i64 {

@@ -49,6 +49,7 @@ impl sealed::Sealed for Sqlite {}
 impl Dialect for Sqlite {
     const SCHEMA: &'static str = include_str!("sqlite.sql");
     const NOW: &'static str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+    const BY_BYTES: &'static str = "";
     const SKIP_LOCKED: &'static str = "";
 
     fn migrate(pool: &SqlitePool) -> BoxFuture<'_, Result<(), StoreError>> {

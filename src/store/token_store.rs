@@ -8,7 +8,7 @@ use super::StoreError;
 
 /// Keeps the tokens of users who have consented, and grants the right to refresh them to one machine at a time.
 ///
-/// Applications do not call it: [`SharedTokens`](super::SharedTokens) does. A store of your own has these five methods. It
+/// Applications do not call it: [`SharedTokens`](super::SharedTokens) does. A store of your own has these six methods. It
 /// passes the tests of the feature `conformance`, and is `dyn` compatible: an `Arc` of a store is a store.
 ///
 /// Each user has one record, whose version never comes back. Every call is one atomic step.
@@ -47,6 +47,15 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Removes the record of a user if it has that version: true if it did. False if nothing is there, so a call that is
     /// repeated after its answer was lost may say false although it has removed the record itself.
     async fn remove(&self, user: &str, version: &str) -> Result<bool, StoreError>;
+
+    /// At most `limit` records, each with its user, in the order of the bytes of the users' keys: those whose keys begin with
+    /// `prefix` and come after `after`, if that is given. Users that come or go meanwhile may be missing.
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, TokenRecord)>, StoreError>;
 }
 
 /// What a token store keeps of a user.
@@ -97,5 +106,14 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
 
     async fn remove(&self, user: &str, version: &str) -> Result<bool, StoreError> {
         (**self).remove(user, version).await
+    }
+
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, TokenRecord)>, StoreError> {
+        (**self).list(prefix, after, limit).await
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 
 use super::bounded::Bounded;
@@ -337,22 +338,34 @@ impl<S: TokenStore> Save<S> {
         self.store.replace(&self.user, version, &self.record).await
     }
 
+    /// Replaces the record of an earlier consent, whose data stays if the new one has none.
+    async fn replace_found(&self, found: &TokenRecord) -> Result<bool, StoreError> {
+        let record = with_data(
+            &self.record,
+            found,
+            |new, found| {
+                if new.is_null() { found } else { new }
+            },
+        );
+        let version = Some(found.version.as_str());
+        self.store.replace(&self.user, version, &record).await
+    }
+
     async fn load(&self) -> Result<Option<TokenRecord>, StoreError> {
         self.store.load(&self.user).await
     }
 
     async fn replace_earlier_consent(&self) -> Result<(), StoreError> {
         loop {
-            let found = self.load().await?;
-            if let Some(found) = &found {
-                match self.age_of(found) {
-                    Age::Earlier => {}
+            let is_replaced = match self.load().await? {
+                None => self.replace(None).await?,
+                Some(found) => match self.age_of(&found) {
+                    Age::Earlier => self.replace_found(&found).await?,
                     Age::Same => return Ok(()),
                     Age::LaterConsent => return Err(StoreError::LaterConsent),
-                }
-            }
-            let version = found.as_ref().map(|found| found.version.as_str());
-            if self.replace(version).await? {
+                },
+            };
+            if is_replaced {
                 return Ok(());
             }
         }
@@ -372,8 +385,12 @@ impl<S: TokenStore> Save<S> {
         mut version: String,
         refresh_token: &SecretString,
     ) -> Result<(), StoreError> {
+        let mut record = self.record.clone();
         loop {
-            let replaced = self.replace(Some(&version)).await;
+            let replaced = self
+                .store
+                .replace(&self.user, Some(&version), &record)
+                .await;
             if matches!(replaced, Ok(true)) {
                 return Ok(());
             }
@@ -381,7 +398,11 @@ impl<S: TokenStore> Save<S> {
                 // A try has saved it although the store said otherwise.
                 Some(found) if found.version == self.record.version => return Ok(()),
                 Some(found) if found.version == version => return replaced.map(drop),
-                Some(found) if holds(&found, refresh_token) => version = found.version,
+                Some(found) if holds(&found, refresh_token) => {
+                    // Somebody has attached other data meanwhile.
+                    record = with_data(&record, &found, |_, newer| newer);
+                    version = found.version;
+                }
                 // Others have come to its place, or the user is forgotten.
                 _ => return Ok(()),
             }
@@ -389,10 +410,32 @@ impl<S: TokenStore> Save<S> {
     }
 }
 
+/// The record of a user, with the application's data as any JSON.
+pub type UserRecord = SuspendedRecord<Authorized, Value>;
+
+/// A record with the data that `choose` picks from the record's own data and that of the one that it replaces. A record
+/// that can't be read has none.
+fn with_data(
+    record: &TokenRecord,
+    replaced: &TokenRecord,
+    choose: impl FnOnce(Value, Value) -> Value,
+) -> TokenRecord {
+    let combine = || {
+        let replaced = UserRecord::from_json(&replaced.record).ok()?;
+        let mut combined = UserRecord::from_json(&record.record).ok()?;
+        combined.attached = choose(combined.attached, replaced.attached);
+        combined.to_json().ok()
+    };
+    TokenRecord {
+        version: record.version.clone(),
+        record: combine().unwrap_or_else(|| record.record.clone()),
+    }
+}
+
 /// What a record says, where it can be read.
 fn read(kept: &TokenRecord) -> Option<AuthorizedRecord> {
-    let written = SuspendedRecord::<Authorized>::from_json(&kept.record).ok()?;
-    Some(written.payload)
+    let record = UserRecord::from_json(&kept.record).ok()?;
+    Some(record.payload)
 }
 
 /// Whether a record holds a refresh token, in whatever state.

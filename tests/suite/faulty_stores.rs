@@ -29,6 +29,7 @@ enum Call {
     Release,
     Replace,
     Remove,
+    List,
 }
 
 impl Call {
@@ -237,6 +238,20 @@ impl TokenStore for Reached {
             Call::Remove,
             async move { store.remove(&user, &version).await },
         )
+        .await
+    }
+
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, TokenRecord)>, StoreError> {
+        let (store, prefix) = (self.store.clone(), prefix.to_owned());
+        let after = after.map(str::to_owned);
+        self.reach(Call::List, async move {
+            store.list(&prefix, after.as_deref(), limit).await
+        })
         .await
     }
 }

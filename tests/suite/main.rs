@@ -2,6 +2,7 @@
 
 mod attribute;
 mod callbacks;
+mod connections;
 mod dropped_futures;
 mod dyn_stores;
 mod examples;

@@ -202,4 +202,13 @@ impl<S: TokenStore> TokenStore for Mortal<S> {
     async fn remove(&self, user: &str, version: &str) -> Result<bool, StoreError> {
         self.store.remove(user, version).await
     }
+
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, TokenRecord)>, StoreError> {
+        self.store.list(prefix, after, limit).await
+    }
 }

@@ -1,0 +1,82 @@
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::TokenRecord;
+use super::unsaved::UserRecord;
+use crate::flow::suspended::SuspendedError;
+use crate::platform::RefreshToken;
+use crate::unix_time;
+
+/// What a store knows of a user who is connected: [`SharedTokens::connection`](super::SharedTokens::connection).
+pub struct Connection {
+    consented_at: Option<SystemTime>,
+    access_token_expires_at: SystemTime,
+    is_in_doubt: bool,
+    data: Value,
+}
+
+impl Connection {
+    /// # Errors
+    /// [`SuspendedError`] if this machine can't read the record.
+    pub(super) fn read(tokens: &TokenRecord) -> Result<Self, SuspendedError> {
+        let UserRecord {
+            payload, attached, ..
+        } = UserRecord::from_json(&tokens.record)?;
+        let tokens = payload.tokens;
+        let consented_at = Duration::from_millis(tokens.consented_at());
+        Ok(Self {
+            consented_at: (!consented_at.is_zero()).then(|| unix_time::time(consented_at)),
+            access_token_expires_at: tokens.expires_at(),
+            is_in_doubt: matches!(tokens.refresh, RefreshToken::Sent { .. }),
+            data: attached,
+        })
+    }
+
+    /// When the user's consent was received, by the platform's clock. `None` if an earlier version of this library has
+    /// kept the tokens.
+    ///
+    /// On digi.me a consent usually lasts about thirty days from then, and a refresh does not lengthen it. The platform
+    /// does not say when exactly it ends.
+    #[must_use]
+    pub fn consented_at(&self) -> Option<SystemTime> {
+        self.consented_at
+    }
+
+    /// When the access token expires. It is refreshed by the next push.
+    #[must_use]
+    pub fn access_token_expires_at(&self) -> SystemTime {
+        self.access_token_expires_at
+    }
+
+    /// Whether the refresh token was sent and the store does not know what came of it: a machine is refreshing at the
+    /// moment, or it died while it did. If it stays so, pushes fail with
+    /// [`Error::RefreshInDoubt`](crate::Error::RefreshInDoubt).
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.is_in_doubt
+    }
+
+    /// The data that the application has attached; `None` if it has attached nothing.
+    ///
+    /// # Errors
+    /// [`SuspendedError::Damaged`] if the data is of another type.
+    pub fn data<D: DeserializeOwned>(&self) -> Result<Option<D>, SuspendedError> {
+        if self.data.is_null() {
+            return Ok(None);
+        }
+        let data = serde_json::from_value(self.data.clone());
+        data.map(Some).map_err(|_| SuspendedError::Damaged)
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("consented_at", &self.consented_at)
+            .field("access_token_expires_at", &self.access_token_expires_at)
+            .finish_non_exhaustive()
+    }
+}
