@@ -94,7 +94,7 @@ fn role_method(library: &Path, role: Role, source: &Source) -> TokenStream {
         }
         Source::Literal(text) => quote! {
             static LITERAL: #library::__private::LazyLock<#library::#type_name> =
-                #library::__private::LazyLock::new(|| #library::__private::literal(#text));
+                #library::__private::lazy(|| #library::__private::literal(#text));
             &LITERAL
         },
         Source::Mistaken => quote!(::core::unreachable!("the attribute has a mistake")),

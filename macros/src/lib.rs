@@ -6,6 +6,7 @@
 mod docs;
 mod expand;
 mod ide;
+mod library;
 mod model;
 mod parse;
 mod suggest;
@@ -60,23 +61,24 @@ use quote::quote;
 /// - `Receipts::flow(&self, &Client)`, where a flow begins, and `Receipts::receipt_url(&self)`;
 /// - `type ReceiptsFlow<State = Unstarted> = Flow<Receipts, State>`.
 ///
-/// `crate = path` names the `digime` library where another crate re-exports it: `crate = framework::digime`.
+/// `crate = path` names the `digime` library where it is renamed in `Cargo.toml` or another crate re-exports it:
+/// `crate = framework::digime`.
 #[proc_macro_attribute]
 pub fn digime_contract(
     arguments: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    contract(arguments.into(), item.into()).into()
+    contract(arguments.into(), item.into(), library::is_missing()).into()
 }
 
-fn contract(arguments: TokenStream, item: TokenStream) -> TokenStream {
+fn contract(arguments: TokenStream, item: TokenStream, library_is_missing: bool) -> TokenStream {
     let mut mistakes = parse::Mistakes::default();
     let arguments = parse::arguments(arguments, &mut mistakes);
     let Some(item) = parse::item(item.clone(), &mut mistakes) else {
         return mistakes.beside(item);
     };
     let words = ide::Words::new(&arguments, &item);
-    let model = model::Contract::new(arguments, item, &mut mistakes);
+    let model = model::Contract::new(arguments, item, library_is_missing, &mut mistakes);
     let generated = expand::contract(&model, &mut mistakes);
     let documented = words.documented_by(&model.library);
     mistakes.beside(quote!(#generated #documented))

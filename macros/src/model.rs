@@ -4,6 +4,7 @@
 mod arguments;
 mod fields;
 
+use proc_macro2::Span;
 use syn::{DeriveInput, LitStr, Member, Path, Type, parse_quote};
 
 use arguments::{Arguments, Literal};
@@ -126,9 +127,20 @@ impl Role {
     }
 }
 
+const LIBRARY_IS_MISSING: &str = "the attribute did not find the crate `digime`: add `crate = path::to::digime`, \
+                                  the path of the library in this crate";
+
 impl Contract {
-    pub fn new(arguments: Vec<Argument>, item: Item, mistakes: &mut Mistakes) -> Self {
+    pub fn new(
+        arguments: Vec<Argument>,
+        item: Item,
+        library_is_missing: bool,
+        mistakes: &mut Mistakes,
+    ) -> Self {
         let arguments = Arguments::new(arguments, mistakes);
+        if library_is_missing && arguments.library.is_none() {
+            mistakes.add_at(Span::call_site(), LIBRARY_IS_MISSING);
+        }
         let sources = match item.fields {
             Some(fields) => {
                 let fields = Fields::new(fields, mistakes);

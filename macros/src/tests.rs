@@ -5,7 +5,7 @@ use quote::quote;
 
 /// What the attribute makes of a struct, as formatted source.
 fn generated(arguments: TokenStream, item: TokenStream) -> String {
-    let tokens = super::contract(arguments, item);
+    let tokens = super::contract(arguments, item, false);
     prettyplease::unparse(&syn::parse2(tokens).expect("items"))
 }
 
@@ -370,7 +370,7 @@ fn each_word_names_an_item_that_editors_show() {
 
 #[test]
 fn code_for_editors_is_an_eighth_of_the_expansion_at_most() {
-    let whole = super::contract(quote!(ongoing), all_roles());
+    let whole = super::contract(quote!(ongoing), all_roles(), false);
     let is_const = |token: &TokenTree| token.to_string() == "const";
     let for_editors = whole
         .clone()
