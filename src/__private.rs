@@ -6,6 +6,12 @@ use std::fmt::Display;
 use std::str::FromStr;
 pub use std::sync::LazyLock;
 
+/// A value that is made when it is first used. rustc suggests other items for a `LazyLock::new` whose path it does not find.
+#[must_use]
+pub const fn lazy<T>(make: fn() -> T) -> LazyLock<T> {
+    LazyLock::new(make)
+}
+
 /// A literal of the attribute's arguments. The attribute has checked it by the same rules.
 ///
 /// # Panics

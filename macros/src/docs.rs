@@ -1,11 +1,11 @@
-//! What an editor shows over a contract's struct, its alias and its `flow`: which states there are and what comes next.
+//! Documentation for a contract's struct, alias and `flow`: the states of its flow, and the calls between them.
 
 use quote::ToTokens;
 use syn::ext::IdentExt;
 
 use crate::model::{Contract, Kind};
 
-/// For the struct, behind its own documentation.
+/// For the struct, after its own documentation.
 pub fn of_struct(model: &Contract) -> String {
     format!(
         "\n\nA digi.me contract, {}: [`flow`](Self::flow) begins a flow under it. {}",

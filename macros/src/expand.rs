@@ -1,6 +1,6 @@
-//! What is generated: the impls, the inherent methods and the alias that a person could write by hand.
+//! The generated code: the impls, inherent methods and type alias that a person could write by hand.
 //!
-//! Every path is absolute, so that nothing depends on what is in scope where the attribute stands.
+//! Every path is absolute, so the code does not depend on what is in scope at the attribute.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -12,7 +12,7 @@ use crate::docs;
 use crate::model::{Contract, Kind, Role, Source};
 use crate::parse::Mistakes;
 
-/// The struct and all that makes it a contract.
+/// The struct, and everything that makes it a contract.
 pub fn contract(model: &Contract, mistakes: &mut Mistakes) -> TokenStream {
     let Contract {
         library,
@@ -56,7 +56,7 @@ pub fn contract(model: &Contract, mistakes: &mut Mistakes) -> TokenStream {
     }
 }
 
-/// The type that says the kind; where the kind can't be known, the mistakes stand for it.
+/// The type of the kind, or all mistakes in its place if the kind can't be known.
 fn kind(Contract { kind, library, .. }: &Contract, mistakes: &mut Mistakes) -> TokenStream {
     match kind {
         Some(Kind::Once) => quote!(#library::kind::Once),
@@ -65,7 +65,7 @@ fn kind(Contract { kind, library, .. }: &Contract, mistakes: &mut Mistakes) -> T
     }
 }
 
-/// The traits of the kind; where it can't be known, those of every kind, so that none is told to be missing.
+/// The traits of the kind. If it can't be known, the traits of every kind, so that rustc reports none as missing.
 fn kind_traits(kind: Option<Kind>) -> Vec<Ident> {
     let traits: &[&str] = match kind {
         Some(Kind::Once) => &["OnceContract"],
@@ -76,25 +76,25 @@ fn kind_traits(kind: Option<Kind>) -> Vec<Ident> {
 }
 
 fn role_method(library: &Path, role: Role, source: &Source) -> TokenStream {
-    // An editor goes from the method's name to where its span is: the field or the literal.
-    let written_at = match source {
+    // Editors go from the method to its span: the field or the literal.
+    let defined_at = match source {
         Source::Field { member, .. } => member.span(),
-        Source::Literal(text) => text.span(),
+        Source::Literal(literal) => literal.span(),
         Source::Mistaken => Span::call_site(),
     };
-    let method = format_ident!("{}", role.name(), span = written_at);
+    let method = format_ident!("{}", role.name(), span = defined_at);
     let type_name = format_ident!("{}", role.type_name());
     let role_trait = format_ident!("Is{}", role.type_name());
     let body = match source {
-        // An error about the type points at the type. The names resolve as those of the method around them: a type that
-        // comes from a `macro_rules!` has a scope of its own, in which there is no `self`.
+        // An error about the type points at the type. Names are resolved like those in the method around them: a type
+        // from a `macro_rules!` has another scope, in which there is no `self`.
         Source::Field { member, ty } => {
             let at_the_type = ty.span().resolved_at(Span::call_site());
             quote_spanned!(at_the_type=> <#ty as #library::roles::#role_trait>::role(&self.#member))
         }
-        Source::Literal(text) => quote! {
+        Source::Literal(literal) => quote! {
             static LITERAL: #library::__private::LazyLock<#library::#type_name> =
-                #library::__private::LazyLock::new(|| #library::__private::literal(#text));
+                #library::__private::lazy(|| #library::__private::literal(#literal));
             &LITERAL
         },
         Source::Mistaken => quote!(::core::unreachable!("the attribute has a mistake")),
@@ -118,7 +118,7 @@ fn inherent_methods(model: &Contract) -> TokenStream {
             #library::Contract::flow(self, client)
         }
 
-        /// The link that shows the user, in digi.me, the receipt of the consent to this contract.
+        /// The link that opens the receipt of the user's consent to this contract in digi.me.
         #[allow(dead_code)]
         #visibility fn receipt_url(&self) -> #library::url::Url {
             #library::Contract::receipt_url(self)
@@ -146,7 +146,7 @@ fn alias(model: &Contract) -> TokenStream {
     }
 }
 
-/// A parameter as an alias takes it: rustc checks no bound there and warns of each.
+/// A parameter without its bounds: rustc does not check bounds in a type alias, and warns about them.
 fn without_bounds(parameter: &GenericParam) -> GenericParam {
     let mut parameter = parameter.clone();
     match &mut parameter {
@@ -165,7 +165,7 @@ fn without_bounds(parameter: &GenericParam) -> GenericParam {
     parameter
 }
 
-/// A name for the alias's state that no parameter of the struct has.
+/// A name for the state parameter of the alias that no parameter of the struct has.
 fn unused_name(generics: &Generics) -> Ident {
     let mut name = format_ident!("State");
     let used = |name: &Ident| {

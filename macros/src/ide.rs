@@ -23,9 +23,9 @@ impl Words {
     pub fn new(arguments: &[Argument], item: &Item) -> Self {
         let arguments = arguments.iter().filter_map(|argument| match argument {
             Argument::Word(name) | Argument::Value(name, _) => Some(name),
-            Argument::Text(_) => None,
+            Argument::String(_) => None,
         });
-        let roles = item.fields.iter().flatten().flat_map(|field| &field.said);
+        let roles = item.fields.iter().flatten().flat_map(|field| &field.roles);
         Self {
             arguments: without_keywords(arguments),
             roles: without_keywords(roles),

@@ -1,4 +1,4 @@
-//! The attribute of the `digime` library. Use it from there: `digime::digime_contract`.
+//! The attribute macro of the `digime` library. Use it as `digime::digime_contract`.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -6,6 +6,7 @@
 mod docs;
 mod expand;
 mod ide;
+mod library;
 mod model;
 mod parse;
 mod suggest;
@@ -15,19 +16,19 @@ mod tests;
 use proc_macro2::TokenStream;
 use quote::quote;
 
-/// Makes a struct a digi.me contract, with a flow in which only the right calls compile.
+/// Makes a struct a digi.me contract, with a flow in which only valid calls compile.
 ///
-/// Say which kind the contract is, `once` (one-off) or `ongoing`. Four things are needed to act under a contract, its
-/// *roles*; each is a field of that name, a field that says so, or a literal in the attribute:
+/// The first argument is the kind of the contract: `once` (one-off) or `ongoing`. A contract has four *roles*. Each role
+/// is a field of that name, a field with the attribute `#[digime(role)]`, or a literal in the attribute:
 ///
 /// | role | type | as a literal |
 /// | --- | --- | --- |
 /// | `application_id` | `ApplicationId` | yes |
 /// | `contract_id` | `ContractId` | yes |
-/// | `private_key` | `PrivateKey` | no, a secret does not belong in source |
+/// | `private_key` | `PrivateKey` | no, a secret does not belong in source code |
 /// | `redirect_uri` | `RedirectUri` | yes |
 ///
-/// Fields without a role are the application's own. Literals are checked while compiling.
+/// Other fields are yours. Literals are checked at compile time.
 ///
 /// ```
 /// use digime::{ApplicationId, ContractId, PrivateKey, RedirectUri, digime_contract};
@@ -54,29 +55,30 @@ use quote::quote;
 /// }
 /// ```
 ///
-/// For a struct `Receipts` it writes:
+/// For a struct `Receipts`, the attribute generates:
 ///
 /// - `impl Contract for Receipts` and `impl OngoingContract for Receipts` (or `OnceContract`);
-/// - `Receipts::flow(&self, &Client)`, where a flow begins, and `Receipts::receipt_url(&self)`;
+/// - `Receipts::flow(&self, &Client)`, which begins a flow, and `Receipts::receipt_url(&self)`;
 /// - `type ReceiptsFlow<State = Unstarted> = Flow<Receipts, State>`.
 ///
-/// `crate = path` names the `digime` library where another crate re-exports it: `crate = framework::digime`.
+/// If the `digime` library is renamed in `Cargo.toml`, or re-exported by another crate, give its path:
+/// `crate = framework::digime`.
 #[proc_macro_attribute]
 pub fn digime_contract(
     arguments: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    contract(arguments.into(), item.into()).into()
+    contract(arguments.into(), item.into(), library::is_missing()).into()
 }
 
-fn contract(arguments: TokenStream, item: TokenStream) -> TokenStream {
+fn contract(arguments: TokenStream, item: TokenStream, library_is_missing: bool) -> TokenStream {
     let mut mistakes = parse::Mistakes::default();
     let arguments = parse::arguments(arguments, &mut mistakes);
     let Some(item) = parse::item(item.clone(), &mut mistakes) else {
         return mistakes.beside(item);
     };
     let words = ide::Words::new(&arguments, &item);
-    let model = model::Contract::new(arguments, item, &mut mistakes);
+    let model = model::Contract::new(arguments, item, library_is_missing, &mut mistakes);
     let generated = expand::contract(&model, &mut mistakes);
     let documented = words.documented_by(&model.library);
     mistakes.beside(quote!(#generated #documented))

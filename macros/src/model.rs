@@ -1,20 +1,21 @@
-//! What it means: the kind of the contract and where each of its roles comes from, with every mistake that can be seen
-//! without types.
+//! The meaning of the arguments and the item: the kind of the contract, and where each role comes from. Finds every
+//! mistake that can be found without types.
 
 mod arguments;
 mod fields;
 
+use proc_macro2::Span;
 use syn::{DeriveInput, LitStr, Member, Path, Type, parse_quote};
 
 use arguments::{Arguments, Literal};
-use fields::{Fields, tell_missing};
+use fields::{Fields, report_missing};
 
 use crate::parse::{Argument, Item, Mistakes, RoleField};
 use crate::suggest::nearest;
 
 /// A contract as the attribute describes it.
 pub struct Contract {
-    /// Nothing where it can't be known, which is recorded.
+    /// `None` if it can't be known, which is a recorded mistake.
     pub kind: Option<Kind>,
     /// The path to the `digime` library.
     pub library: Path,
@@ -29,7 +30,7 @@ pub enum Kind {
     Ongoing,
 }
 
-/// What a contract needs.
+/// One of the things that a contract needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     ApplicationId,
@@ -45,12 +46,12 @@ pub enum Source {
         ty: Box<Type>,
     },
     Literal(LitStr),
-    /// From nowhere that is right; the mistake is recorded, and what is generated only has to be of the right shape.
+    /// There is a recorded mistake. The generated code only has to have the right signature.
     Mistaken,
 }
 
 impl Kind {
-    /// Reads the word for a kind.
+    /// The kind with this name.
     fn from_word(word: &str) -> Option<Self> {
         match word {
             "once" => Some(Self::Once),
@@ -59,7 +60,7 @@ impl Kind {
         }
     }
 
-    /// The kind that a wrong word was meant to be.
+    /// The kind that a misspelt word probably means.
     fn meant_by(word: &str) -> Option<Self> {
         match word.to_lowercase().replace(['_', '-'], "").as_str() {
             "oneoff" | "onetime" | "onceoff" | "single" => Some(Self::Once),
@@ -74,7 +75,7 @@ impl Kind {
         }
     }
 
-    /// How texts call a contract of the kind.
+    /// What docs and errors call a contract of this kind.
     pub fn adjective(self) -> &'static str {
         match self {
             Self::Once => "one-off",
@@ -91,7 +92,7 @@ impl Role {
         Self::RedirectUri,
     ];
 
-    /// The name of the field, the argument and the method of `Contract`.
+    /// The name of the field, of the argument, and of the method of `Contract`.
     pub fn name(self) -> &'static str {
         match self {
             Self::ApplicationId => "application_id",
@@ -126,16 +127,27 @@ impl Role {
     }
 }
 
+const LIBRARY_IS_MISSING: &str = "the attribute did not find the crate `digime`: add `crate = path::to::digime`, \
+                                  the path of the library in this crate";
+
 impl Contract {
-    pub fn new(arguments: Vec<Argument>, item: Item, mistakes: &mut Mistakes) -> Self {
+    pub fn new(
+        arguments: Vec<Argument>,
+        item: Item,
+        library_is_missing: bool,
+        mistakes: &mut Mistakes,
+    ) -> Self {
         let arguments = Arguments::new(arguments, mistakes);
+        if library_is_missing && arguments.library.is_none() {
+            mistakes.add_at(Span::call_site(), LIBRARY_IS_MISSING);
+        }
         let sources = match item.fields {
             Some(fields) => {
                 let fields = Fields::new(fields, mistakes);
                 let owner = &item.input.ident;
                 let sources =
                     Role::ALL.map(|role| (role, source(role, &arguments, &fields, mistakes)));
-                tell_missing(&arguments, &fields, owner, mistakes);
+                report_missing(&arguments, &fields, owner, mistakes);
                 sources
             }
             None => Role::ALL.map(|role| (role, Source::Mistaken)),
@@ -149,7 +161,7 @@ impl Contract {
     }
 }
 
-/// Where a role comes from. That it comes from nowhere is told for all such roles together.
+/// Where a role comes from. Missing roles are reported together, by `report_missing`.
 fn source(role: Role, arguments: &Arguments, fields: &Fields, mistakes: &mut Mistakes) -> Source {
     match (arguments.literal(role), fields.get(role)) {
         (Some(literal), Some(_)) => {

@@ -1,6 +1,6 @@
-//! What was written: the attribute's arguments and the item below it, as tokens say it and with no judgement yet.
+//! Parses the attribute's arguments and the item below it. What they mean is decided later, in `model`.
 //!
-//! Nothing here stops at the first mistake: each is recorded on its own token, and reading goes on behind it.
+//! Parsing does not stop at the first mistake: each one is recorded with its own token, and parsing continues after it.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -9,7 +9,7 @@ use syn::parse::{ParseStream, Parser};
 use syn::spanned::Spanned;
 use syn::{Attribute, Data, DeriveInput, Expr, Field, Fields, LitStr, Member, Path, Token, Type};
 
-/// The mistakes found so far, all of which are told in one go.
+/// The mistakes found so far. All of them are reported together.
 #[derive(Default)]
 pub struct Mistakes(Option<syn::Error>);
 
@@ -31,16 +31,16 @@ impl Mistakes {
         }
     }
 
-    /// Tells all mistakes in the place of a type that can't be known. rustc says nothing more of what depends on that
-    /// type, so that no second wave of errors follows. They stand in the length of an array, since a mistaken expression
-    /// is silent in this way and a mistaken type is taken for `()`.
+    /// Reports all mistakes in place of a type that can't be known. rustc then reports nothing else about code that uses
+    /// the type. The errors are in the length of an array: rustc replaces an erroneous type by `()`, but treats an array
+    /// with an erroneous length as unknown.
     pub fn take_as_type(&mut self) -> TokenStream {
         let errors = self.0.take().into_iter().flatten();
-        let told = errors.map(|error| error.to_compile_error());
-        quote!([(); { #(#told)* }])
+        let errors = errors.map(|error| error.to_compile_error());
+        quote!([(); { #(#errors)* }])
     }
 
-    /// The tokens to emit: what was generated, and the mistakes beside it.
+    /// The generated tokens, and the errors for the mistakes.
     pub fn beside(self, generated: impl ToTokens) -> TokenStream {
         let errors = self.0.map(syn::Error::into_compile_error);
         quote!(#errors #generated)
@@ -53,15 +53,15 @@ pub enum Argument {
     Word(Ident),
     /// `name = value`
     Value(Ident, Value),
-    /// `"text"`, which is wrong in any case.
-    Text(LitStr),
+    /// `"string"`, which is always a mistake.
+    String(LitStr),
 }
 
 /// The value of an argument.
 pub enum Value {
     /// `crate = path`
     Path(Path),
-    /// `name = expression`, of which only text literals are good for anything.
+    /// `name = expression`, which is valid only for string literals.
     Expr(Expr),
 }
 
@@ -78,7 +78,7 @@ pub fn arguments(tokens: TokenStream, mistakes: &mut Mistakes) -> Vec<Argument> 
                     if !more.is_empty() {
                         mistakes.add(
                             more,
-                            "this does not belong here: a `,` is wanted, or the end",
+                            "unexpected tokens: expected `,` or the end of the arguments",
                         );
                     }
                 }
@@ -95,7 +95,7 @@ pub fn arguments(tokens: TokenStream, mistakes: &mut Mistakes) -> Vec<Argument> 
 
 fn argument(input: ParseStream) -> syn::Result<Argument> {
     if input.peek(LitStr) {
-        return input.parse().map(Argument::Text);
+        return input.parse().map(Argument::String);
     }
     let name = hyphenated(input)?;
     if !input.peek(Token![=]) {
@@ -110,7 +110,7 @@ fn argument(input: ParseStream) -> syn::Result<Argument> {
     Ok(Argument::Value(name, value))
 }
 
-/// A word; `one-time` is read as `one_time`, so that what is meant can be suggested.
+/// A word. `one-time` is read as `one_time`, so that the right word can be suggested.
 fn hyphenated(input: ParseStream) -> syn::Result<Ident> {
     let mut word = input.call(Ident::parse_any)?;
     while input.peek(Token![-]) {
@@ -133,19 +133,19 @@ fn tokens_to_comma(input: ParseStream) -> syn::Result<TokenStream> {
 /// The item below the attribute, without the `#[digime(…)]` attributes of its fields.
 pub struct Item {
     pub input: DeriveInput,
-    /// Nothing where it is no struct, which is recorded.
+    /// `None` if the item is not a struct, which is a recorded mistake.
     pub fields: Option<Vec<RoleField>>,
 }
 
-/// A field, and the roles that `#[digime(…)]` gives it.
+/// A field, and the roles in its `#[digime(…)]`.
 pub struct RoleField {
     pub member: Member,
     pub ty: Type,
-    pub said: Vec<Ident>,
+    pub roles: Vec<Ident>,
 }
 
 impl RoleField {
-    /// The last name in the path of its type, which is in an invisible group where it is a `macro_rules!` fragment.
+    /// The last name in the path of its type. A `macro_rules!` fragment such as `$ty:ty` is in an invisible group.
     pub fn type_name(&self) -> Option<&Ident> {
         let mut ty = &self.ty;
         while let Type::Group(group) = ty {
@@ -158,29 +158,29 @@ impl RoleField {
     }
 }
 
-/// Reads the item; nothing where it is not even a type.
+/// Reads the item. Returns `None` if it is not a type.
 pub fn item(tokens: TokenStream, mistakes: &mut Mistakes) -> Option<Item> {
-    const STRUCT_WANTED: &str =
+    const EXPECTED_A_STRUCT: &str =
         "a digi.me contract is a struct, with the contract's ids, key and redirect URI as fields";
     let Ok(mut input) = syn::parse2::<DeriveInput>(tokens.clone()) else {
-        mistakes.add(first_after_attributes(tokens), STRUCT_WANTED);
+        mistakes.add(first_after_attributes(tokens), EXPECTED_A_STRUCT);
         return None;
     };
     let fields = match &mut input.data {
         Data::Struct(data) => Some(fields(&mut data.fields, mistakes)),
         Data::Enum(data) => {
-            mistakes.add(data.enum_token, STRUCT_WANTED);
+            mistakes.add(data.enum_token, EXPECTED_A_STRUCT);
             None
         }
         Data::Union(data) => {
-            mistakes.add(data.union_token, STRUCT_WANTED);
+            mistakes.add(data.union_token, EXPECTED_A_STRUCT);
             None
         }
     };
     Some(Item { input, fields })
 }
 
-/// The tokens from the first one that is no attribute, so that an error stands on the item and not on its docs.
+/// The first tokens after the attributes, so that an error points at the item and not at its docs.
 fn first_after_attributes(tokens: TokenStream) -> TokenStream {
     let read = |input: ParseStream| {
         input.call(Attribute::parse_outer)?;
@@ -198,7 +198,7 @@ fn fields(fields: &mut Fields, mistakes: &mut Mistakes) -> Vec<RoleField> {
         .iter_mut()
         .enumerate()
         .map(|(position, field)| {
-            let said = take_roles(field, mistakes);
+            let roles = take_roles(field, mistakes);
             let member = match &field.ident {
                 Some(name) => Member::Named(name.clone()),
                 None => Member::Unnamed(syn::Index {
@@ -209,33 +209,33 @@ fn fields(fields: &mut Fields, mistakes: &mut Mistakes) -> Vec<RoleField> {
             RoleField {
                 member,
                 ty: field.ty.clone(),
-                said,
+                roles,
             }
         })
         .collect()
 }
 
-/// Takes the `#[digime(…)]` attributes off a field and gives the roles they name.
+/// Removes the `#[digime(…)]` attributes from a field and returns the roles in them.
 fn take_roles(field: &mut Field, mistakes: &mut Mistakes) -> Vec<Ident> {
     let (ours, others) = std::mem::take(&mut field.attrs)
         .into_iter()
         .partition::<Vec<_>, _>(|attribute| attribute.path().is_ident("digime"));
     field.attrs = others;
-    let mut said = Vec::new();
+    let mut named = Vec::new();
     for attribute in &ours {
         let read = attribute.parse_args_with(|input: ParseStream| {
             let roles = input.parse_terminated(Ident::parse_any, Token![,])?;
             Ok(roles.into_iter().collect::<Vec<_>>())
         });
         match read {
-            Ok(roles) if !roles.is_empty() => said.extend(roles),
+            Ok(roles) if !roles.is_empty() => named.extend(roles),
             _ => mistakes.add(
                 attribute,
-                "say which role the field has: `#[digime(private_key)]`",
+                "say which role the field has, as in `#[digime(private_key)]`",
             ),
         }
     }
-    said
+    named
 }
 
 #[cfg(test)]
@@ -248,7 +248,7 @@ mod tests {
             .into_iter()
             .map(|argument| match argument {
                 Argument::Word(name) | Argument::Value(name, _) => name.to_string(),
-                Argument::Text(text) => text.value(),
+                Argument::String(string) => string.value(),
             });
         (names.collect(), count(mistakes))
     }
@@ -269,19 +269,19 @@ mod tests {
     }
 
     #[test]
-    fn reading_goes_on_behind_a_mistake() {
+    fn parsing_continues_after_a_mistake() {
         let (names, mistakes) = read(quote!(1 + 1, once, contract_id = , redirect_uri = "x"));
         assert_eq!((names.join(" "), mistakes), ("once redirect_uri".into(), 2));
     }
 
     #[test]
-    fn field_attributes_are_taken_off_and_others_stay() {
+    fn only_the_attributes_with_roles_are_removed() {
         let mut mistakes = Mistakes::default();
         let tokens = quote! { struct A { #[serde(default)] #[digime(private_key)] key: K, b: B } };
         let item = item(tokens, &mut mistakes).expect("a struct");
         let fields = item.fields.expect("a struct");
-        assert_eq!(fields[0].said[0], "private_key");
-        assert!(fields[1].said.is_empty());
+        assert_eq!(fields[0].roles[0], "private_key");
+        assert!(fields[1].roles.is_empty());
         let printed = item.input.to_token_stream().to_string();
         assert!(
             printed.contains("serde") && !printed.contains("digime"),
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_struct_is_refused_where_it_begins() {
+    fn an_item_that_is_not_a_struct_is_refused_where_it_begins() {
         for tokens in [
             quote!(
                 #[doc = "x"]

@@ -1,6 +1,6 @@
-//! What a misspelt word was meant to be.
+//! Suggestions for misspelt words.
 
-/// The candidate that is nearest to `word`, where one is near enough to be meant.
+/// The candidate that is most similar to `word`, if one is similar enough.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .into_iter()
@@ -20,7 +20,7 @@ mod tests {
     use super::nearest;
 
     #[test]
-    fn the_nearest_word_is_suggested_and_nothing_for_a_strange_one() {
+    fn the_most_similar_word_is_suggested_if_it_is_similar_enough() {
         let roles = [
             "application_id",
             "contract_id",

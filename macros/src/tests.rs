@@ -1,23 +1,24 @@
-//! The attribute from tokens to tokens: what is generated, and what is said of mistakes.
+//! The attribute from tokens to tokens: the generated code, and the errors about mistakes.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 
-/// What the attribute makes of a struct, as formatted source.
+/// The expansion, as formatted source.
 fn generated(arguments: TokenStream, item: TokenStream) -> String {
-    let tokens = super::contract(arguments, item);
+    let tokens = super::contract(arguments, item, false);
     prettyplease::unparse(&syn::parse2(tokens).expect("items"))
 }
 
-/// The mistakes that the attribute tells of a struct, in the order in which it tells them.
+/// The errors in the expansion, in order.
 fn mistakes(arguments: TokenStream, item: TokenStream) -> Vec<String> {
     let source = generated(arguments, item);
-    let told = source.split("::core::compile_error! {").skip(1);
-    told.map(|rest| {
-        let (text, _) = rest.trim_start().split_once("\"\n").expect("a text");
-        text.trim_start_matches('"').replace("\\\"", "\"")
-    })
-    .collect()
+    let errors = source.split("::core::compile_error! {").skip(1);
+    errors
+        .map(|rest| {
+            let (text, _) = rest.trim_start().split_once("\"\n").expect("a message");
+            text.trim_start_matches('"').replace("\\\"", "\"")
+        })
+        .collect()
 }
 
 fn all_roles() -> TokenStream {
@@ -53,7 +54,7 @@ fn a_struct_gets_its_impls_its_methods_and_its_alias() {
 }
 
 #[test]
-fn the_struct_itself_is_left_as_it_was() {
+fn the_struct_itself_is_unchanged_but_for_its_docs() {
     let source = generated(
         quote!(once),
         quote! {
@@ -85,7 +86,7 @@ fn the_struct_itself_is_left_as_it_was() {
 }
 
 #[test]
-fn literals_and_another_path_are_taken() {
+fn literals_and_another_path_are_accepted() {
     let source = generated(
         quote!(
             once,
@@ -115,7 +116,7 @@ fn literals_and_another_path_are_taken() {
 }
 
 #[test]
-fn names_that_are_taken_are_avoided() {
+fn the_alias_avoids_names_that_the_struct_uses() {
     let source = generated(
         quote!(once),
         quote! {
@@ -131,8 +132,8 @@ fn names_that_are_taken_are_avoided() {
 }
 
 #[test]
-fn each_mistake_in_the_arguments_is_told() {
-    for (arguments, told) in [
+fn each_mistake_in_the_arguments_is_reported() {
+    for (arguments, error) in [
         (
             quote!(),
             "say which kind the contract is: `#[digime_contract(once)]` or `#[digime_contract(ongoing)]`",
@@ -151,7 +152,7 @@ fn each_mistake_in_the_arguments_is_told() {
         ),
         (
             quote!(forever),
-            "unknown kind of contract `forever`: there are `once` and `ongoing`",
+            "unknown kind of contract `forever`: expected `once` or `ongoing`",
         ),
         (
             quote!(one - time),
@@ -159,7 +160,7 @@ fn each_mistake_in_the_arguments_is_told() {
         ),
         (
             quote!(once ongoing),
-            "this does not belong here: a `,` is wanted, or the end",
+            "unexpected tokens: expected `,` or the end of the arguments",
         ),
         (quote!(once, once), "`once` is given twice: keep one"),
         (
@@ -172,7 +173,7 @@ fn each_mistake_in_the_arguments_is_told() {
         ),
         (
             quote!("once"),
-            "the kind is a word, not a text: write `once` without quotes",
+            "the kind is a bare word, not a string: write `once` without quotes",
         ),
         (
             quote!(once = true),
@@ -180,7 +181,7 @@ fn each_mistake_in_the_arguments_is_told() {
         ),
         (
             quote!(kind = once),
-            "the kind is a word by itself: write just `once` or `ongoing`",
+            "the kind is a bare word: write just `once` or `ongoing`",
         ),
         (
             quote!(once, crate = "a"),
@@ -192,7 +193,15 @@ fn each_mistake_in_the_arguments_is_told() {
         ),
         (
             quote!(once, shop = "c"),
-            "unknown argument `shop`: there are `application_id`, `contract_id`, `redirect_uri` and `crate`",
+            "unknown argument `shop`: expected `application_id`, `contract_id`, `redirect_uri` or `crate`",
+        ),
+        (
+            quote!(once, redirect_uri),
+            "`redirect_uri` needs a value, as in `redirect_uri = \"…\"`; or make it a field",
+        ),
+        (
+            quote!(once, private_key),
+            "a private key is a secret and does not belong in source code: make it a field, `private_key: PrivateKey`, and read it when the program starts",
         ),
         (
             quote!(once, contract_id = "c"),
@@ -201,14 +210,14 @@ fn each_mistake_in_the_arguments_is_told() {
     ] {
         assert_eq!(
             mistakes(arguments.clone(), all_roles()),
-            [told],
+            [error],
             "{arguments}"
         );
     }
 }
 
 #[test]
-fn each_mistake_in_a_literal_is_told() {
+fn each_mistake_in_a_literal_is_reported() {
     let without = |name: &str| {
         let source = all_roles().to_string();
         let at = source.find(name).expect("the role");
@@ -217,7 +226,7 @@ fn each_mistake_in_a_literal_is_told() {
             .parse::<TokenStream>()
             .expect("tokens")
     };
-    for (role, value, told) in [
+    for (role, value, error) in [
         (
             "application_id",
             quote!(""),
@@ -226,35 +235,35 @@ fn each_mistake_in_a_literal_is_told() {
         (
             "contract_id",
             quote!(" c"),
-            "the id has white space around it: remove the white space",
+            "the id has whitespace around it: remove the whitespace",
         ),
         (
             "contract_id",
             quote!(3),
-            "`contract_id` takes a text literal, as in `contract_id = \"…\"`; for any other value make it a field",
+            "`contract_id` takes a string literal, as in `contract_id = \"…\"`; for any other value, make it a field",
         ),
         (
             "redirect_uri",
             quote!("/a"),
-            "the redirect URI is relative: write it out, as in `https://shop.example/digime`",
+            "the redirect URI is relative: write an absolute URI, such as `https://shop.example/digime`",
         ),
         (
             "private_key",
             quote!("k"),
-            "a private key is a secret and does not belong in source: make it a field, `private_key: PrivateKey`, and read it when the program starts",
+            "a private key is a secret and does not belong in source code: make it a field, `private_key: PrivateKey`, and read it when the program starts",
         ),
     ] {
         let name: TokenStream = role.parse().expect("a name");
         assert_eq!(
             mistakes(quote!(once, #name = #value), without(role)),
-            [told],
+            [error],
             "{value}"
         );
     }
 }
 
 #[test]
-fn each_mistake_in_the_struct_is_told() {
+fn each_mistake_in_the_struct_is_reported() {
     assert_eq!(
         mistakes(
             quote!(once),
@@ -265,7 +274,7 @@ fn each_mistake_in_the_struct_is_told() {
         [
             "the contract's `application_id`, `contract_id`, `private_key`, `redirect_uri` are missing: add the fields \
           `application_id: ApplicationId`, `contract_id: ContractId`, `private_key: PrivateKey`, \
-          `redirect_uri: RedirectUri`, or mark others with `#[digime(role)]`"
+          `redirect_uri: RedirectUri`, or mark other fields with `#[digime(role)]`"
         ]
     );
     assert_eq!(
@@ -285,14 +294,14 @@ fn each_mistake_in_the_struct_is_told() {
             struct A { aplication_id: I, contract_id: C, key: a::PrivateKey, redirect_uri: R }
         }),
         ["application_id", "private_key"].map(|name| format!(
-            "the contract's `{name}` is missing: if this is it, mark the field with `#[digime({name})]`, or call it `{name}`"
+            "the contract's `{name}` is missing: if this field is it, mark it with `#[digime({name})]` or name it `{name}`"
         ))
     );
     let fields = quote!(application_id: I, contract_id: C, private_key: P, redirect_uri: R);
-    for (more, told) in [
+    for (more, error) in [
         (
             quote!(#[digime(private_key)] a: P),
-            "a second field for the role `private_key`: a contract has one",
+            "another field has the role `private_key` already: remove one of the two",
         ),
         (
             quote!(#[digime(privat_key)] a: P),
@@ -300,27 +309,27 @@ fn each_mistake_in_the_struct_is_told() {
         ),
         (
             quote!(#[digime(shop)] a: P),
-            "unknown role `shop`: there are `application_id`, `contract_id`, `private_key` and `redirect_uri`",
+            "unknown role `shop`: expected `application_id`, `contract_id`, `private_key` or `redirect_uri`",
         ),
         (
             quote!(#[digime] a: P),
-            "say which role the field has: `#[digime(private_key)]`",
+            "say which role the field has, as in `#[digime(private_key)]`",
         ),
         (
             quote!(#[digime()] a: P),
-            "say which role the field has: `#[digime(private_key)]`",
+            "say which role the field has, as in `#[digime(private_key)]`",
         ),
     ] {
         assert_eq!(
             mistakes(quote!(once), quote!(struct A { #fields, #more })),
-            [told],
+            [error],
             "{more}"
         );
     }
 }
 
 #[test]
-fn all_mistakes_are_told_at_once_and_the_struct_still_exists() {
+fn all_mistakes_are_reported_at_once_and_the_struct_still_exists() {
     let arguments = quote!(onc, contract_id = "", shop = 1);
     let source = generated(
         arguments.clone(),
@@ -370,7 +379,7 @@ fn each_word_names_an_item_that_editors_show() {
 
 #[test]
 fn code_for_editors_is_an_eighth_of_the_expansion_at_most() {
-    let whole = super::contract(quote!(ongoing), all_roles());
+    let whole = super::contract(quote!(ongoing), all_roles(), false);
     let is_const = |token: &TokenTree| token.to_string() == "const";
     let for_editors = whole
         .clone()

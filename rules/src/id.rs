@@ -1,16 +1,16 @@
 use thiserror::Error;
 
-/// Why a text is not an id that digi.me issued.
+/// Why a string is not an id that digi.me issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum IdError {
-    /// There is nothing in it.
+    /// It is empty, or nothing but whitespace.
     #[error("the id is empty: copy it from the contract that digi.me issued")]
     Empty,
-    /// White space stands before or after it, most often from copying it.
-    #[error("the id has white space around it: remove the white space")]
+    /// It begins or ends with whitespace, usually from copying it.
+    #[error("the id has whitespace around it: remove the whitespace")]
     Padded,
-    /// A line break or another control character is in it.
+    /// It contains a line break or another control character.
     #[error(
         "the id has a control character in it: copy it again from the contract that digi.me issued"
     )]
@@ -20,7 +20,7 @@ pub enum IdError {
 /// Checks an application id or a contract id.
 ///
 /// # Errors
-/// Says which rule the text breaks.
+/// Returns the rule that the id breaks.
 pub fn check_id(id: &str) -> Result<(), IdError> {
     if id.trim().is_empty() {
         Err(IdError::Empty)
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_any_text_that_is_neither_empty_nor_padded() {
+    fn an_id_is_any_string_that_is_neither_empty_nor_padded() {
         for id in ["app-1", "app 1/ü", "fqHbIaCOZxWsBJRlvBvB6mF8CXHbLPc3"] {
             assert_eq!(check_id(id), Ok(()), "{id:?}");
         }

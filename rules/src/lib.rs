@@ -1,7 +1,7 @@
-//! The rules that the parts of a digi.me contract keep, in one place.
+//! The rules for the ids and redirect URIs of digi.me contracts, in one place.
 //!
-//! `#[digime_contract]` applies them to literals while a program is compiled, and the `digime` library to values that
-//! are read while it runs, so that both accept the same and say the same.
+//! `#[digime_contract]` applies them to literals at compile time, and the `digime` library to values at run time. Both
+//! accept the same values and report the same errors.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

@@ -1,54 +1,56 @@
 use thiserror::Error;
 use url::{Host, Url};
 
-/// The parameters with which the user's client answers. One of the redirect URI's own with the same name would stand
-/// twice in every callback.
-const ANSWERED: [&str; 5] = ["result", "postboxId", "publicKey", "code", "state"];
+/// The query parameters that the user's client adds. A redirect URI that already has one of them would repeat it in
+/// every callback.
+const CALLBACK_PARAMETERS: [&str; 5] = ["result", "postboxId", "publicKey", "code", "state"];
 
-/// Why a text can't be the URI at which the user's client calls back.
+/// Why a string can't be a contract's redirect URI.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RedirectUriError {
-    /// It is a path or a host name, without a scheme (RFC 6749, section 3.1.2: the URI is absolute).
-    #[error("the redirect URI is relative: write it out, as in `https://shop.example/digime`")]
-    Relative,
-    /// It is no URI.
-    #[error("the redirect URI is malformed ({0}): write it as in `https://shop.example/digime`")]
-    Malformed(String),
-    /// White space, a control character or a backslash is in it; parsers disagree about what such a URI means.
-    #[error("the redirect URI has {0} in it: remove it or percent-encode it")]
-    Character(&'static str),
-    /// It has a fragment (RFC 6749, section 3.1.2: it must not).
+    /// It has no scheme (RFC 6749, section 3.1.2: the URI must be absolute).
     #[error(
-        "the redirect URI has a fragment: remove the `#` and all that follows, it would never reach the server"
+        "the redirect URI is relative: write an absolute URI, such as `https://shop.example/digime`"
+    )]
+    Relative,
+    /// It is not a URI.
+    #[error("the redirect URI is malformed ({0}): write it like `https://shop.example/digime`")]
+    Malformed(String),
+    /// It contains whitespace, a control character or a backslash. Parsers disagree about what such a URI means.
+    #[error("the redirect URI contains {0}: remove it or percent-encode it")]
+    Character(&'static str),
+    /// It has a fragment, which RFC 6749, section 3.1.2 forbids.
+    #[error(
+        "the redirect URI has a fragment: remove the `#` and everything after it, which never reaches the server"
     )]
     Fragment,
     /// It has a user name or a password.
-    #[error("the redirect URI has user info before its host: remove all up to the `@`")]
+    #[error("the redirect URI has userinfo before its host: remove the part that ends with `@`")]
     UserInfo,
-    /// It is `http` and leads off this machine, so that anyone on the way can read the code (RFC 8252, section 8.3).
+    /// It is `http` to another machine, so anyone on the network path can read the code (RFC 8252, section 8.3).
     #[error(
-        "the redirect URI is plain http: use https, or http on the loopback (`127.0.0.1`, `[::1]`, `localhost`)"
+        "the redirect URI is plain http: use https, or http with a loopback address (`127.0.0.1`, `[::1]`, `localhost`)"
     )]
     PlainHttp,
-    /// Its scheme is neither https, http nor a private-use one (RFC 8252, section 7.1).
+    /// Its scheme is not https, http or a private-use scheme (RFC 8252, section 7.1).
     #[error(
         "the redirect URI's scheme `{0}` has no dot in it: use https, or a private-use scheme such as `com.example.app`"
     )]
     Scheme(String),
-    /// It uses the name of a parameter with which the user's client answers.
-    #[error("the redirect URI's own parameter `{0}` is one that the callback adds: rename it")]
+    /// It has a query parameter that the user's client adds.
+    #[error("the redirect URI has the query parameter `{0}`, which the callback adds: rename it")]
     Reserved(&'static str),
 }
 
-/// Checks a redirect URI: absolute, without fragment and user info, and https, http on the loopback, or of a
-/// private-use scheme (RFC 6749, section 3.1.2; RFC 8252, section 7).
+/// Checks that a redirect URI is absolute, has no fragment and no userinfo, and is https, http with a loopback address,
+/// or of a private-use scheme (RFC 6749, section 3.1.2; RFC 8252, section 7).
 ///
 /// # Errors
-/// Says which rule the text breaks.
+/// Returns the rule that the URI breaks.
 pub fn check_redirect_uri(uri: &str) -> Result<(), RedirectUriError> {
     if uri.chars().any(char::is_whitespace) {
-        return Err(RedirectUriError::Character("white space"));
+        return Err(RedirectUriError::Character("whitespace"));
     }
     if uri.chars().any(char::is_control) {
         return Err(RedirectUriError::Character("a control character"));
@@ -68,7 +70,7 @@ pub fn check_redirect_uri(uri: &str) -> Result<(), RedirectUriError> {
         return Err(RedirectUriError::UserInfo);
     }
     check_scheme(uri, &url)?;
-    match ANSWERED
+    match CALLBACK_PARAMETERS
         .iter()
         .find(|name| url.query_pairs().any(|(own, _)| own == **name))
     {
@@ -79,7 +81,7 @@ pub fn check_redirect_uri(uri: &str) -> Result<(), RedirectUriError> {
 
 fn check_scheme(uri: &str, url: &Url) -> Result<(), RedirectUriError> {
     match url.scheme() {
-        // The URL standard mends `https:host` and `https:/host`; the platform compares texts.
+        // The URL standard repairs `https:host` and `https:/host`; the platform uses simple string comparison.
         web @ ("https" | "http") if !uri[web.len()..].starts_with("://") => Err(
             RedirectUriError::Malformed(format!("no `//` after `{web}:`")),
         ),
@@ -91,7 +93,7 @@ fn check_scheme(uri: &str, url: &Url) -> Result<(), RedirectUriError> {
     }
 }
 
-/// As much of a scheme as an error may quote. A scheme has no characters but ASCII letters, digits, `+`, `-` and `.`.
+/// As much of a scheme as an error quotes. A scheme consists of ASCII letters, digits, `+`, `-` and `.`.
 fn beginning(scheme: &str) -> String {
     const LONGEST: usize = 64;
     match scheme.get(..LONGEST) {
@@ -100,7 +102,7 @@ fn beginning(scheme: &str) -> String {
     }
 }
 
-/// Whether a URL leads to this machine.
+/// Whether the host of a URL is this machine.
 #[must_use]
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
@@ -116,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn https_loopback_and_private_use_schemes_are_accepted() {
+    fn https_loopback_and_private_use_uris_are_accepted() {
         for uri in [
             "https://shop.example/digime",
             "https://shop.example",
@@ -132,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn little_of_an_endless_uri_is_quoted() {
+    fn an_error_quotes_little_of_a_long_uri() {
         let long = "a".repeat(4_000_000);
         for uri in [format!("{long}:/"), format!("https://{long}:99999/")] {
             let error = check_redirect_uri(&uri).unwrap_err().to_string();
@@ -149,8 +151,8 @@ mod tests {
             ("", Relative),
             ("/digime", Relative),
             ("shop.example/digime", Relative),
-            (" https://shop.example", Character("white space")),
-            ("https://shop.example/a b", Character("white space")),
+            (" https://shop.example", Character("whitespace")),
+            ("https://shop.example/a b", Character("whitespace")),
             (
                 "https://shop.example/a\u{0}b",
                 Character("a control character"),

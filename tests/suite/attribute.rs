@@ -1,4 +1,4 @@
-//! Structs that the attribute takes, and the same contract written by hand.
+//! Contracts with the attribute, and the same contract written by hand.
 
 use digime::kind::Once;
 use digime::{
@@ -10,7 +10,7 @@ use digime_sandbox::Sandbox;
 
 use crate::set_up::{client, contract, once_json, sandbox};
 
-/// What `#[digime_contract(once)]` writes, by hand.
+/// The code that `#[digime_contract(once)]` generates, written by hand.
 #[derive(serde::Deserialize)]
 struct ByHand {
     application_id: ApplicationId,
@@ -38,7 +38,7 @@ impl Contract for ByHand {
 impl OnceContract for ByHand {}
 
 #[tokio::test]
-async fn a_contract_written_by_hand_works_as_an_annotated_one() {
+async fn a_contract_written_by_hand_works_like_an_annotated_one() {
     let sandbox = sandbox().await;
     let by_hand: ByHand = contract(once_json(&sandbox));
     let flow = by_hand.flow(&client(&sandbox));
@@ -58,7 +58,7 @@ struct Literals {
 }
 
 #[tokio::test]
-async fn literals_stand_in_for_fields() {
+async fn literals_replace_fields() {
     let sandbox = sandbox().await;
     let literals: Literals = contract(once_json(&sandbox));
     let flow = literals.flow(&client(&sandbox));

@@ -1,4 +1,4 @@
-//! What the attribute's arguments say.
+//! The meaning of the attribute's arguments.
 
 use digime_rules::{check_id, check_redirect_uri};
 use proc_macro2::{Ident, Span};
@@ -9,22 +9,22 @@ use super::{Kind, Role};
 use crate::parse::{Argument, Mistakes, Value};
 use crate::suggest::nearest;
 
-/// The arguments, sorted by what they say.
+/// The arguments by their meaning.
 #[derive(Default)]
 pub struct Arguments {
     kind: Option<Kind>,
-    /// Whether something was said of the kind, right or wrong.
-    kind_was_said: bool,
-    both_kinds_were_said: bool,
+    /// Whether the kind is given, right or wrong.
+    kind_is_given: bool,
+    both_kinds_are_given: bool,
     pub library: Option<Path>,
     literals: Vec<Literal>,
 }
 
-/// A role that was given in the attribute.
+/// A role that is given in the attribute.
 pub struct Literal {
     role: Role,
     pub name: Ident,
-    /// Nothing where it is wrong, which is recorded.
+    /// `None` if it is invalid, which is a recorded mistake.
     pub value: Option<LitStr>,
 }
 
@@ -34,7 +34,7 @@ impl Arguments {
         for argument in arguments {
             match argument {
                 Argument::Word(word) => sorted.add_word(&word, mistakes),
-                Argument::Text(text) => sorted.add_text(&text, mistakes),
+                Argument::String(string) => sorted.add_string(&string, mistakes),
                 Argument::Value(name, Value::Path(path)) => {
                     sorted.add_library(&name, path, mistakes);
                 }
@@ -43,7 +43,7 @@ impl Arguments {
                 }
             }
         }
-        if !sorted.kind_was_said {
+        if !sorted.kind_is_given {
             mistakes.add_at(
                 Span::call_site(),
                 "say which kind the contract is: `#[digime_contract(once)]` or `#[digime_contract(ongoing)]`",
@@ -54,20 +54,19 @@ impl Arguments {
 
     fn add_word(&mut self, name: &Ident, mistakes: &mut Mistakes) {
         let word = name.unraw().to_string();
-        if Role::from_name(&word).is_some() {
-            let message = format!("`{word}` needs a value here, `{word} = \"…\"`, or is a field");
-            mistakes.add(name, message);
+        if let Some(role) = Role::from_name(&word) {
+            mistakes.add(name, needs_a_value(role));
             self.add_mistaken(name);
             return;
         }
-        self.kind_was_said = true;
+        self.kind_is_given = true;
         match (Kind::from_word(&word), self.kind) {
             (Some(kind), None) => self.kind = Some(kind),
             (Some(kind), Some(first)) if kind == first => {
                 mistakes.add(name, format!("`{word}` is given twice: keep one"));
             }
             (Some(_), Some(first)) => {
-                self.both_kinds_were_said = true;
+                self.both_kinds_are_given = true;
                 let first = first.word();
                 let message = format!("a contract is `{first}` or `{word}`, not both: keep one");
                 mistakes.add(name, message);
@@ -80,17 +79,17 @@ impl Arguments {
         }
     }
 
-    /// A text by itself can only be the kind, in quotes.
-    fn add_text(&mut self, text: &LitStr, mistakes: &mut Mistakes) {
-        self.kind_was_said = true;
-        let word = text.value();
+    /// A string without a name can only be the kind, in quotes.
+    fn add_string(&mut self, string: &LitStr, mistakes: &mut Mistakes) {
+        self.kind_is_given = true;
+        let word = string.value();
         let meant = Kind::from_word(&word).or_else(|| Kind::meant_by(&word));
         self.kind = self.kind.or(meant);
         mistakes.add(
-            text,
+            string,
             match meant {
                 Some(kind) => format!(
-                    "the kind is a word, not a text: write `{}` without quotes",
+                    "the kind is a bare word, not a string: write `{}` without quotes",
                     kind.word()
                 ),
                 None => unknown_kind(&word, None),
@@ -109,7 +108,7 @@ impl Arguments {
     fn add_value(&mut self, name: Ident, value: &Expr, mistakes: &mut Mistakes) {
         let word = name.unraw().to_string();
         if let Some(kind) = Kind::from_word(&word) {
-            self.kind_was_said = true;
+            self.kind_is_given = true;
             self.kind = self.kind.or(Some(kind));
             mistakes.add(
                 value,
@@ -118,10 +117,10 @@ impl Arguments {
             return;
         }
         if matches!(word.as_str(), "kind" | "type") {
-            self.kind_was_said = true;
+            self.kind_is_given = true;
             mistakes.add(
                 name,
-                "the kind is a word by itself: write just `once` or `ongoing`",
+                "the kind is a bare word: write just `once` or `ongoing`",
             );
             return;
         }
@@ -149,7 +148,7 @@ impl Arguments {
         mistakes.add(&name, match meant {
             Some(meant) => format!("unknown argument `{word}`: did you mean `{meant}`?"),
             None => format!(
-                "unknown argument `{word}`: there are `application_id`, `contract_id`, `redirect_uri` and `crate`"
+                "unknown argument `{word}`: expected `application_id`, `contract_id`, `redirect_uri` or `crate`"
             ),
         });
         if let Some(role) = meant.and_then(Role::from_name) {
@@ -161,7 +160,7 @@ impl Arguments {
         }
     }
 
-    /// Takes a role as given although what was given is wrong, so that it is not told to be missing too.
+    /// Records a role as given although it is a mistake, so that it is not reported as missing too.
     fn add_mistaken(&mut self, name: &Ident) {
         if let Some(role) = Role::from_name(&name.unraw().to_string()) {
             self.literals.push(Literal {
@@ -172,13 +171,24 @@ impl Arguments {
         }
     }
 
-    /// The kind, where what is said of it leaves no doubt which is meant.
+    /// The kind, if it is clear which one is meant.
     pub fn kind(&self) -> Option<Kind> {
-        self.kind.filter(|_| !self.both_kinds_were_said)
+        self.kind.filter(|_| !self.both_kinds_are_given)
     }
 
     pub fn literal(&self, role: Role) -> Option<&Literal> {
         self.literals.iter().find(|literal| literal.role == role)
+    }
+}
+
+const PRIVATE_KEY_IN_SOURCE: &str = "a private key is a secret and does not belong in source code: make it a field, \
+                                     `private_key: PrivateKey`, and read it when the program starts";
+
+fn needs_a_value(role: Role) -> String {
+    let name = role.name();
+    match role {
+        Role::PrivateKey => PRIVATE_KEY_IN_SOURCE.to_owned(),
+        _ => format!("`{name}` needs a value, as in `{name} = \"…\"`; or make it a field"),
     }
 }
 
@@ -188,11 +198,11 @@ fn unknown_kind(word: &str, meant: Option<Kind>) -> String {
             "unknown kind of contract `{word}`: did you mean `{}`?",
             meant.word()
         ),
-        None => format!("unknown kind of contract `{word}`: there are `once` and `ongoing`"),
+        None => format!("unknown kind of contract `{word}`: expected `once` or `ongoing`"),
     }
 }
 
-/// The expression in the invisible group that a `macro_rules!` fragment such as `$id:literal` arrives in.
+/// The expression without the invisible group around a `macro_rules!` fragment such as `$id:literal`.
 fn ungrouped(mut value: &Expr) -> &Expr {
     while let Expr::Group(group) = value {
         value = &group.expr;
@@ -200,36 +210,32 @@ fn ungrouped(mut value: &Expr) -> &Expr {
     value
 }
 
-/// The text of a literal that keeps the rules of its role; otherwise the mistake is recorded.
+/// The literal, if it keeps the rules of its role. Otherwise a mistake is recorded.
 fn checked(role: Role, value: &Expr, mistakes: &mut Mistakes) -> Option<LitStr> {
     if role == Role::PrivateKey {
-        mistakes.add(
-            value,
-            "a private key is a secret and does not belong in source: make it a field, `private_key: PrivateKey`, \
-             and read it when the program starts",
-        );
+        mistakes.add(value, PRIVATE_KEY_IN_SOURCE);
         return None;
     }
     let Expr::Lit(ExprLit {
-        lit: Lit::Str(text),
+        lit: Lit::Str(literal),
         ..
     }) = ungrouped(value)
     else {
         let name = role.name();
         let message = format!(
-            "`{name}` takes a text literal, as in `{name} = \"…\"`; for any other value make it a field"
+            "`{name}` takes a string literal, as in `{name} = \"…\"`; for any other value, make it a field"
         );
         mistakes.add(value, message);
         return None;
     };
     let checked = match role {
-        Role::RedirectUri => check_redirect_uri(&text.value()).map_err(|why| why.to_string()),
-        _ => check_id(&text.value()).map_err(|why| why.to_string()),
+        Role::RedirectUri => check_redirect_uri(&literal.value()).map_err(|why| why.to_string()),
+        _ => check_id(&literal.value()).map_err(|why| why.to_string()),
     };
     match checked {
-        Ok(()) => Some(text.clone()),
+        Ok(()) => Some(literal.clone()),
         Err(why) => {
-            mistakes.add(text, why);
+            mistakes.add(literal, why);
             None
         }
     }

@@ -13,8 +13,8 @@ use crate::suggest::nearest;
 pub struct Fields {
     with_role: Vec<(Role, RoleField)>,
     without_role: Vec<RoleField>,
-    /// How many are marked with a role that there is not, and could be any that is missing.
-    marked_wrongly: usize,
+    /// The number of fields with an unknown role, each of which could be any missing role.
+    mistaken: usize,
 }
 
 impl Fields {
@@ -22,7 +22,7 @@ impl Fields {
         let mut sorted = Self {
             with_role: Vec::new(),
             without_role: Vec::new(),
-            marked_wrongly: 0,
+            mistaken: 0,
         };
         let mut misspelt = Vec::new();
         for field in fields {
@@ -30,7 +30,7 @@ impl Fields {
                 Ok(Some(role)) => sorted.add(role, field, mistakes),
                 Ok(None) => sorted.without_role.push(field),
                 Err(Unknown(Some(meant))) => misspelt.push((meant, field)),
-                Err(Unknown(None)) => sorted.marked_wrongly += 1,
+                Err(Unknown(None)) => sorted.mistaken += 1,
             }
         }
         for (meant, field) in misspelt {
@@ -44,9 +44,9 @@ impl Fields {
     fn add(&mut self, role: Role, field: RoleField, mistakes: &mut Mistakes) {
         if self.get(role).is_some() {
             let name = role.name();
-            let why = format!("a second field for the role `{name}`: a contract has one");
-            match field.said.first() {
-                Some(said) => mistakes.add(said, why),
+            let why = format!("another field has the role `{name}` already: remove one of the two");
+            match field.roles.first() {
+                Some(role) => mistakes.add(role, why),
                 None => mistakes.add(&field.member, why),
             }
         } else {
@@ -61,7 +61,7 @@ impl Fields {
             .map(|(_, field)| field)
     }
 
-    /// The field without a role that looks as if it were meant to have this one.
+    /// The field without a role that is probably meant to have this one.
     fn looks_like(&self, role: Role) -> Option<&RoleField> {
         let by_type = |field: &&RoleField| {
             field
@@ -80,44 +80,44 @@ impl Fields {
     }
 }
 
-/// A field is marked with a role that there is not; the mistake is recorded. Which one was meant can be seen or not.
+/// A field has an unknown role, which is a recorded mistake, and perhaps it is clear which role is meant.
 struct Unknown(Option<Role>);
 
-/// The role that a field says it has or, where it says nothing, that its name is.
+/// The role in the `#[digime(…)]` of a field or, without that, the role of its name.
 fn role_of(field: &RoleField, mistakes: &mut Mistakes) -> Result<Option<Role>, Unknown> {
-    let Some((said, more)) = field.said.split_first() else {
+    let Some((first, more)) = field.roles.split_first() else {
         return Ok(match &field.member {
             Member::Named(name) => Role::from_name(&name.unraw().to_string()),
             Member::Unnamed(_) => None,
         });
     };
-    for said in more {
-        mistakes.add(said, "a field has one role: remove this one");
+    for first in more {
+        mistakes.add(first, "a field has one role: remove this one");
     }
-    let word = said.unraw().to_string();
+    let word = first.unraw().to_string();
     if let Some(role) = Role::from_name(&word) {
         return Ok(Some(role));
     }
     let meant = nearest(&word, Role::names())
         .and_then(Role::from_name)
         .or_else(|| Role::from_type(field));
-    mistakes.add(said, match meant {
+    mistakes.add(first, match meant {
         Some(meant) => format!("unknown role `{word}`: did you mean `{}`?", meant.name()),
         None => format!(
-            "unknown role `{word}`: there are `application_id`, `contract_id`, `private_key` and `redirect_uri`"
+            "unknown role `{word}`: expected `application_id`, `contract_id`, `private_key` or `redirect_uri`"
         ),
     });
     Err(Unknown(meant))
 }
 
-/// Tells which roles are missing: at the field that looks as if it were meant, or else at the struct's name.
-pub fn tell_missing(
+/// Reports the missing roles: at the field that is probably meant, or else at the struct's name.
+pub fn report_missing(
     arguments: &Arguments,
     fields: &Fields,
     owner: &Ident,
     mistakes: &mut Mistakes,
 ) {
-    if fields.marked_wrongly > 0 {
+    if fields.mistaken > 0 {
         return;
     }
     let mut missing = Vec::new();
@@ -126,7 +126,7 @@ pub fn tell_missing(
             continue;
         }
         match fields.looks_like(role) {
-            Some(field) => field.tell_to_mark(role, mistakes),
+            Some(field) => field.report_unmarked(role, mistakes),
             None => missing.push(role),
         }
     }
@@ -153,17 +153,17 @@ fn missing_message(missing: &[Role]) -> Option<String> {
         _ => {
             let names = listed(|role| format!("`{}`", role.name()));
             Some(format!(
-                "the contract's {names} are missing: add the fields {fields}, or mark others with `#[digime(role)]`"
+                "the contract's {names} are missing: add the fields {fields}, or mark other fields with `#[digime(role)]`"
             ))
         }
     }
 }
 
 impl RoleField {
-    fn tell_to_mark(&self, role: Role, mistakes: &mut Mistakes) {
+    fn report_unmarked(&self, role: Role, mistakes: &mut Mistakes) {
         let name = role.name();
         let message = format!(
-            "the contract's `{name}` is missing: if this is it, mark the field with `#[digime({name})]`, or call it `{name}`"
+            "the contract's `{name}` is missing: if this field is it, mark it with `#[digime({name})]` or name it `{name}`"
         );
         match &self.member {
             Member::Named(field) => mistakes.add(field, message),
