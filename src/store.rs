@@ -91,6 +91,7 @@ mod sqlite;
 mod taken;
 mod token_store;
 mod unsaved;
+mod user_record;
 
 /// Lets an `async fn` implement a method of [`FlowStore`] or [`TokenStore`], whose futures are boxed.
 pub use async_trait::async_trait;

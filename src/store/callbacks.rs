@@ -5,14 +5,13 @@ use std::sync::{Arc, OnceLock};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::keys::key;
-use super::refresher::kept;
 use super::taken::Taken;
 use super::unsaved::{Consent, Place, Save};
+use super::user_record::{Data, to_data, token_record};
 use super::{FlowStore, Found, SharedTokens, StoreError, TokenStore};
 use crate::callback::{Callback, CallbackError};
 use crate::error::Error;
@@ -232,13 +231,13 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
     fn save_new_consent<C: 'static>(
         &self,
         user: &str,
-        suspended: &Suspended<C, Authorized, Value>,
+        suspended: &Suspended<C, Authorized, Data>,
         earlier: Option<Consent>,
     ) -> Result<impl Future<Output = ()> + Send + use<S, C>, Error> {
         let save = Save {
             store: self.store.clone(),
             user: user.to_owned(),
-            record: kept(suspended.record())?,
+            record: token_record(suspended.record())?,
             place: Place::Consent { earlier },
         };
         Ok(self.unsaved.save(save))
@@ -250,7 +249,7 @@ struct Waiting<C, D> {
     flow: Flow<C, AwaitingCallback<Verifier>>,
     data: D,
     /// The same data as JSON, which stays with the tokens.
-    attached: Value,
+    attached: Data,
     /// The user's key in the token store.
     user: String,
     /// What is left in its place once its code was exchanged.
@@ -278,7 +277,7 @@ impl<C: OngoingContract, D: Serialize + DeserializeOwned> Waiting<C, D> {
             data: serde_json::to_string(&data).map_err(|_| SuspendedError::Damaged)?,
         };
         let note = serde_json::to_string(&connected).map_err(|_| SuspendedError::Damaged)?;
-        let attached = serde_json::to_value(&data).map_err(|_| SuspendedError::Damaged)?;
+        let attached = to_data(&data)?;
         Ok(Self {
             flow,
             data,

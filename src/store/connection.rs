@@ -2,10 +2,9 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::TokenRecord;
-use super::unsaved::UserRecord;
+use super::user_record::{Data, UserRecord, is_none};
 use crate::flow::suspended::SuspendedError;
 use crate::platform::RefreshToken;
 use crate::unix_time;
@@ -15,7 +14,7 @@ pub struct Connection {
     consented_at: Option<SystemTime>,
     access_token_expires_at: SystemTime,
     is_in_doubt: bool,
-    data: Value,
+    data: Data,
 }
 
 impl Connection {
@@ -64,10 +63,10 @@ impl Connection {
     /// # Errors
     /// [`SuspendedError::Damaged`] if the data is of another type.
     pub fn data<D: DeserializeOwned>(&self) -> Result<Option<D>, SuspendedError> {
-        if self.data.is_null() {
+        if is_none(&self.data) {
             return Ok(None);
         }
-        let data = serde_json::from_value(self.data.clone());
+        let data = serde_json::from_str(self.data.get());
         data.map(Some).map_err(|_| SuspendedError::Damaged)
     }
 }

@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::bounded::Bounded;
 use super::keys::postbox_key;
@@ -143,9 +143,7 @@ impl<S: TokenStore> ReadyPostboxes<S> {
         contract: &C,
         client: &Client,
     ) -> Result<Option<Flow<C, PostboxReady>>, Error> {
-        let found = self
-            .find_suspended::<C, serde_json::Value>(name, contract)
-            .await?;
+        let found = self.find_suspended::<C, IgnoredAny>(name, contract).await?;
         let resumed = found.map(|found| {
             let (flow, _) = found.into_parts();
             flow.resume_on(contract::platform(contract, client))

@@ -14,7 +14,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::unsaved::{Place, Save, UserRecord};
+use super::unsaved::{Place, Save};
+use super::user_record::{UserRecord, token_record};
 use super::{SharedTokens, StoreError, TokenRecord, TokenStore};
 use crate::error::Error;
 use crate::flow::{self, Demand, Refresher, Renewable, Sent};
@@ -164,7 +165,7 @@ impl<S: TokenStore> Refresh<S> {
     async fn mark(&self, version: &str, before: UserRecord) -> Result<Option<Marked>, Error> {
         let sender = random::url_safe_256();
         let sent = RefreshToken::Sent { by: sender.clone() };
-        let record = kept(&with(&before, |tokens| tokens.refresh = sent))?;
+        let record = token_record(&with(&before, |tokens| tokens.refresh = sent))?;
         let retries = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(10))
             .with_max_times(3);
@@ -204,7 +205,7 @@ impl<S: TokenStore> Refresh<S> {
         let save = Save {
             store: self.tokens.store.clone(),
             user: self.user.clone(),
-            record: kept(&marked.before)?,
+            record: token_record(&marked.before)?,
             place: Place::Versions(versions),
         };
         self.tokens.unsaved.change_back(save).await;
@@ -271,7 +272,7 @@ impl<S: TokenStore> Refresh<S> {
         let save = Save {
             store: self.tokens.store.clone(),
             user: self.user.clone(),
-            record: kept(&with(&marked.before, |tokens| *tokens = new.clone()))?,
+            record: token_record(&with(&marked.before, |tokens| *tokens = new.clone()))?,
             place: Place::Spent {
                 version: marked.version.clone(),
                 refresh_token: marked.before.payload.tokens.refresh_token.clone(),
@@ -324,14 +325,6 @@ impl WatchedSender {
             }
         }
     }
-}
-
-/// A record to keep, under a version that no other has.
-pub fn kept(written: &UserRecord) -> Result<TokenRecord, Error> {
-    Ok(TokenRecord {
-        version: random::url_safe_256(),
-        record: written.to_json()?,
-    })
 }
 
 fn with(written: &UserRecord, change: impl FnOnce(&mut Tokens)) -> UserRecord {

@@ -7,17 +7,17 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::{Stream, TryStreamExt, stream};
 use serde::Serialize;
-use serde_json::Value;
 
 use super::bounded::Bounded;
 use super::connection::Connection;
 use super::keys::{key, name, prefix};
-use super::refresher::{StoreRefresher, WatchedSender, kept};
-use super::unsaved::{Age, Place, Save, Unsaved, UserRecord};
+use super::refresher::{StoreRefresher, WatchedSender};
+use super::unsaved::{Age, Place, Save, Unsaved};
+use super::user_record::{Data, UserRecord, no_data, to_data, token_record};
 use super::{StoreError, TokenRecord, TokenStore};
 use crate::error::Error;
 use crate::flow::contract::{self, Contract};
-use crate::flow::suspended::{ContractIds, Reaches, Suspended, SuspendedError};
+use crate::flow::suspended::{ContractIds, Reaches, Suspended};
 use crate::flow::{Authorized, Flow, Refresher, Rejected};
 use crate::platform::client::Client;
 use crate::platform::{Platform, RefreshToken};
@@ -112,7 +112,7 @@ impl<S: TokenStore> SharedTokens<S> {
         if let Some(code) = flow.ended() {
             return Err(Rejected::new(flow, Error::ConsentEnded { code }));
         }
-        let suspended = flow.suspend().with(Value::Null);
+        let suspended = flow.suspend().with(no_data());
         let user = key(&suspended.record().contract, user);
         match self.save(&user, suspended.record()).await {
             Ok(()) => Ok(flow.refreshed_by(self.refresher(user))),
@@ -258,9 +258,9 @@ impl<S: TokenStore> SharedTokens<S> {
         data: &D,
     ) -> impl Future<Output = Result<bool, Error>> + Send + use<'_, C, D, S> {
         let user = key(&contract_ids(contract), user);
-        let data = serde_json::to_value(data);
+        let data = to_data(data);
         async move {
-            let data = data.map_err(|_| SuspendedError::Damaged)?;
+            let data = data?;
             let timeout = self.store.timeout();
             tokio::time::timeout(timeout, self.attach_by_key(&user, data))
                 .await
@@ -268,7 +268,7 @@ impl<S: TokenStore> SharedTokens<S> {
         }
     }
 
-    async fn attach_by_key(&self, user: &str, data: Value) -> Result<bool, Error> {
+    async fn attach_by_key(&self, user: &str, data: Data) -> Result<bool, Error> {
         let mut sender = WatchedSender::default();
         loop {
             let is_being_saved =
@@ -288,7 +288,7 @@ impl<S: TokenStore> SharedTokens<S> {
                 if is_free
                     && self
                         .store
-                        .replace(user, Some(&found.version), &kept(&record)?)
+                        .replace(user, Some(&found.version), &token_record(&record)?)
                         .await?
                 {
                     return Ok(true);
@@ -332,7 +332,7 @@ impl<S: TokenStore> SharedTokens<S> {
         let save = Save {
             store: self.store.clone(),
             user: user.to_owned(),
-            record: kept(written)?,
+            record: token_record(written)?,
             place: Place::Consent { earlier: None },
         };
         let unsaved = self.newer_than_store(user);

@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 
 use super::bounded::Bounded;
+use super::user_record::{Data, UserRecord, is_none};
 use super::{StoreError, TokenRecord, TokenStore};
-use crate::flow::suspended::SuspendedRecord;
-use crate::flow::{Authorized, AuthorizedRecord};
+use crate::flow::AuthorizedRecord;
 
 /// The pauses between two tries to save.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(5));
@@ -344,7 +343,7 @@ impl<S: TokenStore> Save<S> {
             &self.record,
             found,
             |new, found| {
-                if new.is_null() { found } else { new }
+                if is_none(&new) { found } else { new }
             },
         );
         let version = Some(found.version.as_str());
@@ -410,15 +409,12 @@ impl<S: TokenStore> Save<S> {
     }
 }
 
-/// The record of a user, with the application's data as any JSON.
-pub type UserRecord = SuspendedRecord<Authorized, Value>;
-
 /// A record with the data that `choose` picks from the record's own data and that of the one that it replaces. A record
 /// that can't be read has none.
 fn with_data(
     record: &TokenRecord,
     replaced: &TokenRecord,
-    choose: impl FnOnce(Value, Value) -> Value,
+    choose: impl FnOnce(Data, Data) -> Data,
 ) -> TokenRecord {
     let combine = || {
         let replaced = UserRecord::from_json(&replaced.record).ok()?;

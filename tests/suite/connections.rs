@@ -78,6 +78,24 @@ async fn attached_data_outlives_refreshes_and_later_consents() {
 }
 
 #[tokio::test]
+async fn a_refresh_leaves_attached_numbers_as_they_are() {
+    let sandbox = sandbox().await;
+    let receipts = receipts(&sandbox);
+    let tokens = SharedTokens::new(MemoryStore::new());
+    let flow = authorized(&sandbox).await;
+    let flow = tokens.keep("customer-42", flow).await.expect("it is kept");
+    let numbers = (u128::MAX, 122.416_294_033_786_585_f64);
+    let attached = tokens.attach("customer-42", &receipts, &numbers).await;
+    assert!(attached.expect("the store works"));
+    flow.refresh().await.expect("new tokens");
+    tokens.flush().await;
+    let connection = tokens.connection("customer-42", &receipts).await;
+    let connection = connection.expect("the store works").expect("a connection");
+    let data: Option<(u128, f64)> = connection.data().expect("numbers");
+    assert_eq!(data, Some(numbers));
+}
+
+#[tokio::test]
 async fn data_of_a_parked_flow_stays_with_its_tokens() {
     let sandbox = sandbox().await;
     let (receipts, client) = (receipts(&sandbox), client(&sandbox));
