@@ -57,7 +57,7 @@ impl<S: TokenStore> SharedTokens<S> {
     pub fn new(store: S) -> Self {
         Self {
             store: Bounded::new(store),
-            lease: Duration::from_mins(1),
+            lease: Duration::from_secs(60),
             unsaved: Unsaved::default(),
         }
     }
