@@ -14,10 +14,12 @@ macro_rules! roles {
                 label = "this is not the right type for the role",
                 note = $note
             )]
-            pub trait $name {
+            pub trait $name: sealed::Role {
                 #[doc(hidden)]
                 fn role(&self) -> &$type;
             }
+
+            impl sealed::Role for $type {}
 
             #[diagnostic::do_not_recommend]
             impl $name for $type {
@@ -46,4 +48,9 @@ roles! {
     IsRedirectUri: RedirectUri,
         "a contract's `redirect_uri` is a `RedirectUri`, not `{Self}`",
         "make the field a `RedirectUri`; serde reads it, and `RedirectUri::new(\"https://…\")?` makes one";
+}
+
+mod sealed {
+    /// Keeps other types from having a role.
+    pub trait Role {}
 }

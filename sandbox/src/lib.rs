@@ -39,3 +39,8 @@ pub use fault::{Endpoint, Fault};
 pub use platform::Received;
 pub use sandbox::{Builder, Sandbox};
 pub use user_client::{BadLink, Decision};
+
+/// Compiles the program of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

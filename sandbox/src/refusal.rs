@@ -33,7 +33,7 @@ impl Refusal {
     }
 
     pub fn redirect_uri(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "RedirectUriError", message)
+        Self::new(StatusCode::BAD_REQUEST, "InvalidRedirectUri", message)
     }
 
     pub fn session(message: impl Into<String>) -> Self {

@@ -72,8 +72,8 @@ impl Sandbox {
     /// A sandbox with other settings.
     pub fn builder() -> Builder {
         let lifetimes = Lifetimes {
-            session: Duration::from_mins(30),
-            access_token: Duration::from_hours(24),
+            session: Duration::from_secs(30 * 60),
+            access_token: Duration::from_secs(24 * 60 * 60),
         };
         Builder { lifetimes }
     }

@@ -428,7 +428,7 @@ async fn push(
             .ok_or_else(|| {
                 Refusal::new(
                     StatusCode::NOT_FOUND,
-                    "PostboxError",
+                    "InvalidPostbox",
                     "no postbox of this contract has this id",
                 )
             })?;

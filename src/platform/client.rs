@@ -204,7 +204,7 @@ impl Client {
 
     /// A time by the platform's clock as one by this machine's, both in Unix milliseconds.
     pub(crate) fn own_time(&self, platform_time: u64) -> u64 {
-        platform_time.saturating_sub_signed(self.0.platform_ahead.load(Relaxed))
+        platform_time.saturating_add_signed(self.0.platform_ahead.load(Relaxed).saturating_neg())
     }
 
     /// When something ends by this machine's clock that the platform gave in an answer which came at a time by this
@@ -310,10 +310,10 @@ impl ClientBuilder {
                 connect_timeout: Duration::from_secs(5),
                 timeout: Duration::from_secs(10),
                 call_timeout: Duration::from_secs(30),
-                stall_timeout: Duration::from_mins(1),
+                stall_timeout: Duration::from_secs(60),
                 max_retries: 4,
                 retry_delays: (Duration::from_millis(250), Duration::from_secs(8)),
-                max_retry_after: Duration::from_mins(1),
+                max_retry_after: Duration::from_secs(60),
                 clock: Clock::default(),
                 transport: None,
             },
@@ -536,7 +536,7 @@ mod tests {
         let callback = scripted::callback(awaiting.state(), "p");
         let keys = SealingKeys::new("key", [7; 32]);
         let suspended = awaiting.suspend();
-        let sealed = suspended.seal(&keys, Duration::from_mins(1))?;
+        let sealed = suspended.seal(&keys, Duration::from_secs(60))?;
         Suspended::<Receipts, AwaitingCallback<Verifier>>::unseal(&sealed, &keys).map(drop)?;
         flows.park(suspended.with(7)).await?;
         let (awaiting, _): (_, i32) = flows.claim(&callback, &contract, client).await?;

@@ -362,7 +362,7 @@ impl Refusal {
             "InvalidConsentAccessApplication" => {
                 "check the application id and that the contract is one of its own"
             }
-            "RedirectUriError" => {
+            "InvalidRedirectUri" => {
                 "use a redirect URI that the contract whitelists, character for character"
             }
             "InvalidRequest" => "check the contract and the base URL",

@@ -21,7 +21,7 @@ use crate::callback::AuthorizationCode;
 use crate::pkce::CodeVerifier;
 
 /// How long an exchange is remembered: longer than a session, under which a callback comes, usually lasts.
-const REMEMBERED: Duration = Duration::from_hours(1);
+const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 
 /// How many exchanges are remembered at most.
 const MOST_EXCHANGES: usize = 10_000;

@@ -26,7 +26,7 @@ const LONGEST_ANSWER: usize = 1 << 20;
 
 /// How long the answer to a request that can be sent only once is waited for. Its caller waits for as long as the
 /// application allows. The request goes on by itself after that, since its answer holds tokens that nobody else gets.
-pub(super) const PATIENCE: Duration = Duration::from_mins(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
 /// A small request.
 pub(super) struct Call<'a> {

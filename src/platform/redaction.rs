@@ -86,7 +86,9 @@ fn beginning(text: &str) -> &str {
     if text.len() <= LONGEST_READ {
         return text;
     }
-    let cut = &text[..text.floor_char_boundary(LONGEST_READ)];
+    let mut ends = (0..=LONGEST_READ).rev();
+    let end = ends.find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    let cut = &text[..end];
     cut.rfind(char::is_whitespace)
         .map_or(cut, |end| &cut[..end])
 }
@@ -116,9 +118,11 @@ impl Forms {
             match form.len() {
                 0..SHORTEST_FORM => {}
                 SHORTEST_FORM..PIECE => forms.short.push(form),
-                _ => forms
-                    .pieces
-                    .extend(form.array_windows().map(|&piece| u64::from_ne_bytes(piece))),
+                _ => forms.pieces.extend(
+                    form.windows(PIECE)
+                        .filter_map(|piece| piece.first_chunk().copied())
+                        .map(u64::from_ne_bytes),
+                ),
             }
         }
         forms.pieces.sort_unstable();

@@ -496,7 +496,7 @@ impl Platform {
             self.violations.push("a nonce was sent twice".to_owned());
         }
         if claims["redirect_uri"] != REDIRECT_URI {
-            return Some(Answer::refused(400, "RedirectUriError", words));
+            return Some(Answer::refused(400, "InvalidRedirectUri", words));
         }
         None
     }

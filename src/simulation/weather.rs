@@ -233,7 +233,7 @@ impl Weather {
             11 => refused(429, ""),
             12 => refused(408, ""),
             13 => refused(401, "InvalidJWT"),
-            14 => refused(400, "RedirectUriError"),
+            14 => refused(400, "InvalidRedirectUri"),
             15 => refused(413, "TooLarge"),
             16..19 => Fault::Refused {
                 status: 500,

@@ -18,7 +18,7 @@ use futures_util::future::join_all;
 use super::{FlowRecord, FlowStore, Found, TokenRecord, TokenStore};
 use crate::random;
 
-const LONG: Duration = Duration::from_mins(10);
+const LONG: Duration = Duration::from_secs(10 * 60);
 const SHORT: Duration = Duration::from_millis(300);
 const LONGER_THAN_SHORT: Duration = Duration::from_millis(600);
 

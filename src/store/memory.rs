@@ -81,7 +81,7 @@ impl MemoryStore {
 /// So long after now; a time that no clock can show is as good as a year.
 fn after(now: Instant, duration: Duration) -> Instant {
     now.checked_add(duration)
-        .unwrap_or(now + Duration::from_hours(365 * 24))
+        .unwrap_or(now + Duration::from_secs(365 * 24 * 60 * 60))
 }
 
 impl Default for MemoryStore {

@@ -69,7 +69,7 @@ impl<S: TokenStore> SharedTokens<S> {
     pub fn new(store: S) -> Self {
         Self {
             store: Bounded::new(store),
-            lease_duration: Duration::from_mins(1),
+            lease_duration: Duration::from_secs(60),
             unsaved: Unsaved::default(),
         }
     }

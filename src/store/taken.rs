@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a flow is put back that may have been taken although the store said otherwise. While a store is away there is
 /// one such flow for each claim, and flows rarely wait for longer.
-const LONGEST_DOUBT: Duration = Duration::from_hours(1);
+const LONGEST_DOUBT: Duration = Duration::from_secs(60 * 60);
 
 /// When such a flow is put back, each after the one before: a database may execute a call long after it has failed.
 const LATER: [Duration; 4] = [

@@ -69,7 +69,7 @@ fn befalls(fault: &str) -> Befalls {
         "the session is over" => Fault::Refuse(401, "InvalidSession"),
         "it reads slowly" => Fault::ReadSlowly(Duration::from_millis(10)),
         "it stops reading" => Fault::StopReading(middle),
-        "it never answers" => Fault::Delay(Duration::from_hours(1)),
+        "it never answers" => Fault::Delay(Duration::from_secs(60 * 60)),
         unknown => panic!("the page has a fault that no test knows: {unknown}"),
     })
 }

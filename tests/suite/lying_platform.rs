@@ -180,7 +180,7 @@ async fn settings_of_any_size_do_not_panic() {
 
 /// What comes of a session whose answer has a date, or whatever stands in its place.
 async fn link_under(date: &str) -> Result<(), Error> {
-    let in_half_an_hour = SystemTime::now() + Duration::from_mins(30);
+    let in_half_an_hour = SystemTime::now() + Duration::from_secs(30 * 60);
     let expiry = in_half_an_hour.duration_since(SystemTime::UNIX_EPOCH);
     let expiry = expiry.expect("a time after 1970").as_millis();
     let session = format!(r#"{{"sessionKey":"k","sessionExchangeToken":"t","expiry":{expiry}}}"#);

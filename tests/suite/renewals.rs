@@ -91,7 +91,7 @@ fn run_until_requested(
     endpoint: Endpoint,
 ) {
     let before = sandbox.requests(endpoint);
-    sandbox.inject(endpoint, Fault::Delay(Duration::from_hours(1)));
+    sandbox.inject(endpoint, Fault::Delay(Duration::from_secs(60 * 60)));
     runtime().block_on(async {
         let requested = async {
             while sandbox.requests(endpoint) == before {

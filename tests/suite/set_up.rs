@@ -142,7 +142,7 @@ pub fn customer(attached: &String) -> String {
 }
 
 /// Longer than any call of these tests needs, so that only what would never end fails.
-pub const FOREVER: Duration = Duration::from_mins(2);
+pub const FOREVER: Duration = Duration::from_secs(2 * 60);
 
 pub async fn in_time<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(FOREVER, work)

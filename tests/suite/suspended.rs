@@ -167,7 +167,7 @@ fn keys() -> SealingKeys {
     SealingKeys::new("2026-11", [7; 32])
 }
 
-const HOUR: Duration = Duration::from_hours(1);
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 #[tokio::test]
 async fn a_sealed_flow_fits_a_cookie_and_opens_under_its_key_alone() {

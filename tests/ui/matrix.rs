@@ -5,15 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use quote::{ToTokens, quote};
-use serde_json::Value;
 use syn::parse::{Parse, ParseStream};
 use syn::{
     FnArg, Ident, ImplItem, Item, ReturnType, Signature, Token, Type, Visibility, braced,
     parenthesized,
 };
+
+use crate::compiler::{Compiler, root};
 
 /// A call, as it is written on a flow.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +31,7 @@ use digime::scope::Scope;
 pub struct Welcome { private_key: PrivateKey }
 #[digime_contract(ongoing, application_id = \"a\", contract_id = \"c\", redirect_uri = \"https://a.example\")]
 pub struct Receipts { private_key: PrivateKey }
+fn main() {}
 ";
 
 fn states() -> States {
@@ -259,84 +260,16 @@ fn every_call_in_every_state_compiles_or_is_one_error_that_says_what_to_do() {
     );
 }
 
-/// What the compiler says of a program that uses the library, by the line at which each error stands.
+/// What the compiler says of a program, by the line at which each error stands.
 fn errors_by_line(program: &str) -> BTreeMap<usize, Vec<String>> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let source = folder.join("matrix.rs");
-    std::fs::write(&source, program).expect("a file");
-    let library = library();
-    let output = Command::new(std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into()))
-        .args([
-            "--edition",
-            "2024",
-            "--crate-type",
-            "lib",
-            "--emit",
-            "metadata",
-            "--error-format",
-            "json",
-        ])
-        .arg("--extern")
-        .arg(format!("digime={}", library.display()))
-        .arg("-L")
-        .arg(format!(
-            "dependency={}",
-            library.parent().expect("a folder").display()
-        ))
-        .arg("--out-dir")
-        .arg(folder)
-        .arg(&source)
-        .output()
-        .expect("the compiler runs");
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("matrix.rs");
+    std::fs::write(&file, program).expect("a file");
     let mut errors = BTreeMap::<usize, Vec<String>>::new();
-    for line in String::from_utf8_lossy(&output.stderr).lines() {
-        let message: Value = serde_json::from_str(line).expect("JSON");
-        let spans = message["spans"]
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        let primary = spans.iter().find(|span| span["is_primary"] == true);
-        if let (Some("error"), Some(span)) = (message["level"].as_str(), primary) {
-            let line =
-                usize::try_from(span["line_start"].as_u64().expect("a line")).expect("a line");
-            errors
-                .entry(line)
-                .or_default()
-                .push(message["rendered"].as_str().expect("a text").to_owned());
+    for diagnostic in Compiler::new().check(&file) {
+        if diagnostic.is_error() {
+            let errors = errors.entry(diagnostic.line()).or_default();
+            errors.push(diagnostic.rendered().to_owned());
         }
     }
     errors
-}
-
-/// The library, as cargo has built it for the tests.
-fn library() -> PathBuf {
-    let cargo = std::env::var("CARGO").expect("cargo runs the tests");
-    let output = Command::new(cargo)
-        .args([
-            "test",
-            "--workspace",
-            "--no-run",
-            "--message-format",
-            "json",
-        ])
-        .current_dir(root())
-        .output()
-        .expect("cargo runs");
-    let messages = String::from_utf8_lossy(&output.stdout).into_owned();
-    let found = messages.lines().find_map(|line| {
-        let message: Value = serde_json::from_str(line).ok()?;
-        let is_library =
-            message["target"]["name"] == "digime" && message["target"]["kind"][0] == "lib";
-        let files = message["filenames"].as_array().filter(|_| is_library)?;
-        let mut files = files.iter().filter_map(Value::as_str).map(PathBuf::from);
-        files.find(|file| {
-            file.extension()
-                .is_some_and(|extension| extension == "rlib")
-        })
-    });
-    found.expect("cargo has built the library")
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }

@@ -1,0 +1,206 @@
+//! Programs that must compile, and programs that must not, with what the compiler says of each.
+
+mod compiler;
+mod matrix;
+mod normalized;
+
+use std::path::{Path, PathBuf};
+
+use compiler::{Compiler, Diagnostic, root};
+use normalized::normalized;
+
+/// Whether the `.stderr` files hold this compiler's messages. With another, a refused program must have as many errors, with
+/// the same first lines.
+fn is_pinned(version: &str) -> bool {
+    let file: toml::Table = read(Path::new("rust-toolchain.toml"))
+        .parse()
+        .expect("TOML");
+    let channel = file["toolchain"]["channel"].as_str().expect("a version");
+    version.starts_with(&format!("rustc {channel} "))
+}
+
+/// The files of a folder with this extension, relative to the project.
+fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root().join(folder)).expect("a folder");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    let mut files: Vec<_> = names.map(|name| Path::new(folder).join(name)).collect();
+    files.retain(|file| file.extension().is_some_and(|it| it == extension));
+    files.sort();
+    assert!(!files.is_empty(), "{folder} has no .{extension}");
+    files
+}
+
+fn read(file: &Path) -> String {
+    std::fs::read_to_string(root().join(file)).unwrap_or_else(|_| panic!("no {}", file.display()))
+}
+
+/// Calls `check` with each file, on all cores, and fails with all that it found.
+fn check_all(files: &[PathBuf], check: impl Fn(&Path) -> Result<(), String> + Sync) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let failures: Vec<String> = std::thread::scope(|scope| {
+        let checks: Vec<_> = files
+            .chunks(files.len().div_ceil(cores))
+            .map(|share| {
+                let check = &check;
+                scope.spawn(move || {
+                    let failures = share.iter().filter_map(|file| {
+                        let failure = check(file).err()?;
+                        Some(format!("{}\n{failure}", file.display()))
+                    });
+                    failures.collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        let found = checks
+            .into_iter()
+            .map(|check| check.join().expect("a check"));
+        found.flatten().collect()
+    });
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+fn rendered(diagnostics: &[Diagnostic]) -> String {
+    diagnostics.iter().map(Diagnostic::rendered).collect()
+}
+
+#[test]
+fn right_programs_compile() {
+    let compiler = Compiler::new();
+    check_all(&files("ui-tests/accepted", "rs"), |program| {
+        let mut diagnostics = compiler.check(program);
+        diagnostics.retain(Diagnostic::is_error);
+        if diagnostics.is_empty() {
+            Ok(())
+        } else {
+            Err(rendered(&diagnostics))
+        }
+    });
+}
+
+#[test]
+fn each_mistake_gets_the_error_that_its_file_shows() {
+    let compiler = Compiler::new();
+    let version = compiler.version();
+    let is_pinned = is_pinned(&version);
+    if !is_pinned {
+        println!("only the first line of each error is compared, since this is {version}");
+    }
+    check_all(&files("ui-tests/refused", "rs"), |program| {
+        let errors = compiler.check(program);
+        if is_pinned {
+            has_the_text_of_its_file(program, &errors)
+        } else {
+            has_the_first_lines_of_its_file(program, &errors)
+        }
+    });
+}
+
+/// `DIGIME_UI_TESTS=overwrite` writes the file anew.
+fn has_the_text_of_its_file(program: &Path, errors: &[Diagnostic]) -> Result<(), String> {
+    let file = program.with_extension("stderr");
+    let told = errors
+        .iter()
+        .map(|error| normalized(program, error.rendered()));
+    let told = told.collect::<Vec<_>>().join("\n\n") + "\n";
+    if std::env::var("DIGIME_UI_TESTS").is_ok_and(|it| it == "overwrite") {
+        std::fs::write(root().join(file), told).expect("the file is written");
+        return Ok(());
+    }
+    match std::fs::read_to_string(root().join(file)) {
+        Ok(expected) if expected == told => Ok(()),
+        Ok(expected) => Err(format!("EXPECTED\n{expected}\nGOT\n{told}")),
+        Err(_) => Err(format!("NO .stderr, BUT GOT\n{told}")),
+    }
+}
+
+fn has_the_first_lines_of_its_file(program: &Path, errors: &[Diagnostic]) -> Result<(), String> {
+    let expected = read(&program.with_extension("stderr"));
+    let expected: Vec<_> = expected.lines().filter_map(first_line).collect();
+    let told = errors.iter().filter(|it| it.is_error());
+    let told: Vec<_> = told.map(Diagnostic::message).collect();
+    if told == expected {
+        Ok(())
+    } else {
+        Err(format!(
+            "EXPECTED\n{expected:#?}\nGOT\n{}",
+            rendered(errors)
+        ))
+    }
+}
+
+/// The message of an error's first line: `error[E0277]: cannot push yet` is `cannot push yet`.
+fn first_line(line: &str) -> Option<&str> {
+    let (level, message) = line.split_once(": ")?;
+    level.starts_with("error").then_some(message)
+}
+
+/// The attribute's package can't test its example: it would need the library, built again as its dependency.
+#[test]
+fn the_example_of_the_attribute_compiles() {
+    let source = read(Path::new("macros/src/lib.rs"));
+    let docs: Vec<_> = source
+        .lines()
+        .filter_map(|line| line.strip_prefix("///"))
+        .collect();
+    let docs = docs.join("\n");
+    let mut blocks = docs.split("\n ```\n").skip(1).step_by(2).peekable();
+    assert!(blocks.peek().is_some(), "no example");
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("attribute.rs");
+    let example = blocks.collect::<Vec<_>>().join("\n");
+    std::fs::write(&program, format!("{example}\nfn main() {{}}")).expect("a file");
+    let mut errors = Compiler::new().check(&program);
+    errors.retain(Diagnostic::is_error);
+    assert!(errors.is_empty(), "{}", rendered(&errors));
+}
+
+/// The blocks of `docs/mistakes.md`: the program's file, what is shown of it, and what is shown of the errors.
+fn shown() -> Vec<(String, String, String)> {
+    let page = read(Path::new("docs/mistakes.md"));
+    let mistakes = page.split("<!-- ").skip(1).map(|mistake| {
+        let (file, rest) = mistake.split_once(" -->").expect("a file");
+        let block = |language: &str| {
+            let (_, block) = rest
+                .split_once(&format!("```{language}\n"))
+                .expect("a block");
+            block.split_once("\n```").expect("its end").0.to_owned()
+        };
+        (file.to_owned(), block("rust"), block("text"))
+    });
+    mistakes.collect()
+}
+
+#[test]
+fn the_page_of_mistakes_shows_the_programs_and_what_the_compiler_says_of_them() {
+    let mistakes = shown();
+    assert!(mistakes.len() >= 20);
+    for (file, program, errors) in mistakes {
+        let file = PathBuf::from(file);
+        let whole_program = read(&file.with_extension("rs"));
+        let all_errors = read(&file.with_extension("stderr"));
+        let file = file.display();
+        for line in program.lines() {
+            assert!(
+                whole_program.contains(line.trim()),
+                "{file} has no line {line}"
+            );
+        }
+        for line in errors.lines() {
+            assert!(
+                all_errors.contains(line.trim_end()),
+                "{file} is not told {line}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_mistake_is_one_error_and_has_no_warning_beside_it() {
+    for file in files("ui-tests/refused", "stderr") {
+        let told = read(&file);
+        let several = file.ends_with("several_mistakes_at_once.stderr");
+        let errors = told.lines().filter(|line| line.starts_with("error"));
+        let file = file.display();
+        assert_eq!(errors.count(), if several { 5 } else { 1 }, "{file}");
+        assert!(!told.contains("warning"), "{file}");
+    }
+}
