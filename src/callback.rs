@@ -1,4 +1,4 @@
-//! What the user's client answers, in the URL that it calls back.
+//! The answer of the user's client: the parameters of the callback URL.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use thiserror::Error;
 use url::form_urlencoded;
 
-/// The answer of the user's client, as it stands in the callback URL's query. It is not trusted: the flow checks it
-/// when it takes it.
+/// The answer of the user's client, read from the query of the callback URL. It is not trusted: the flow that takes it
+/// checks it.
 ///
 /// ```
 /// use digime::Callback;
@@ -19,11 +19,11 @@ use url::form_urlencoded;
 /// assert_eq!(callback.state(), Some("x"));
 ///
 /// let twice = Callback::from_query("result=SUCCESS&result=CANCEL").unwrap_err();
-/// assert!(twice.to_string().contains("`result` stands twice"));
+/// assert!(twice.to_string().contains("`result` is repeated"));
 /// # Ok::<(), digime::error::CallbackError>(())
 /// ```
 ///
-/// It is serde data too, so that a web framework's query extractor reads it.
+/// `Callback` implements `Deserialize`, so a web framework's query extractor can read it.
 #[derive(Clone)]
 pub struct Callback {
     pub(crate) result: Option<String>,
@@ -49,13 +49,13 @@ impl From<String> for AuthorizationCode {
     }
 }
 
-/// Why a callback is not the answer that a flow waits for. The flow can go on to a right one.
+/// Why a callback is not the answer that a flow waits for. The flow can still take the right one.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CallbackError {
     /// The user declined: `result` is `CANCEL`.
     #[error(
-        "the user declined: nothing was made; ask again with the same link, or begin a new flow"
+        "the user declined, and no postbox was made: ask again with the same link, or begin a new flow"
     )]
     Cancelled,
     /// The user's client failed: `result` is `ERROR`.
@@ -63,12 +63,12 @@ pub enum CallbackError {
         "the user's digi.me client reported an error: ask the user to try the link again, or begin a new flow"
     )]
     Failed,
-    /// `result` is a word that the protocol does not know.
+    /// `result` is a value that the protocol does not define.
     #[error(
         "the callback's `result` is none of SUCCESS, POSTBOX_READY, CANCEL and ERROR: it does not come from a digi.me client"
     )]
     UnknownResult,
-    /// The `state` is not the one of this flow (RFC 6749, section 10.12).
+    /// The `state` is not this flow's (RFC 6749, section 10.12).
     #[error(
         "the callback belongs to another flow: take the flow that waits under the callback's `state`"
     )]
@@ -76,39 +76,41 @@ pub enum CallbackError {
     /// A parameter is missing or empty.
     #[error("the callback has no `{0}`: pass the whole URL that was called, with its query")]
     Missing(&'static str),
-    /// A parameter stands more than once (RFC 6749, section 3.1), so that it can't be said which one is meant.
-    #[error("the callback's `{0}` stands twice: refuse the request, it was tampered with")]
+    /// A parameter is repeated (RFC 6749, section 3.1), so it is not known which one is meant.
+    #[error("the callback's `{0}` is repeated: reject the request, it may have been tampered with")]
     Twice(&'static str),
-    /// A `state` or `code` is longer than 4096 bytes, so that no request could carry it on.
+    /// A `state` or `code` is longer than 4096 bytes, too long for the request that would send it.
     #[error(
-        "the callback's `{0}` is longer than 4096 bytes: refuse the request, it was tampered with"
+        "the callback's `{0}` is longer than 4096 bytes: reject the request, it may have been tampered with"
     )]
     TooLong(&'static str),
     /// `postboxId` can't be an id, or is longer than 256 bytes.
-    #[error("the callback's `postboxId` is not an id: refuse the request, it was tampered with")]
+    #[error(
+        "the callback's `postboxId` is not an id: reject the request, it may have been tampered with"
+    )]
     PostboxId,
     /// `publicKey` is not PEM, not RSA, not of 2048 to 8192 bits, or longer than 16 KiB.
     #[error(
-        "the callback's `publicKey` is not an RSA key of 2048 to 8192 bits: refuse the request, nothing may be encrypted to it"
+        "the callback's `publicKey` is not an RSA key of 2048 to 8192 bits: reject the request, since nothing may be encrypted to such a key"
     )]
     PublicKey,
     /// The code was exchanged before, and its tokens were given to another call.
     #[error(
-        "the callback's code was exchanged before: the flow that it authorized is with the call that came first; begin a new flow if it is lost"
+        "the callback's code was exchanged before: use the flow that the first call returned, or begin a new flow if it is lost"
     )]
     AlreadyExchanged,
     /// The application's closure that names the user panicked.
     #[error(
-        "the closure that names the user panicked: nothing was sent, and the flow still waits; see the panic's own message"
+        "the closure that names the user panicked: nothing was sent, and the flow still waits; see the panic's message"
     )]
     UserPanicked,
-    /// The text is not a URL with a query.
+    /// The string is not a URL with a query.
     #[error("the callback URL has no query: pass the whole URL that was called")]
     NoQuery,
 }
 
-/// The longest `state` or `code` in bytes. A flow's own state has 43; a code travels in the header of a request, and
-/// servers take headers of 8 KiB or little more.
+/// The longest `state` or `code` in bytes. A flow's own state has 43 bytes. A code is sent in the header of a request, and
+/// servers limit headers to 8 KiB or little more.
 const LONGEST: usize = 4096;
 
 impl Callback {
@@ -120,11 +122,19 @@ impl Callback {
         code: None,
     };
 
-    /// Reads the URL that was called, absolute or from its path on.
+    /// Reads the URL that was called: an absolute URL, or its path and query.
+    ///
+    /// ```
+    /// # use digime::Callback;
+    /// let callback = Callback::from_url("/digime?result=SUCCESS&state=x&code=y")?;
+    /// assert_eq!(callback.state(), Some("x"));
+    /// # Ok::<(), digime::error::CallbackError>(())
+    /// ```
     ///
     /// # Errors
-    /// [`CallbackError::NoQuery`] when there is no query, [`CallbackError::Twice`] when a parameter stands twice in it,
-    /// [`CallbackError::TooLong`] when one is too long.
+    /// - [`CallbackError::NoQuery`] if there is no query.
+    /// - [`CallbackError::Twice`] if a parameter is repeated.
+    /// - [`CallbackError::TooLong`] if the `state` or the `code` is longer than 4096 bytes.
     pub fn from_url(url: impl AsRef<str>) -> Result<Self, CallbackError> {
         let url = url.as_ref().trim();
         let before_fragment = url.split_once('#').map_or(url, |(before, _)| before);
@@ -136,8 +146,16 @@ impl Callback {
 
     /// Reads the query of the URL that was called, without its `?`.
     ///
+    /// ```
+    /// # use digime::Callback;
+    /// let callback = Callback::from_query("result=CANCEL&state=x")?;
+    /// assert_eq!(callback.state(), Some("x"));
+    /// # Ok::<(), digime::error::CallbackError>(())
+    /// ```
+    ///
     /// # Errors
-    /// [`CallbackError::Twice`] when a parameter stands twice in it, [`CallbackError::TooLong`] when one is too long.
+    /// - [`CallbackError::Twice`] if a parameter is repeated.
+    /// - [`CallbackError::TooLong`] if the `state` or the `code` is longer than 4096 bytes.
     pub fn from_query(query: &str) -> Result<Self, CallbackError> {
         let mut callback = Self::EMPTY;
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -148,13 +166,20 @@ impl Callback {
         Ok(callback)
     }
 
-    /// The `state` that came back, under which the waiting flow was kept.
+    /// The `state` that came back. It is the [`state`](crate::Flow::state) of the flow that waits for this callback.
+    ///
+    /// ```
+    /// # use digime::Callback;
+    /// let callback = Callback::from_query("result=SUCCESS&state=x")?;
+    /// assert_eq!(callback.state(), Some("x"));
+    /// # Ok::<(), digime::error::CallbackError>(())
+    /// ```
     #[must_use]
     pub fn state(&self) -> Option<&str> {
         self.state.as_deref()
     }
 
-    /// What identifies the code without being it, as hex.
+    /// The SHA-256 of the code, as hex. It identifies the code and does not reveal it.
     pub(crate) fn code_sha256(&self) -> Option<String> {
         let code = self.code.as_ref()?.expose();
         Some(hex::encode(digest::digest(
@@ -243,10 +268,10 @@ impl<'de> Deserialize<'de> for Callback {
                 f.write_str("the parameters of a digi.me callback")
             }
 
-            /// serde's own error would quote it.
+            /// serde's own error would quote the string.
             fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Callback, E> {
                 Err(E::custom(
-                    "a text is not the parameters of a digi.me callback",
+                    "a string is not the parameters of a digi.me callback",
                 ))
             }
 
@@ -257,7 +282,7 @@ impl<'de> Deserialize<'de> for Callback {
                         Some(parameter) => {
                             let value = map.next_value().map_err(|_| {
                                 A::Error::custom(format_args!(
-                                    "the callback's `{}` is not a text",
+                                    "the callback's `{}` is not a string",
                                     parameter.name()
                                 ))
                             })?;
@@ -273,7 +298,7 @@ impl<'de> Deserialize<'de> for Callback {
         }
 
         if deserializer.is_human_readable() {
-            // Asked for a map, serde_json would quote a text in place of it.
+            // `deserialize_map` would make serde_json quote a string that is no map.
             deserializer.deserialize_any(Parameters)
         } else {
             deserializer.deserialize_map(Parameters)
@@ -299,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_that_stands_twice_is_refused_by_every_reader() {
+    fn a_repeated_parameter_is_refused_by_every_reader() {
         for name in ["result", "state", "postboxId", "publicKey", "code"] {
             let query = format!("{name}=a&x=y&{name}=a");
             assert_eq!(
@@ -331,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_callback_is_not_quoted() {
+    fn an_invalid_callback_is_not_quoted() {
         let long = "hush ".repeat(100_000);
         for json in [
             format!("\"{long}\""),
@@ -357,14 +382,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_a_reader_panic(text in "\\PC*") {
+        fn no_string_makes_a_reader_panic(text in "\\PC*") {
             let _ = Callback::from_url(&text);
             let _ = Callback::from_query(&text);
             let _ = serde_json::from_str::<Callback>(&text);
         }
 
         #[test]
-        fn what_was_encoded_is_read_back(state in "\\PC+", id in "\\PC+") {
+        fn encoded_parameters_are_read_back(state in "\\PC+", id in "\\PC+") {
             let query = form_urlencoded::Serializer::new(String::new())
                 .append_pair("postboxId", &id)
                 .append_pair("state", &state)

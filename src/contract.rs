@@ -1,4 +1,4 @@
-//! What a contract is made of: two ids, a key and a redirect URI.
+//! The parts of a contract: two ids, a private key and a redirect URI.
 
 mod credentials;
 mod id;

@@ -1,8 +1,8 @@
-//! What can go wrong, each error beside what raises it.
+//! The errors, one type for each part of the library that can fail.
 //!
-//! [`Error`] gathers all of them. A message says what was wrong and what to do; it does not repeat its
-//! [source](std::error::Error::source). Print the whole chain with [`Error::report`], or as your
-//! error library does.
+//! [`Error`] gathers all of them. A message says what was wrong and what to do. It does not repeat its
+//! [source](std::error::Error::source): print the whole chain with [`Error::report`], or with the error library of your
+//! application.
 //!
 //! | error | raised by |
 //! | --- | --- |
@@ -18,7 +18,7 @@
 //! use digime::Error;
 //! use digime::error::{RequestError, StoreError};
 //!
-//! /// What a background job does after a failure.
+//! /// Whether a background job should push again later.
 //! fn is_worth_another_try(error: &Error) -> bool {
 //!     match error.reason() {
 //!         Error::Request(RequestError::NotSent { .. } | RequestError::AnswerLost { .. }) => true,

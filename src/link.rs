@@ -1,24 +1,25 @@
-//! Links that the user's digi.me client, or a browser, opens.
+//! The links that open the user's digi.me client or a browser.
 
 use url::{Url, form_urlencoded};
 
 use crate::contract::{ApplicationId, ContractId};
 use crate::internal::InternalError;
 
-/// The version that digi.me is told, in deep links and in the session request.
+/// The version that deep links and the session request tell digi.me.
 pub(crate) const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The link that makes the user's digi.me import what waits in the postbox.
+/// The link that makes the user's digi.me client import what waits in the postbox.
 ///
 /// ```
 /// assert_eq!(digime::import_url().as_str(), "digime://postbox/import");
 /// ```
+#[doc(alias = "getPostboxImportUrl")]
 #[must_use]
 pub fn import_url() -> Url {
     link("postbox/import", &[])
 }
 
-/// The link that shows the user, in digi.me, the receipt of the consent to a contract.
+/// The link that shows the user the receipt of their consent to a contract, in digi.me.
 pub(crate) fn receipt_url(contract: &ContractId, application: &ApplicationId) -> Url {
     let ids = [
         ("contractId", contract.as_str()),
@@ -27,16 +28,16 @@ pub(crate) fn receipt_url(contract: &ContractId, application: &ApplicationId) ->
     link("receipt", &ids)
 }
 
-/// What the user is asked for by a deep link.
+/// What a deep link asks the user to consent to.
 #[derive(Clone, Copy)]
-pub(crate) enum Ask {
-    /// To let a postbox be made.
+pub(crate) enum ConsentRequest {
+    /// A postbox.
     CreatePostbox,
-    /// To let data be read (private share).
+    /// A private share: the application reads data.
     ConsentAccess,
 }
 
-/// What stands in a deep link that asks for consent.
+/// The parameters of a deep link that asks for consent.
 pub(crate) struct Consent<'a> {
     pub preauthorization_code: Option<&'a str>,
     pub callback_url: &'a str,
@@ -46,11 +47,11 @@ pub(crate) struct Consent<'a> {
 }
 
 impl Consent<'_> {
-    /// The deep link for the user's client, its parameters in the order of digi.me's own SDK.
-    pub fn link(&self, ask: Ask) -> Url {
-        let path = match ask {
-            Ask::CreatePostbox => "postbox/create",
-            Ask::ConsentAccess => "consent-access",
+    /// The deep link for the user's client. Its parameters have the order of digi.me's own SDK.
+    pub fn link(&self, request: ConsentRequest) -> Url {
+        let path = match request {
+            ConsentRequest::CreatePostbox => "postbox/create",
+            ConsentRequest::ConsentAccess => "consent-access",
         };
         let code = self
             .preauthorization_code
@@ -105,11 +106,11 @@ mod tests {
                 sdk_version: "4.0.0",
             };
             assert_eq!(
-                consent.link(Ask::CreatePostbox).as_str(),
+                consent.link(ConsentRequest::CreatePostbox).as_str(),
                 vector.create_postbox
             );
             assert_eq!(
-                consent.link(Ask::ConsentAccess).as_str(),
+                consent.link(ConsentRequest::ConsentAccess).as_str(),
                 vector.private_share
             );
         }
@@ -125,13 +126,13 @@ mod tests {
             sdk_version: "1",
         };
         assert_eq!(
-            consent.link(Ask::CreatePostbox).as_str(),
+            consent.link(ConsentRequest::CreatePostbox).as_str(),
             "digime://postbox/create?preauthorizationCode=a+b&callbackUrl=https%3A%2F%2Fa.example&sessionKey=k&appId=app&sdkVersion=1"
         );
     }
 
     #[test]
-    fn a_guest_link_stands_on_the_origin_of_the_base() {
+    fn a_guest_link_has_the_origin_of_the_base_url() {
         let base = Url::parse("https://api.digi.me:8443/v1.5").expect("a URL");
         let url = guest(&base, "t/1", "https://a.example/?b=c").expect("a link");
         assert_eq!(

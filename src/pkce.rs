@@ -18,7 +18,7 @@ impl CodeVerifier {
         Self(random::url_safe_256().into())
     }
 
-    /// What the platform is told at first: base64url without padding of the verifier's SHA-256 (section 4.2).
+    /// The challenge, which the platform gets first: base64url without padding of the verifier's SHA-256 (section 4.2).
     pub fn challenge(&self) -> String {
         let hash = digest::digest(&digest::SHA256, self.expose().as_bytes());
         BASE64_URL_SAFE_NO_PAD.encode(hash)
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_verifier_is_43_unreserved_characters_and_never_the_same() {
+    fn a_verifier_is_43_unreserved_characters_and_unique() {
         let (one, other) = (CodeVerifier::new(), CodeVerifier::new());
         assert_eq!(one.expose().len(), 43);
         assert!(

@@ -1,4 +1,4 @@
-//! Limits of a session: which times and which kinds of data it covers.
+//! The limits of a session: the times and the kinds of data that it covers.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -111,12 +111,22 @@ struct ServiceObjectType {
 
 impl Scope {
     /// A scope without limits.
+    ///
+    /// ```
+    /// # use digime::scope::Scope;
+    /// assert_eq!(Scope::new(), Scope::default());
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Adds a time range.
+    ///
+    /// ```
+    /// # use digime::scope::{Scope, TimeRange, Unit};
+    /// let scope = Scope::new().time_range(TimeRange::last(6, Unit::Months));
+    /// ```
     #[must_use]
     pub fn time_range(mut self, range: TimeRange) -> Self {
         self.time_ranges.push(range);
@@ -124,6 +134,15 @@ impl Scope {
     }
 
     /// Adds object types of a service.
+    ///
+    /// ```
+    /// # use digime::scope::{Scope, ServiceObjects};
+    /// let scope = Scope::new().service_objects(ServiceObjects {
+    ///     service_group: 1,
+    ///     service_type: 19,
+    ///     object_types: vec![3, 4],
+    /// });
+    /// ```
     #[must_use]
     pub fn service_objects(mut self, objects: ServiceObjects) -> Self {
         let ServiceObjects {
@@ -155,6 +174,12 @@ impl Scope {
 
 impl TimeRange {
     /// From a time until now.
+    ///
+    /// ```
+    /// # use std::time::{Duration, SystemTime};
+    /// # use digime::scope::TimeRange;
+    /// let range = TimeRange::since(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+    /// ```
     #[must_use]
     pub fn since(from: SystemTime) -> Self {
         Self {
@@ -165,6 +190,12 @@ impl TimeRange {
     }
 
     /// Everything up to a time.
+    ///
+    /// ```
+    /// # use std::time::SystemTime;
+    /// # use digime::scope::TimeRange;
+    /// let range = TimeRange::until(SystemTime::now());
+    /// ```
     #[must_use]
     pub fn until(to: SystemTime) -> Self {
         Self {
@@ -175,6 +206,13 @@ impl TimeRange {
     }
 
     /// From one time to another.
+    ///
+    /// ```
+    /// # use std::time::{Duration, SystemTime};
+    /// # use digime::scope::TimeRange;
+    /// let now = SystemTime::now();
+    /// let range = TimeRange::between(now - Duration::from_secs(60 * 60), now);
+    /// ```
     #[must_use]
     pub fn between(from: SystemTime, to: SystemTime) -> Self {
         Self {
@@ -185,6 +223,11 @@ impl TimeRange {
     }
 
     /// The last `number` days, months or years.
+    ///
+    /// ```
+    /// # use digime::scope::{TimeRange, Unit};
+    /// let range = TimeRange::last(30, Unit::Days);
+    /// ```
     #[must_use]
     pub fn last(number: u32, unit: Unit) -> Self {
         Self {
@@ -282,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_that_the_platform_does_not_know_is_not_read() {
+    fn a_span_that_the_platform_would_not_read_is_refused() {
         for last in ["", "m", "6", "6w", "-6m", "6 m", "4294967296d", "6ü"] {
             let read = serde_json::from_value::<TimeRange>(json!({ "last": last }));
             assert!(read.is_err(), "{last}");
@@ -317,7 +360,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_of_a_scope_is_read_back(scope in any_scope()) {
+        fn a_written_scope_is_read_back(scope in any_scope()) {
             let written = serde_json::to_string(&scope).expect("JSON");
             prop_assert_eq!(serde_json::from_str::<Scope>(&written).expect("a scope"), scope);
         }

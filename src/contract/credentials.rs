@@ -1,6 +1,6 @@
 use super::{ApplicationId, ContractId, PrivateKey, RedirectUri};
 
-/// What the platform has to know of a contract. A clone shares the strings and the key.
+/// The parts of a contract that requests to the platform need. A clone shares the key.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     pub application_id: ApplicationId,

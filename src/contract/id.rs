@@ -5,17 +5,22 @@ use digime_rules::{IdError, check_id};
 use serde::{Deserialize, Serialize};
 
 macro_rules! id {
-    ($(#[$docs:meta])* $name:ident) => {
+    ($(#[$docs:meta])* $name:ident, $example:literal) => {
         $(#[$docs])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String")]
         pub struct $name(String);
 
         impl $name {
-            /// Takes the id as digi.me issued it.
+            /// Makes an id from the string that digi.me issued.
+            ///
+            /// ```
+            #[doc = concat!("assert!(digime::", stringify!($name), "::new(\"", $example, "\").is_ok());")]
+            #[doc = concat!("assert!(digime::", stringify!($name), "::new(\"\").is_err());")]
+            /// ```
             ///
             /// # Errors
-            /// [`IdError`] when it is empty, or has whitespace around it or a control character in it.
+            /// [`IdError`] if the id is empty, or has whitespace around it or a control character in it.
             pub fn new(id: impl Into<String>) -> Result<Self, IdError> {
                 let id = id.into();
                 check_id(&id)?;
@@ -23,6 +28,12 @@ macro_rules! id {
             }
 
             /// The id as a string.
+            ///
+            /// ```
+            #[doc = concat!("let id = digime::", stringify!($name), "::new(\"", $example, "\")?;")]
+            #[doc = concat!("assert_eq!(id.as_str(), \"", $example, "\");")]
+            /// # Ok::<(), digime::error::IdError>(())
+            /// ```
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -69,7 +80,7 @@ id! {
     /// assert!(ApplicationId::new(" app-1").is_err());
     /// # Ok::<(), digime::error::IdError>(())
     /// ```
-    ApplicationId
+    ApplicationId, "app-1"
 }
 
 id! {
@@ -80,5 +91,5 @@ id! {
     /// let id: ContractId = "fqHbIaCOZxWsBJRlvBvB6mF8CXHbLPc3".parse()?;
     /// # Ok::<(), digime::error::IdError>(())
     /// ```
-    ContractId
+    ContractId, "fqHbIaCOZxWsBJRlvBvB6mF8CXHbLPc3"
 }

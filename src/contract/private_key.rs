@@ -13,7 +13,7 @@ use crate::internal::InternalError;
 /// The RSA private key of a contract, which signs every request token.
 ///
 /// It is read from PEM, PKCS#1 (`BEGIN RSA PRIVATE KEY`) or PKCS#8 (`BEGIN PRIVATE KEY`), by [`PrivateKey::from_pem`]
-/// or serde. It can't be printed or written out again, a clone shares the key, and the key is wiped with the last one.
+/// or serde. It can't be printed or written out again. Clones share the key, which is wiped when the last one is dropped.
 ///
 /// ```
 /// # use digime::PrivateKey;
@@ -23,16 +23,16 @@ use crate::internal::InternalError;
 #[derive(Clone)]
 pub struct PrivateKey(Arc<RsaKeyPair>);
 
-/// Why a text is not the private key of a contract. The text itself is never in it.
+/// Why a string is not the private key of a contract. The error never contains the string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PrivateKeyError {
     /// It is not one PEM block.
     #[error(
-        "the private key is not PEM: give the whole text, from `-----BEGIN` to the end of the last line, with its line breaks"
+        "the private key is not PEM: pass the whole file, from `-----BEGIN` to the end of the last line, with its line breaks"
     )]
     NotPem,
-    /// It is locked with a pass phrase.
+    /// It is encrypted with a passphrase.
     #[error(
         "the private key is encrypted: decrypt it first, as with `openssl pkey -in encrypted.pem -out key.pem`"
     )]
@@ -52,14 +52,24 @@ pub enum PrivateKeyError {
 impl PrivateKey {
     /// Reads the key from PEM, PKCS#1 or PKCS#8.
     ///
-    /// The key, and the bytes that the PEM's base64 decodes to, are wiped when they are no longer needed. The text that
-    /// is passed in is not: it is the caller's, who can keep it in a `Zeroizing<String>`. Nor is the copy of the base64
-    /// that the PEM parser makes while it reads, which stays in freed memory until something overwrites it. Read through
-    /// serde, the text that serde hands over is wiped, and the buffer from which serde reads it is not. So whoever can
-    /// read the memory of the process soon after it has read the key may find the key.
+    /// The key, and the bytes that the PEM's base64 decodes to, are wiped when they are no longer needed. The string that
+    /// is passed in is not: it belongs to the caller, who can keep it in a `Zeroizing<String>`. Nor is the copy of the
+    /// base64 that the PEM parser makes, which remains in freed memory until something overwrites it. When the key is read
+    /// through serde, the string that serde returns is wiped, but not the buffer from which serde read it. So anyone who
+    /// can read the memory of the process soon afterwards may find the key.
+    ///
+    /// ```no_run
+    /// use digime::PrivateKey;
+    ///
+    /// let key = PrivateKey::from_pem(std::fs::read("contract.pem")?)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`PrivateKeyError`] says what the text is instead of a key.
+    /// - [`PrivateKeyError::NotPem`] if it is not one PEM block.
+    /// - [`PrivateKeyError::Encrypted`] if it is encrypted with a passphrase.
+    /// - [`PrivateKeyError::NotPrivate`] if it is a public key, a certificate or something else.
+    /// - [`PrivateKeyError::NotRsa`] if it is damaged, or not RSA of 2048 to 8192 bits.
     pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, PrivateKeyError> {
         let block = pem::parse(pem).map_err(|_| PrivateKeyError::NotPem)?;
         let encrypted = block
@@ -79,7 +89,7 @@ impl PrivateKey {
             .map_err(|_| PrivateKeyError::NotRsa)
     }
 
-    /// Signs with RSASSA-PSS, SHA-512, MGF1 SHA-512 and a salt of 64 bytes: `PS512` (RFC 7518, section 3.5).
+    /// Signs by RSASSA-PSS with SHA-512, MGF1 SHA-512 and a salt of 64 bytes: `PS512` (RFC 7518, section 3.5).
     pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, InternalError> {
         let mut signature = vec![0; self.0.public_modulus_len()];
         self.0
@@ -133,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_private_key_is_named() {
+    fn the_error_says_what_the_pem_is_instead() {
         let public = vectors::key_pem("contract", "RSA PUBLIC KEY", "pkcs1_public_der_b64");
         let mislabelled = vectors::key_pem("contract", "RSA PRIVATE KEY", "pkcs1_public_der_b64");
         let encrypted =

@@ -7,8 +7,8 @@ use url::form_urlencoded;
 
 /// Where the user's client calls back when the user has answered.
 ///
-/// It is absolute, has neither a fragment nor userinfo, and is https, http on the loopback, or of a private-use scheme
-/// with a dot in it (RFC 6749, section 3.1.2; RFC 8252, section 7). The platform compares it with the contract's
+/// It is absolute and has neither a fragment nor userinfo. Its scheme is https, http on the loopback, or a private-use
+/// scheme with a dot in it (RFC 6749, section 3.1.2; RFC 8252, section 7). The platform compares it with the contract's
 /// registered redirect URIs by simple string comparison (RFC 3986, section 6.2.1), so it is kept and sent exactly as
 /// given.
 ///
@@ -24,10 +24,17 @@ use url::form_urlencoded;
 pub struct RedirectUri(String);
 
 impl RedirectUri {
-    /// Takes one of the contract's registered redirect URIs.
+    /// Makes a redirect URI from one that is registered for the contract.
+    ///
+    /// ```
+    /// # use digime::RedirectUri;
+    /// let web = RedirectUri::new("https://shop.example/digime")?;
+    /// let app = RedirectUri::new("com.example.app:/callback")?;
+    /// # Ok::<(), digime::error::RedirectUriError>(())
+    /// ```
     ///
     /// # Errors
-    /// [`RedirectUriError`] says which rule it breaks.
+    /// [`RedirectUriError`] says which rule the URI breaks.
     pub fn new(uri: impl Into<String>) -> Result<Self, RedirectUriError> {
         let uri = uri.into();
         check_redirect_uri(&uri)?;
@@ -35,12 +42,19 @@ impl RedirectUri {
     }
 
     /// The URI, exactly as it was given.
+    ///
+    /// ```
+    /// # use digime::RedirectUri;
+    /// let uri = RedirectUri::new("https://Shop.example/digime")?;
+    /// assert_eq!(uri.as_str(), "https://Shop.example/digime");
+    /// # Ok::<(), digime::error::RedirectUriError>(())
+    /// ```
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The URI with a parameter added to its own query.
+    /// The URI with a parameter added to its query.
     pub(crate) fn with_parameter(&self, name: &str, value: &str) -> String {
         let separator = match self.0.split_once('?') {
             None => "?",
@@ -87,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parameter_joins_the_query_that_is_there() {
+    fn a_parameter_is_added_to_an_existing_query() {
         for (uri, with_parameter) in [
             ("https://a.example", "https://a.example?state=x+y"),
             ("https://a.example/?", "https://a.example/?state=x+y"),

@@ -13,9 +13,9 @@ use crate::platform::error::{Cause, Operation, PlatformError, RequestError};
 use crate::postbox::ItemError;
 use crate::store::error::StoreError;
 
-/// Anything that can go wrong between an annotated contract and a delivered file.
+/// Any error of this library.
 ///
-/// Its message is one line that says what was wrong and what to do, and has no secret in it. What caused it is its
+/// Its message is one line that says what was wrong and what to do. It contains no secret. The cause is its
 /// [source](std::error::Error::source), which [`report`](Self::report) prints too:
 ///
 /// ```
@@ -27,25 +27,25 @@ use crate::store::error::StoreError;
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An application id or contract id is no id.
+    /// An application id or contract id is invalid.
     #[error(transparent)]
     Id(#[from] IdError),
-    /// A redirect URI can't be one.
+    /// A redirect URI is invalid.
     #[error(transparent)]
     RedirectUri(#[from] RedirectUriError),
     /// A private key can't be read.
     #[error(transparent)]
     PrivateKey(#[from] PrivateKeyError),
-    /// The client was set up wrongly.
+    /// The client can't be built.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// What the user's client answered is not what the flow waits for.
+    /// The callback is not the answer that the flow waits for.
     #[error(transparent)]
     Callback(#[from] CallbackError),
     /// The item to push can't be read or sent.
     #[error(transparent)]
     Item(#[from] ItemError),
-    /// The platform was not reached, refused, or answered nonsense.
+    /// A request to the platform failed: the platform was not reached, refused, or sent an answer that makes no sense.
     #[error(transparent)]
     Request(#[from] RequestError),
     /// The session ended before a postbox was asked for.
@@ -53,21 +53,22 @@ pub enum Error {
         "the session has expired: establish another with `flow.establish_session().await?`; if it is new, check this machine's clock"
     )]
     SessionExpired,
-    /// The platform does not renew the access token any more: the user's consent has ended.
+    /// The user's consent has ended, so the platform no longer refreshes the access token.
     #[error(
         "the user's consent has ended ({code}): begin a new flow, so that the user consents again"
     )]
     ConsentEnded {
-        /// The platform's code for the reason, or a note that the store has no tokens for the user.
+        /// The platform's code for the reason, or a note that another process already found the consent ended and removed
+        /// the tokens.
         code: String,
     },
-    /// The refresh token was sent and its answer was lost, or another process has sent it and has not saved what it got.
-    /// Nothing was sent for this call, since a refresh token can be used once.
+    /// The refresh token was sent and its answer was lost, or another process sent it and has not saved the new tokens.
+    /// Nothing was sent for this call, since a refresh token can be used only once.
     #[error(
-        "the refresh token was sent before and may be spent, so it is not sent again by itself: call `flow.refresh().await?` to find out, or begin a new flow, so that the user consents again"
+        "the refresh token was sent before and may be spent, so it is not sent again automatically: call `flow.refresh().await?` to find out, or begin a new flow, so that the user consents again"
     )]
     RefreshInDoubt,
-    /// The last attempt failed in a way that has no effect, but an earlier attempt of the same call may have had one.
+    /// The last attempt failed without effect, but an earlier attempt of the same call may have taken effect.
     #[error("the last attempt failed, and an earlier attempt may have taken effect ({earlier})")]
     EarlierAttempt {
         /// Why the outcome of the earlier attempt is not known.
@@ -75,23 +76,31 @@ pub enum Error {
         /// Why the last attempt failed.
         source: Box<Error>,
     },
-    /// A flow that was suspended can't be resumed.
+    /// A suspended flow can't be written, opened or resumed.
     #[error(transparent)]
     Suspended(#[from] SuspendedError),
     /// A store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The cryptographic library failed at what can't fail with sound input.
+    /// The cryptographic library failed although its input was valid.
     #[error(transparent)]
     Internal(#[from] InternalError),
 }
 
 impl Error {
-    /// Whether the platform may have acted on the request although no answer says so.
+    /// Whether the platform may have acted on the request although no answer confirms it.
     ///
-    /// After a code exchange this means that the code may be spent: trying again may find it so, and then the user has
-    /// to consent again. After a push it means that the data may have been delivered. Where it is false, no attempt of
-    /// the call had an effect, and trying again is safe.
+    /// After a code exchange, `true` means that the code may be spent. If a second try shows that it is, the user has to
+    /// consent again. After a push, `true` means that the data may have been delivered. If it is `false`, no attempt of the
+    /// call took effect, and trying again is safe.
+    ///
+    /// ```
+    /// use digime::Error;
+    ///
+    /// fn advice(error: &Error) -> &'static str {
+    ///     if error.may_have_taken_effect() { "look in your digi.me first" } else { "try again" }
+    /// }
+    /// ```
     #[must_use]
     pub fn may_have_taken_effect(&self) -> bool {
         match self {
@@ -120,13 +129,22 @@ impl Error {
         }
     }
 
-    /// No answer says whether the platform acted.
+    /// An error that leaves open whether the platform acted.
     pub(crate) fn answer_lost(operation: Operation, cause: &str) -> Self {
         let source = Cause::new(cause);
         RequestError::AnswerLost { operation, source }.into()
     }
 
-    /// The error with its causes, in one line.
+    /// The error and its causes, in one line.
+    ///
+    /// ```
+    /// use digime::{Client, Error};
+    ///
+    /// let error = Error::from(Client::builder().base_url("no URL").build().unwrap_err());
+    /// let report = error.report().to_string();
+    /// assert!(report.starts_with("the base URL is malformed"));
+    /// assert!(report.ends_with("relative URL without a base"));
+    /// ```
     #[must_use]
     pub fn report(&self) -> impl fmt::Display {
         Chain(self)

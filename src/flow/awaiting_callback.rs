@@ -14,7 +14,7 @@ use crate::callback::{AuthorizationCode, Callback, CallbackError};
 use crate::error::Error;
 use crate::flow::suspended::{Durable, Resumable, Suspended, SuspendedError};
 use crate::internal::InternalError;
-use crate::link::{self, Ask, Consent, SDK_VERSION};
+use crate::link::{self, Consent, ConsentRequest, SDK_VERSION};
 use crate::platform::Platform;
 use crate::platform::client::Client;
 use crate::platform::error::Operation;
@@ -57,8 +57,8 @@ impl<V: Announce> AwaitingCallback<V> {
         };
         let exchange_token = session.exchange_token.expose_secret();
         let links = Links {
-            create_postbox: consent.link(Ask::CreatePostbox),
-            consent_access: consent.link(Ask::ConsentAccess),
+            create_postbox: consent.link(ConsentRequest::CreatePostbox),
+            consent_access: consent.link(ConsentRequest::ConsentAccess),
             guest: link::guest(platform.client.base_url(), exchange_token, &callback_url)?,
         };
         Ok(Self {

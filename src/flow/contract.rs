@@ -12,7 +12,7 @@ use crate::platform::client::Client;
 
 /// A digi.me contract: who the application is and what it may do.
 ///
-/// `#[digime_contract]` writes this for a struct. By hand it is as short:
+/// [`#[digime_contract]`](crate::digime_contract) implements it for a struct. By hand it looks like this:
 ///
 /// ```
 /// use digime::kind::Once;
@@ -65,12 +65,20 @@ pub trait Contract {
     /// The contract's private key, with which every request is signed.
     fn private_key(&self) -> &PrivateKey;
 
-    /// Where the user's client calls back; one of the URIs that the contract whitelists.
+    /// Where the user's client calls back: one of the contract's registered redirect URIs.
     fn redirect_uri(&self) -> &RedirectUri;
 
     /// Begins a flow under the contract.
     ///
-    /// The flow takes what it needs of the contract, so that the contract need be neither owned nor `Clone`.
+    /// The flow copies what it needs from the contract, so it keeps no borrow of it, and the contract need not be `Clone`.
+    ///
+    /// ```
+    /// # use digime::{Client, Error, Flow, OngoingContract};
+    /// # fn run<C: OngoingContract>(contract: &C) {
+    /// let client = Client::new();
+    /// let flow: Flow<C> = contract.flow(&client);
+    /// # }
+    /// ```
     fn flow(&self, client: &Client) -> Flow<Self>
     where
         Self: Sized,
@@ -78,13 +86,33 @@ pub trait Contract {
         Flow::begin(self, client)
     }
 
-    /// The link that shows the user, in digi.me, the receipt of the consent to the contract.
+    /// The link that shows the user the receipt of their consent to the contract, in digi.me.
+    ///
+    /// ```
+    /// # use digime::Contract;
+    /// # fn run(contract: &impl Contract) {
+    /// println!("your consent: {}", contract.receipt_url());
+    /// # }
+    /// ```
+    #[doc(alias = "getReceiptUrl")]
     fn receipt_url(&self) -> Url {
         link::receipt_url(self.contract_id(), self.application_id())
     }
 }
 
-/// A one-off contract: one consent, one postbox, no token.
+/// A one-off contract: one consent, one postbox, no access token.
+///
+/// Code that is generic over one-off contracts names it as a bound:
+///
+/// ```
+/// use digime::{AwaitingCallback, Callback, Error, Flow, NoVerifier, OnceContract, PostboxReady};
+///
+/// fn receive<C: OnceContract>(
+///     awaiting: Flow<C, AwaitingCallback<NoVerifier>>, callback: Callback,
+/// ) -> Result<Flow<C, PostboxReady>, Error> {
+///     Ok(awaiting.receive_postbox(callback)?)
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not known to be a one-off contract",
     label = "only a one-off contract takes its postbox from the callback alone",
@@ -93,6 +121,18 @@ pub trait Contract {
 pub trait OnceContract: Contract<Kind = Once> {}
 
 /// An ongoing contract: the user's consent lasts, as an access token that is refreshed.
+///
+/// Code that is generic over ongoing contracts names it as a bound:
+///
+/// ```
+/// use digime::{Authorized, AwaitingCallback, Callback, Error, Flow, OngoingContract, Verifier};
+///
+/// async fn authorize<C: OngoingContract>(
+///     awaiting: Flow<C, AwaitingCallback<Verifier>>, callback: Callback,
+/// ) -> Result<Flow<C, Authorized>, Error> {
+///     Ok(awaiting.exchange_code(callback).await?)
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not known to be an ongoing contract",
     label = "only an ongoing contract has a code to exchange",
@@ -107,7 +147,7 @@ pub trait OngoingContract: Contract<Kind = Ongoing> {}
     note = "say which: `C: OnceContract`, whose callback brings the postbox, or `C: OngoingContract`, whose callback brings a code"
 )]
 pub trait Kind: sealed::Kind {
-    /// What a flow of this kind keeps while it waits for the callback: [`NoVerifier`], or a [`Verifier`].
+    /// What a flow of this kind holds while it waits for the callback: [`NoVerifier`], or a [`Verifier`].
     type Verifier: Announce<Kind = Self>;
 }
 
@@ -133,7 +173,7 @@ mod sealed {
     impl Kind for super::Ongoing {}
 }
 
-/// What the platform has to know of a contract.
+/// The parts of a contract that requests to the platform need.
 pub fn credentials(contract: &impl Contract) -> Credentials {
     Credentials {
         application_id: contract.application_id().clone(),
@@ -143,7 +183,7 @@ pub fn credentials(contract: &impl Contract) -> Credentials {
     }
 }
 
-/// The platform, as a contract sees it.
+/// The platform for one contract.
 pub fn platform(contract: &impl Contract, client: &Client) -> Platform {
     Platform::new(Arc::new(credentials(contract)), client)
 }

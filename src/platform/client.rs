@@ -1,4 +1,4 @@
-//! The connection to the platform and how it is used: time-outs, retries, clock and the platform's keys.
+//! The client: its settings (timeouts, retries, clock), and what all of its calls share.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,10 +13,11 @@ use url::Url;
 use super::{Connections, Exchanges, KeyCache, Transport};
 use crate::clock::Clock;
 
-/// Where digi.me's platform is.
+/// The base URL of digi.me's platform.
 const DIGI_ME: &str = "https://api.digi.me/v1.5";
 
-/// The connection to the digi.me platform. It is made once and shared: a clone is the same client.
+/// A client of the digi.me platform. Make one for the application and share it: clones share their connections, keys and
+/// settings.
 ///
 /// ```
 /// use digime::Client;
@@ -25,11 +26,13 @@ const DIGI_ME: &str = "https://api.digi.me/v1.5";
 /// let other = Client::builder().base_url("http://localhost:8080/v1.5").build()?;
 /// # Ok::<(), digime::error::ClientError>(())
 /// ```
+///
+/// [`ClientBuilder`] lists the timeouts, retries and pauses, with their defaults.
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
 struct Inner {
-    /// Writes requests.
+    /// Builds requests.
     http: reqwest::Client,
     /// Sends them.
     transport: Arc<dyn Transport>,
@@ -38,9 +41,9 @@ struct Inner {
     settings: Settings,
     keys: KeyCache,
     exchanges: Exchanges,
-    /// By how many milliseconds the platform's clock is ahead of this machine's, as its answers told.
+    /// By how many milliseconds the platform's clock is ahead of this machine's, as learned from its answers.
     platform_ahead: AtomicI64,
-    /// Whether an answer had a date.
+    /// Whether any answer so far had a `Date`.
     has_date: AtomicBool,
 }
 
@@ -57,26 +60,26 @@ struct Settings {
     transport: Option<Arc<dyn Transport>>,
 }
 
-/// The difference of two clocks that is put down to the travel time of an answer, and to the resolution of its date.
+/// A smaller difference than this is explained by the time that an answer travels and by the resolution of its `Date`, so
+/// the two clocks count as equal.
 const SAME_TIME_MILLIS: i64 = 3_000;
 
-/// How long a session or token that has just been given is taken to last, where the times that are known say that it is
-/// over already.
+/// How long a new session or token is assumed to last if the known times say that it has already expired.
 const ASSUMED_LIFE_MILLIS: u64 = 10 * 60 * 1000;
 
-/// Why a client can't be set up.
+/// Why a [`Client`] can't be built.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The base URL is no URL that requests can go to.
+    /// The base URL is malformed.
     #[error("the base URL is malformed: write it as in `https://api.digi.me/v1.5`")]
     BaseUrl(#[source] BaseUrlError),
-    /// The base URL is http and leads off this machine, so that anyone on the way can read and change what is sent.
+    /// The base URL is plain http to another machine, so anyone on the way could read and change what is sent.
     #[error(
         "the base URL is plain http: use https, or http on the loopback (`127.0.0.1`, `[::1]`, `localhost`)"
     )]
     PlainHttp,
-    /// This machine's TLS can't be used.
+    /// TLS can't be set up on this machine.
     #[error("TLS can't be set up: check that this machine has root certificates")]
     Tls(#[source] Arc<dyn std::error::Error + Send + Sync>),
 }
@@ -85,7 +88,7 @@ pub enum ClientError {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum BaseUrlError {
-    /// It is no absolute URL.
+    /// It is not an absolute URL.
     #[error(transparent)]
     Malformed(#[from] url::ParseError),
     /// It has a user name or a password.
@@ -94,29 +97,52 @@ pub enum BaseUrlError {
     /// It has a query or a fragment.
     #[error("it has a query or a fragment")]
     QueryOrFragment,
-    /// Its scheme is another one.
+    /// Its scheme is neither https nor http.
     #[error("it is neither https nor http")]
     Scheme,
 }
 
 impl Client {
-    /// A client of `https://api.digi.me/v1.5`.
+    /// Makes a client of `https://api.digi.me/v1.5` with the default settings.
+    ///
+    /// ```
+    /// let client = digime::Client::new();
+    /// assert_eq!(client.base_url().as_str(), "https://api.digi.me/v1.5");
+    /// ```
     ///
     /// # Panics
-    /// When this machine's TLS can't be set up, for want of root certificates; [`Client::builder`] says so instead.
+    /// Panics if TLS can't be set up because this machine has no root certificates. [`ClientBuilder::build`] returns an
+    /// error instead.
     #[must_use]
     pub fn new() -> Self {
         Self::builder()
             .build()
-            .expect("the machine has root certificates")
+            .expect("this machine has root certificates")
     }
 
-    /// A client with other settings.
+    /// Makes a client with other settings.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use digime::Client;
+    /// let client = Client::builder()
+    ///     .call_timeout(Duration::from_secs(10))
+    ///     .max_retries(1)
+    ///     .build()?;
+    /// # Ok::<(), digime::error::ClientError>(())
+    /// ```
     pub fn builder() -> ClientBuilder {
         ClientBuilder::new()
     }
 
-    /// Where the platform is.
+    /// The base URL of the platform, as set by [`ClientBuilder::base_url`].
+    ///
+    /// ```
+    /// # use digime::Client;
+    /// let client = Client::builder().base_url("http://localhost:8080/v1.5").build()?;
+    /// assert_eq!(client.base_url().port(), Some(8080));
+    /// # Ok::<(), digime::error::ClientError>(())
+    /// ```
     #[must_use]
     pub fn base_url(&self) -> &Url {
         &self.0.base_url
@@ -142,17 +168,17 @@ impl Client {
         &self.0.exchanges
     }
 
-    /// How long one attempt at a small request may take.
+    /// The limit of one attempt at a small request.
     pub(crate) fn timeout(&self) -> Duration {
         self.0.settings.timeout
     }
 
-    /// How long a call may take with all its attempts.
+    /// The limit of a call with all its attempts.
     pub(crate) fn call_timeout(&self) -> Duration {
         self.0.settings.call_timeout
     }
 
-    /// How long an upload may stand still.
+    /// How long an upload may make no progress.
     pub(crate) fn stall_timeout(&self) -> Duration {
         self.0.settings.stall_timeout
     }
@@ -161,7 +187,7 @@ impl Client {
         self.0.settings.max_retry_after
     }
 
-    /// The pauses between attempts: doubling, with jitter so that many clients don't come back together.
+    /// The pauses between attempts. They double, and jitter keeps many clients from retrying at the same moment.
     pub(crate) fn backoff(&self) -> ExponentialBuilder {
         let (shortest, longest) = self.0.settings.retry_delays;
         ExponentialBuilder::default()
@@ -191,47 +217,46 @@ impl Client {
         self.platform_time(self.now())
     }
 
-    /// A time by this machine's clock as one by the platform's, both in Unix milliseconds.
+    /// Converts a time of this machine's clock to the platform's clock, both in Unix milliseconds.
     pub(crate) fn platform_time(&self, own_time: u64) -> u64 {
         own_time.saturating_add_signed(self.0.platform_ahead.load(Relaxed))
     }
 
-    /// Learns from the date of an answer by how many milliseconds the platform's clock is ahead of this machine's.
+    /// Learns from the `Date` of an answer by how many milliseconds the platform's clock is ahead of this machine's.
     pub(crate) fn learn_platform_time(&self, platform_ahead: i64) {
         self.0.platform_ahead.store(platform_ahead, Relaxed);
         self.0.has_date.store(true, Relaxed);
     }
 
-    /// A time by the platform's clock as one by this machine's, both in Unix milliseconds.
+    /// Converts a time of the platform's clock to this machine's clock, both in Unix milliseconds.
     pub(crate) fn own_time(&self, platform_time: u64) -> u64 {
         platform_time.saturating_add_signed(self.0.platform_ahead.load(Relaxed).saturating_neg())
     }
 
-    /// When something ends by this machine's clock that the platform gave in an answer which came at a time by this
-    /// machine's clock.
+    /// When a new session or token expires, by this machine's clock. The answer that brought it came at `came_at`.
     ///
-    /// What has just been given is not over. Where it seems so, this machine's clock or a date was wrong, unless the two
-    /// agree. Then the platform's time is corrected.
+    /// What the platform has just issued has not expired. If it seems expired, this machine's clock or a `Date` was wrong,
+    /// and the estimate of the platform's time is corrected. If the clock and a `Date` agree, the expiry is believed.
     pub(crate) fn end_of_new(&self, expires: u64, came_at: u64) -> u64 {
         let seems_over = self.own_time(expires) <= came_at;
         let is_over = expires <= came_at && self.0.has_date.load(Relaxed);
         if seems_over && !is_over {
-            self.refute_time(expires, came_at);
+            self.correct_time(expires, came_at);
         }
         self.own_time(expires)
     }
 
-    /// Corrects the platform's time so that what it has just given is not over, and says what is wrong.
-    fn refute_time(&self, expires: u64, came_at: u64) {
+    /// Corrects the platform's time so that what it has just issued has not expired, and logs what is wrong.
+    fn correct_time(&self, expires: u64, came_at: u64) {
         let estimate = self.platform_time(came_at);
-        tracing::warn!("{}", refutation(expires, came_at, estimate));
+        tracing::warn!("{}", wrong_time(expires, came_at, estimate));
         let now = expires.saturating_sub(ASSUMED_LIFE_MILLIS);
         self.0
             .platform_ahead
             .store(difference(now, came_at), Relaxed);
     }
 
-    /// When something ends by this machine's clock, of which somebody with another clock says that it is not over.
+    /// When something ends by this machine's clock, given that another clock says that it has not ended.
     pub(crate) fn end_of_unended(&self, expires: u64) -> u64 {
         let now = self.now();
         match self.own_time(expires) {
@@ -240,7 +265,7 @@ impl Client {
         }
     }
 
-    /// The URL of an endpoint, from the segments below the base URL's path.
+    /// The URL of an endpoint. Its segments follow the base URL's path.
     pub(crate) fn endpoint(&self, segments: &[&str]) -> Url {
         let mut url = self.0.base_url.clone();
         if let Ok(mut path) = url.path_segments_mut() {
@@ -250,7 +275,7 @@ impl Client {
     }
 }
 
-/// By how many milliseconds the platform's clock is ahead of this machine's, from the date of an answer and the time at
+/// By how many milliseconds the platform's clock is ahead of this machine's, from the `Date` of an answer and the time at
 /// which it came, both in Unix milliseconds.
 pub(crate) fn platform_ahead(date: u64, came_at: u64) -> i64 {
     let difference = difference(date, came_at);
@@ -261,8 +286,8 @@ pub(crate) fn platform_ahead(date: u64, came_at: u64) -> i64 {
     }
 }
 
-/// Why what has just been given seems over: by this machine's clock, or else by a date.
-fn refutation(expires: u64, came_at: u64, estimate: u64) -> String {
+/// Says why what was just issued seems expired: this machine's clock is ahead, or else a `Date` was.
+fn wrong_time(expires: u64, came_at: u64, estimate: u64) -> String {
     if let Some(ahead) = came_at.checked_sub(expires) {
         format!(
             "this machine's clock is ahead of the platform's by at least {} seconds: set it",
@@ -270,7 +295,7 @@ fn refutation(expires: u64, came_at: u64, estimate: u64) -> String {
         )
     } else {
         format!(
-            "the `Date` of an answer was ahead of the platform's clock by at least {} seconds: check what stands between",
+            "the `Date` of an answer was ahead of the platform's clock by at least {} seconds: check the proxies in between",
             estimate.saturating_sub(expires) / 1000
         )
     }
@@ -295,6 +320,46 @@ impl fmt::Debug for Client {
 }
 
 /// Sets up a [`Client`].
+///
+/// ```
+/// use std::time::Duration;
+/// use digime::Client;
+///
+/// let client = Client::builder()
+///     .base_url("https://api.digi.me/v1.5")
+///     .timeout(Duration::from_secs(5))
+///     .max_retries(2)
+///     .retry_delays(Duration::from_millis(500), Duration::from_secs(4))
+///     .build()?;
+/// # Ok::<(), digime::error::ClientError>(())
+/// ```
+///
+/// # Timeouts, retries and pauses
+///
+/// | setting | default | applies to |
+/// | --- | --- | --- |
+/// | [`connect_timeout`](Self::connect_timeout) | 5 s | making one connection |
+/// | [`timeout`](Self::timeout) | 10 s | one attempt at establishing a session, authorizing, or fetching the platform's keys |
+/// | [`call_timeout`](Self::call_timeout) | 30 s | a call with all attempts and pauses; for a push, each request before the upload |
+/// | [`stall_timeout`](Self::stall_timeout) | 60 s | an upload that makes no progress, and then the wait for its answer |
+/// | [`max_retries`](Self::max_retries) | 4 | how many times a transient failure is retried |
+/// | [`retry_delays`](Self::retry_delays) | 250 ms to 8 s | the pauses between attempts |
+/// | [`max_retry_after`](Self::max_retry_after) | 60 s | the longest `Retry-After` that is waited for |
+///
+/// The first pause is 250 ms, and each pause doubles the one before, up to 8 s. Jitter lengthens each pause by a random
+/// part of itself, up to twice its length. If the answer has a `Retry-After`, the pause lasts at least that long.
+///
+/// | request | is retried after | is not retried after |
+/// | --- | --- | --- |
+/// | establish a session, authorize, fetch keys | a failed connection, a lost answer, 408, 429, any 5xx but 501 | any other refusal, an answer that makes no sense |
+/// | push | the same, if the item can be read again; it may then arrive twice | the same |
+/// | exchange a code, refresh a token | a failed connection, 408, 429, 503 | anything after which the code or token may be spent |
+///
+/// A request that exchanges a code or refreshes a token has no limit for an attempt, because its answer can't be asked
+/// for again. The caller gets an error after `call_timeout`; the request waits up to five minutes for its answer in a task
+/// of its own.
+///
+/// An upload has no limit in all, because its time depends on its size.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build()` is called"]
 pub struct ClientBuilder {
@@ -320,13 +385,25 @@ impl ClientBuilder {
         }
     }
 
-    /// Where the platform is: `https`, or `http` on the loopback. Default: `https://api.digi.me/v1.5`.
+    /// The base URL of the platform: `https`, or `http` on the loopback. Default: `https://api.digi.me/v1.5`.
+    ///
+    /// ```
+    /// # use digime::Client;
+    /// let local = Client::builder().base_url("http://127.0.0.1:8080/v1.5").build()?;
+    /// assert!(Client::builder().base_url("http://api.digi.me/v1.5").build().is_err());
+    /// # Ok::<(), digime::error::ClientError>(())
+    /// ```
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = url.into();
         self
     }
 
-    /// How long connecting may take. Default: 5 seconds.
+    /// How long making a connection may take. Default: 5 seconds.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let builder = digime::Client::builder().connect_timeout(Duration::from_secs(2));
+    /// ```
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout;
         self
@@ -334,70 +411,127 @@ impl ClientBuilder {
 
     /// How long one attempt at a request may take, other than an upload. Default: 10 seconds.
     ///
-    /// A request that spends a code or a refresh token has only one attempt, so the whole
-    /// [`call_timeout`](Self::call_timeout) is its limit.
+    /// A request that spends a code or a refresh token is not limited by this. The caller waits for it until
+    /// [`call_timeout`](Self::call_timeout).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let builder = digime::Client::builder().timeout(Duration::from_secs(5));
+    /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout;
         self
     }
 
-    /// How long a call may take in all, with its retries and pauses. A push counts its upload apart, which ends by
-    /// [`stall_timeout`](Self::stall_timeout); each request before the upload has this limit. Default: 30 seconds.
+    /// How long a call may take in all, with its retries and pauses. Default: 30 seconds.
+    ///
+    /// For a push, this limits each request before the upload, such as a refresh. The upload itself is limited by
+    /// [`stall_timeout`](Self::stall_timeout).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let builder = digime::Client::builder().call_timeout(Duration::from_secs(20));
+    /// ```
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.settings.call_timeout = timeout;
         self
     }
 
-    /// How long an upload may go without the platform taking a byte, and then wait for its answer. Default: 60 seconds.
+    /// How long the platform may take no byte of an upload, and then how long it may take to answer. Default: 60 seconds.
     ///
-    /// Where it is the item's reader that gives nothing for so long, the push fails with
+    /// If it is the item's reader that gives no data for this long, the push fails with
     /// [`ItemError::Unreadable`](crate::error::ItemError::Unreadable).
     ///
-    /// On Linux, data that waits in the sockets of this process counts as not taken yet: the platform may take it, or that of
-    /// other uploads, for ten times as long. Elsewhere only what this process hands to a socket is seen.
+    /// The operating system buffers data, so a full buffer is no sign of a stalled upload. On Linux the client looks at what
+    /// is left in its sockets' buffers: while the platform takes data from any of them, the upload may go on, for ten times
+    /// this timeout at most. On other systems only the data that is handed to a socket counts as progress.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let builder = digime::Client::builder().stall_timeout(Duration::from_secs(30));
+    /// ```
     pub fn stall_timeout(mut self, timeout: Duration) -> Self {
         self.settings.stall_timeout = timeout;
         self
     }
 
-    /// How often a request that failed by what may pass is sent again: connection faults, 408, 429 and 5xx.
-    /// Default: 4 times; 0 switches it off.
+    /// How many times a transient failure is retried: a connection fault, 408, 429, or any 5xx but 501. Default: 4; with 0
+    /// nothing is retried.
+    ///
+    /// A code and a refresh token are sent again only if the failure proves that they were not used. The table on
+    /// [`ClientBuilder`] lists what is retried for which request.
+    ///
+    /// ```
+    /// // Every push is sent once at most, so none arrives twice.
+    /// let builder = digime::Client::builder().max_retries(0);
+    /// ```
     pub fn max_retries(mut self, retries: usize) -> Self {
         self.settings.max_retries = retries;
         self
     }
 
-    /// The pause before the first retry, which doubles with each up to the longest. Default: 250 ms to 8 s.
+    /// The pause before the first retry, and the longest pause. Default: 250 ms and 8 s.
+    ///
+    /// The pause doubles with each retry, up to the longest. Jitter then lengthens it by a random part of itself, up to
+    /// twice its length.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let builder = digime::Client::builder().retry_delays(Duration::from_millis(100), Duration::from_secs(2));
+    /// ```
     pub fn retry_delays(mut self, shortest: Duration, longest: Duration) -> Self {
         self.settings.retry_delays = (shortest, longest);
         self
     }
 
-    /// The longest `Retry-After` that is waited for; where the platform asks for more, the request fails at once and
-    /// says so. Default: 60 seconds.
+    /// The longest `Retry-After` that is waited for. Default: 60 seconds.
+    ///
+    /// If the platform asks for a longer pause, the request fails at once. The error has the pause in
+    /// [`Refusal::retry_after`](crate::error::Refusal::retry_after).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let builder = digime::Client::builder().max_retry_after(Duration::from_secs(5));
+    /// ```
     pub fn max_retry_after(mut self, longest: Duration) -> Self {
         self.settings.max_retry_after = longest;
         self
     }
 
-    /// What time it is, for requests that say so and for what expires. Default: [`SystemTime::now`]; tests give
+    /// The clock, for the timestamps of requests and for what expires. Default: [`SystemTime::now`]. A test can set
     /// another.
+    ///
+    /// ```
+    /// # use std::time::{Duration, SystemTime};
+    /// let tomorrow = || SystemTime::now() + Duration::from_secs(24 * 60 * 60);
+    /// let builder = digime::Client::builder().clock(tomorrow);
+    /// ```
     pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.settings.clock = Clock::new(clock);
         self
     }
 
-    /// Sends requests in another way than over the network.
+    /// Sends requests through `transport` instead of over the network.
     #[cfg(test)]
     pub(crate) fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.settings.transport = Some(transport);
         self
     }
 
-    /// The client.
+    /// Builds the client.
+    ///
+    /// ```
+    /// # use digime::Client;
+    /// use digime::error::ClientError;
+    ///
+    /// let refused = Client::builder().base_url("http://api.digi.me/v1.5").build();
+    /// assert!(matches!(refused, Err(ClientError::PlainHttp)));
+    /// ```
     ///
     /// # Errors
-    /// [`ClientError`] says which setting can't be.
+    /// - [`ClientError::BaseUrl`] if the base URL is malformed.
+    /// - [`ClientError::PlainHttp`] if it is plain http to another machine.
+    /// - [`ClientError::Tls`] if TLS can't be set up on this machine.
     pub fn build(self) -> Result<Client, ClientError> {
         let base_url = check_base_url(&self.base_url)?;
         let connections = Connections::default();
@@ -405,13 +539,13 @@ impl ClientBuilder {
             .connector_layer(connections.clone())
             .user_agent(concat!("digime-rust/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(self.settings.connect_timeout)
-            // A redirected request would carry its token to a place that nobody checked.
+            // A redirected request would carry its token to a server that nobody checked.
             .redirect(reqwest::redirect::Policy::none());
         if is_loopback(&base_url) {
             http = http.no_proxy();
         }
         if base_url.scheme() == "http" {
-            // There is no TLS to set up, nor need for root certificates on the machine.
+            // Plain http needs no TLS, so no root certificates on this machine either.
             http = http.tls_certs_only([]);
         }
         let http = http
@@ -480,7 +614,7 @@ mod tests {
     use crate::{AwaitingCallback, PostboxItem, SealingKeys, Suspended, Verifier};
 
     #[test]
-    fn endpoints_stand_below_the_base_url() {
+    fn endpoints_are_below_the_base_url() {
         for base in ["http://localhost:1/v1.5", "http://localhost:1/v1.5/"] {
             let client = Client::builder().base_url(base).build().expect("a client");
             assert_eq!(
@@ -511,7 +645,7 @@ mod tests {
 
     const TWO_DAYS: Duration = Duration::from_hours(48);
 
-    /// A platform whose answers to a path have the `Date` that `date` says.
+    /// A platform that answers each path with the `Date` that `date` returns for it.
     fn platform(date: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> ClientBuilder {
         scripted::client(move |path| {
             let answer = scripted::good(path);
@@ -526,7 +660,7 @@ mod tests {
         httpdate::fmt_http_date(SystemTime::now() + ahead)
     }
 
-    /// Goes from a session to a delivery, by way of a store.
+    /// Goes through a whole flow, from a session to a delivery, and suspends it on the way.
     async fn deliver(client: &Client) -> Result<(), Error> {
         let contract = scripted::receipts();
         let flows = ParkedFlows::new(MemoryStore::new());
@@ -548,7 +682,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_clock_that_is_ahead_of_a_platform_without_a_date_ends_nothing() {
+    async fn a_clock_ahead_of_a_platform_without_a_date_ends_nothing() {
         for date in [None, Some("no date")] {
             let tokens = Arc::new(AtomicU32::new(0));
             let count = tokens.clone();
@@ -564,7 +698,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_date_that_lies_ends_nothing() {
+    async fn one_wrong_date_ends_nothing() {
         for liar in ["session", "authorize", "token", "jwks"] {
             let client = platform(move |path| {
                 let lies = path.ends_with(liar);
@@ -576,7 +710,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_date_that_lies_to_another_call_ends_no_session() {
+    async fn a_wrong_date_of_another_answer_ends_no_session() {
         let sessions = AtomicU32::new(0);
         let client = platform(move |_| Some(date(TWO_DAYS * sessions.fetch_add(1, Relaxed))));
         let client = client.build().expect("a client");
@@ -599,13 +733,13 @@ mod tests {
         minutes.store(31, Relaxed);
         let rejected = flow.create_postbox(session).await.expect_err("it is over");
         assert!(matches!(rejected.error(), Error::SessionExpired));
-        let told = rejected.error().to_string();
-        assert!(told.contains("establish another"), "{told}");
-        assert!(told.contains("check this machine's clock"), "{told}");
+        let message = rejected.error().to_string();
+        assert!(message.contains("establish another"), "{message}");
+        assert!(message.contains("check this machine's clock"), "{message}");
     }
 
     #[tokio::test]
-    async fn the_time_is_learned_only_from_fresh_answers_of_the_platform() {
+    async fn the_platforms_time_is_learned_only_from_its_own_fresh_answers() {
         let lies = |answer: Answer| scripted::with_header(answer, "date", &date(TWO_DAYS));
         let refused = |status, code: &str| {
             let mut answer = scripted::ok(&json!({"error": {"code": code, "message": "no"}}));
@@ -640,13 +774,13 @@ mod tests {
     }
 
     #[test]
-    fn what_refutes_the_time_leads_to_the_cause() {
-        let of_the_clock = refutation(1_000_000, 9_000_000, 9_000_000);
+    fn a_warning_of_a_wrong_time_names_the_cause() {
+        let of_the_clock = wrong_time(1_000_000, 9_000_000, 9_000_000);
         assert_eq!(
             of_the_clock,
             "this machine's clock is ahead of the platform's by at least 8000 seconds: set it"
         );
-        let of_a_date = refutation(1_000_000, 900_000, 3_000_000);
+        let of_a_date = wrong_time(1_000_000, 900_000, 3_000_000);
         assert!(of_a_date.contains("2000 seconds"), "{of_a_date}");
         assert!(of_a_date.starts_with("the `Date`"), "{of_a_date}");
     }
