@@ -29,7 +29,7 @@ impl Sweeper {
 
 impl Default for Sweeper {
     fn default() -> Self {
-        Self::every(Duration::from_mins(1))
+        Self::every(Duration::from_secs(60))
     }
 }
 
