@@ -77,6 +77,7 @@
 //! [`url`] and [`bytes`] are re-exported, and [`store`] re-exports the database library of each store. A new major version
 //! of one of them is a new major version of this crate.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations)]
 

@@ -212,7 +212,7 @@ async fn a_request_token_is_verified_in_every_part() {
         (with("timestamp", json!(now() / 1000)), "InvalidJWT"),
         (
             with("redirect_uri", json!("https://evil.example/")),
-            "RedirectUriError",
+            "InvalidRedirectUri",
         ),
         (
             with("code_challenge", json!(VERIFIER.repeat(2))),
@@ -352,7 +352,7 @@ async fn a_push_must_fit_its_postbox_session_and_envelope() {
         (
             "permission-access/postbox/nope",
             claims("iv", json!("00")),
-            "PostboxError",
+            "InvalidPostbox",
         ),
         (
             &*postbox,
