@@ -96,8 +96,6 @@ mod user_record;
 /// Lets an `async fn` implement a method of [`FlowStore`] or [`TokenStore`], whose futures are boxed.
 pub use async_trait::async_trait;
 
-#[cfg(feature = "redis")]
-pub use ::redis;
 pub use connection::Connection;
 pub(crate) use error::StoreError;
 pub use flow_store::{FlowRecord, FlowStore, Found};
@@ -114,9 +112,24 @@ pub use shared_tokens::SharedTokens;
 pub use sql::{Dialect, SqlStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub use sqlx;
 pub use token_store::{TokenRecord, TokenStore};
+
+// A re-export of the whole crates would bring other types of names such as `String` into view, and the compiler would print
+// such names with their paths.
+/// What [`RedisStore`] takes from the crate `redis`.
+#[cfg(feature = "redis")]
+pub mod redis {
+    pub use ::redis::aio::ConnectionManager;
+}
+
+/// What [`SqlStore`] takes from the crate `sqlx`.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub mod sqlx {
+    #[cfg(feature = "postgres")]
+    pub use ::sqlx::{PgPool, Postgres};
+    #[cfg(feature = "sqlite")]
+    pub use ::sqlx::{Sqlite, SqlitePool};
+}
 
 /// A store of flows and of tokens, as each built-in store is. Every type that is both implements it.
 ///

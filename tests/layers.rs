@@ -202,7 +202,9 @@ fn no_module_uses_one_that_is_above_it() {
 fn the_places_that_contributing_names_exist() {
     let page = include_str!("../CONTRIBUTING.md");
     let (_, section) = page.split_once("## Where things are").expect("the section");
-    let (section, _) = section.split_once("\n## Everyday commands").expect("its end");
+    let (section, _) = section
+        .split_once("\n## Everyday commands")
+        .expect("its end");
     let code: Vec<_> = section.split('`').skip(1).step_by(2).collect();
     let paths: Vec<_> = code.iter().filter(|code| code.contains('/')).collect();
     assert!(paths.len() > 10, "{paths:?}");

@@ -1,5 +1,5 @@
-//! The store that all machines share, as each of them reaches it: late, or not at all, or so that it can't be said whether
-//! it did what it was asked for.
+//! The store that all machines share, as each of them reaches it: late, or not at all, or without an answer that says
+//! whether the call was executed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,14 +19,14 @@ use crate::store::{FlowRecord, FlowStore, Found, TokenRecord, TokenStore};
 /// What the store holds.
 #[derive(Default)]
 pub struct Records {
-    /// Flows never expire here, so that nothing is lost by time alone. For how long they were parked is checked.
+    /// Flows never expire here, so that nothing is lost by time alone. How long they were parked for is checked.
     flows: BTreeMap<String, Parking>,
     kept: BTreeMap<String, Entry>,
 }
 
 struct Parking {
     parked: FlowRecord,
-    /// When it is no longer of use, as it was said when it was parked.
+    /// When it expires, as the parking said.
     ends: Instant,
     /// Who has taken it, and the note.
     claim: Option<(String, Option<String>)>,
@@ -119,7 +119,7 @@ impl Store {
         }
     }
 
-    /// Asks the store. What was asked goes on when this future is dropped, as it does in a database.
+    /// Asks the store. The call continues when this future is dropped, as in a database.
     async fn ask<T: fmt::Debug + Send + 'static>(
         &self,
         what: &'static str,

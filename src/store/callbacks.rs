@@ -22,18 +22,18 @@ use crate::platform::Platform;
 use crate::platform::client::Client;
 use crate::platform::error::Operation;
 
-/// The note that is left in place of a flow whose code was exchanged.
+/// The note that replaces a flow whose code was exchanged.
 #[derive(Serialize, Deserialize)]
 struct Connected {
     /// Identifies the code, so that only the same callback is answered.
     code_sha256: String,
     /// The user's key in the token store.
     user: String,
-    /// What the application attached to the flow, as JSON.
+    /// The data that the application attached to the flow, as JSON.
     data: String,
 }
 
-/// Whether a callback's code may still be sent, or its caller has given up before it was. The first decides.
+/// Whether a callback's code is sent, or its caller has given up before that. The first decides.
 type Decision = Arc<OnceLock<Course>>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ enum Course {
     GivesUp,
 }
 
-/// What a callback has brought.
+/// The result of a callback.
 struct Received<C, D> {
     flow: Flow<C, Authorized>,
     data: D,
@@ -54,15 +54,15 @@ struct Received<C, D> {
 
 impl<S: FlowStore + TokenStore> SharedTokens<S> {
     /// Takes the callback of a web application: claims the flow that waits for it, exchanges the code, and keeps the tokens
-    /// for the user. Gives the authorized flow, and what the application attached when it parked the flow. `user` names
-    /// the user by what was attached.
+    /// for the user. Returns the authorized flow, and the data that the application attached when it parked the flow.
+    /// `user` names the user for that data.
     ///
-    /// What was attached stays with the tokens: [`connection`](Self::connection) gives it. If nothing was attached, what an
-    /// earlier consent of the user had attached stays.
+    /// The data stays with the tokens, and [`connection`](Self::connection) returns it. If nothing was attached, the data of
+    /// an earlier consent of the user stays.
     ///
-    /// It goes on when it is dropped, as when the user's browser closes the connection. What it does can be found again:
-    /// the same callback, called once more, gives the same result, and [`find`](Self::find) gives the flow. As long as
-    /// nothing can have been used, a failure leaves the flow parked, so that the user can reload the page.
+    /// If it is dropped, as when the user's browser closes the connection, it continues in the background. Its result can be
+    /// found later: the same callback, called once more, returns the same result, and [`find`](Self::find) returns the flow.
+    /// A failure leaves the flow parked unless the code may be spent, so that the user can reload the page.
     ///
     /// ```
     /// use digime::store::MemoryStore;
@@ -83,11 +83,11 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Callback`] when the callback is not a good answer, as when the user declined; the flow waits on.
-    /// [`StoreError::NothingParked`] when no flow waits for it. [`StoreError::InProgress`] when another request has claimed
-    /// it. [`Error::Request`] when the exchange failed: where [`Error::may_have_taken_effect`] is true the code may
-    /// be spent, else the flow waits on. [`Error::Store`] when the store failed, [`Error::Suspended`] when this machine
-    /// can't read what was parked; the flow waits on.
+    /// [`Error::Callback`] if the callback does not fit the flow, or the user declined; the flow still waits.
+    /// [`StoreError::NothingParked`] if no flow waits for it. [`StoreError::InProgress`] if another request has claimed it.
+    /// [`Error::Request`] if the exchange failed: if [`Error::may_have_taken_effect`] is true the code may be spent, otherwise
+    /// the flow still waits. [`Error::Store`] if the store failed, [`Error::Suspended`] if this machine can't read what was
+    /// parked; the flow still waits.
     pub fn receive_callback<C, D, U>(
         &self,
         callback: Callback,
@@ -144,7 +144,7 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         let waiting = Waiting::read(&record, &callback, &platform, user)?;
         let taken = Taken::take(&self.store, parked.clone()).await?;
         let Some(taken) = taken.filter(|taken| taken.record() == record) else {
-            // Others have come since the look at it.
+            // Another callback has taken it in between.
             let note = match self.store.peek(&parked).await? {
                 Some(Found::Taken(note)) => note,
                 _ => None,
@@ -158,7 +158,7 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         self.connect(taken, waiting, &callback).await
     }
 
-    /// What a callback that came before has brought, as its note says.
+    /// The result of an earlier callback, as its note says.
     async fn received_before<C: OngoingContract + 'static, D: DeserializeOwned>(
         &self,
         note: Option<String>,
@@ -180,7 +180,7 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         })
     }
 
-    /// Exchanges the code. A process that dies from here on leaves the flow taken, so that the code is not sent again.
+    /// Exchanges the code. A process that dies after this point leaves the flow taken, so that the code is not sent again.
     async fn connect<C: OngoingContract + 'static, D>(
         &self,
         taken: Taken<S>,
@@ -218,7 +218,7 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         })
     }
 
-    /// Looks for the consent that a user has given before, while something else is done.
+    /// Looks for the user's earlier consent, in the background.
     fn consent_of(&self, user: String) -> JoinHandle<Option<Consent>> {
         let tokens = self.clone();
         tokio::spawn(async move {
@@ -252,12 +252,12 @@ struct Waiting<C, D> {
     attached: Data,
     /// The user's key in the token store.
     user: String,
-    /// What is left in its place once its code was exchanged.
+    /// The note that replaces it once its code was exchanged.
     note: String,
 }
 
 impl<C: OngoingContract, D: Serialize + DeserializeOwned> Waiting<C, D> {
-    /// Checks all that can be checked before anything is used.
+    /// Makes all checks that are possible before anything is used up.
     fn read(
         record: &str,
         callback: &Callback,
@@ -288,7 +288,7 @@ impl<C: OngoingContract, D: Serialize + DeserializeOwned> Waiting<C, D> {
     }
 }
 
-/// The consent that was looked for, where it was found by now.
+/// The earlier consent, if it was found by now.
 async fn found(earlier: JoinHandle<Option<Consent>>) -> Option<Consent> {
     if earlier.is_finished() {
         earlier.await.ok().flatten()
@@ -298,7 +298,7 @@ async fn found(earlier: JoinHandle<Option<Consent>>) -> Option<Consent> {
     }
 }
 
-/// The output of a future; nothing where it takes longer. There may be no end.
+/// The output of a future. `None` if it takes longer than the deadline, if there is one.
 async fn in_time<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
     match deadline {
         Some(deadline) => tokio::time::timeout_at(deadline, work).await.ok(),
@@ -306,7 +306,7 @@ async fn in_time<T>(deadline: Option<Instant>, work: impl Future<Output = T>) ->
     }
 }
 
-/// Why a callback was not received. Unless its code is being sent, nothing is sent from now on.
+/// Why a callback was not received. Unless its code is being sent already, nothing is sent from now on.
 fn unfinished(decision: &Decision, cause: &'static str) -> Error {
     match decision.get_or_init(|| Course::GivesUp) {
         Course::GivesUp => StoreError::failed(cause).into(),
@@ -314,7 +314,7 @@ fn unfinished(decision: &Decision, cause: &'static str) -> Error {
     }
 }
 
-/// The user whom the application names for what it attached. A panic's own words may have secrets.
+/// The user whom the application names for the attached data. The message of a panic may contain secrets.
 fn named<D>(data: &D, user: impl FnOnce(&D) -> String) -> Result<String, CallbackError> {
     catch_unwind(AssertUnwindSafe(|| user(data))).map_err(|_| CallbackError::UserPanicked)
 }

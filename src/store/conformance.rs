@@ -1,4 +1,4 @@
-//! The tests that every store passes, the built-in ones and yours. Enable the feature `conformance` for your tests.
+//! The tests that every store must pass, the built-in ones and yours. Enable the feature `conformance` for your tests.
 //!
 //! ```
 //! use digime::store::{MemoryStore, conformance};
@@ -25,7 +25,7 @@ const LONGER_THAN_SHORT: Duration = Duration::from_millis(600);
 /// Tests a store of flows, under keys that nobody else has.
 ///
 /// # Panics
-/// Where the store does not do what [`FlowStore`] says; the text says what.
+/// If the store does not do what [`FlowStore`] says. The message says what is wrong.
 pub async fn flow_store(store: &impl FlowStore) {
     gives_out_what_was_put(store).await;
     gives_out_once_to_many(store).await;
@@ -40,7 +40,7 @@ pub async fn flow_store(store: &impl FlowStore) {
 /// Tests a store of tokens, under users that nobody else has.
 ///
 /// # Panics
-/// Where the store does not do what [`TokenStore`] says; the text says what.
+/// If the store does not do what [`TokenStore`] says. The message says what is wrong.
 pub async fn token_store(store: &impl TokenStore) {
     keeps_what_was_saved(store).await;
     replaces_and_removes_one_version(store).await;
@@ -138,7 +138,7 @@ async fn forgets_what_has_expired(store: &impl FlowStore) {
     );
     assert!(
         take(store, &far).await.is_some(),
-        "a record may be good for ever"
+        "a record may never expire"
     );
 }
 

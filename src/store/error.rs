@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use crate::flow::suspended::error::SuspendedError;
 
-/// Why a store did not do what it was asked for.
+/// Why a call of a store failed.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -14,17 +14,17 @@ pub enum StoreError {
         "no flow waits for this callback: it was claimed before, its session has ended, or it is of another contract; begin a new flow"
     )]
     NothingParked,
-    /// The callback was claimed by another request, which exchanges its code or died while it did.
+    /// Another request has claimed the callback. It is exchanging its code, or died while it did.
     #[error(
-        "another request has claimed this callback and exchanges its code, or died while it did: try again in a moment, and begin a new flow if it stays so"
+        "another request has claimed this callback and is exchanging its code, or died while it did: try again in a moment, and begin a new flow if this error stays"
     )]
     InProgress,
-    /// A bounded store has no room.
+    /// The store has no room for another flow.
     #[error(
         "the store is full ({0} flows wait): raise its bound, or try again when some have ended"
     )]
     Full(usize),
-    /// Another machine refreshes the user's tokens, or the store does not answer, for longer than a call may take.
+    /// Another machine is refreshing the user's tokens, or the store does not answer, for longer than a call may take.
     #[error(
         "the user's tokens are being refreshed by another machine, or the store does not answer: nothing was sent so far; try again"
     )]
@@ -45,12 +45,14 @@ pub enum StoreError {
     )]
     Sealed(#[source] SuspendedError),
     /// The store's database failed.
-    #[error("the store failed: check that it is there and has digime's tables, then try again")]
+    #[error(
+        "the store failed: check that its database can be reached and has digime's tables, then try again"
+    )]
     Failed(#[source] Arc<dyn std::error::Error + Send + Sync>),
 }
 
 impl StoreError {
-    /// The failure of a store's database, with its own words.
+    /// The failure of a store's database, with its own error as the source.
     pub fn failed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Failed(Arc::from(cause.into()))
     }

@@ -8,10 +8,9 @@ use async_trait::async_trait;
 
 use super::{FlowRecord, FlowStore, Found, StoreError, TokenRecord, TokenStore};
 
-/// A store in memory, for one process: what it holds ends with the process. A clone is the same store.
+/// A store in memory, for one process. Its content is lost when the process ends. A clone is the same store.
 ///
-/// It holds a bounded number of flows that wait, and as many that were taken; those that have expired leave by
-/// themselves.
+/// It holds a bounded number of flows that wait, and as many that were taken. Expired flows are removed.
 ///
 /// ```
 /// use digime::store::MemoryStore;
@@ -60,7 +59,7 @@ impl MemoryStore {
         Self::with_capacity(100_000)
     }
 
-    /// A store of at most so many flows that wait.
+    /// A store of at most `capacity` flows that wait.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
         Self(Arc::new(Mutex::new(Inner {
@@ -78,7 +77,7 @@ impl MemoryStore {
     }
 }
 
-/// So long after now; a time that no clock can show is as good as a year.
+/// A time after now. Unrepresentable times become a year from now.
 fn after(now: Instant, duration: Duration) -> Instant {
     now.checked_add(duration)
         .unwrap_or(now + Duration::from_secs(365 * 24 * 60 * 60))
@@ -117,7 +116,7 @@ impl Inner {
         self.flows.get_mut(key).filter(has_it)
     }
 
-    /// Makes room for one more flow that was taken: the first to expire goes.
+    /// Makes room for one more flow that was taken, by removing the one that expires first.
     fn bound_taken(&mut self) {
         if self.taken.len() >= self.capacity
             && let Some((_, key)) = self.taken.pop_first()

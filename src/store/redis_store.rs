@@ -13,10 +13,10 @@ use redis::{
 
 use super::{FlowRecord, FlowStore, Found, StoreError, TokenRecord, TokenStore};
 
-/// For how long a call is repeated after faults of the connection.
+/// How long a call is repeated after faults of the connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// For how long the other side of a connection may acknowledge nothing that was sent.
+/// How long the other side of a connection may leave what was sent without acknowledgement.
 #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(3);
 
@@ -33,8 +33,11 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(3);
 ///
 /// For `rediss://` switch on a TLS feature of the crate `redis` in your own `Cargo.toml`.
 ///
-/// Redis loses what it has not written to disk when it crashes. For tokens, which last for years, switch on its
-/// append-only file, with `appendfsync always` where no consent may be lost.
+/// Redis loses what it has not written to disk when it crashes. For tokens, switch on its append-only file, with
+/// `appendfsync always` if no consent may be lost.
+///
+/// Users are listed from the sorted set. A user whose tokens an earlier version of this library has kept is in it after the
+/// next refresh.
 #[derive(Clone)]
 pub struct RedisStore {
     connection: ConnectionManager,
@@ -42,11 +45,11 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Connects to a URL as in `redis://user:password@host:6379/0`. Keys begin with `digime:`. Connecting and each answer
+    /// Connects to a URL such as `redis://user:password@host:6379/0`. Keys begin with `digime:`. Connecting and each answer
     /// may take two seconds. On Linux, a connection whose other side acknowledges nothing for three seconds is replaced.
     ///
     /// # Errors
-    /// [`StoreError::Failed`] when Redis can't be reached.
+    /// [`StoreError::Failed`] if Redis can't be reached.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         let info = url.into_connection_info().map_err(failed)?;
         let client = Client::open(info.set_tcp_settings(tcp_settings())).map_err(failed)?;
@@ -60,7 +63,7 @@ impl RedisStore {
         Ok(Self::new(repeated(connect).await?))
     }
 
-    /// A store behind a connection that the application has made. Its settings stay as they are.
+    /// A store on a connection that the application has made, whose settings stay as they are.
     #[must_use]
     pub fn new(connection: ConnectionManager) -> Self {
         Self {
@@ -69,7 +72,7 @@ impl RedisStore {
         }
     }
 
-    /// What keys begin with, in place of `digime:`.
+    /// Sets what keys begin with. Default: `digime:`.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
@@ -94,7 +97,7 @@ impl RedisStore {
         repeated(async || script.invoke_async(&mut self.connection.clone()).await).await
     }
 
-    /// Runs a script on a user's tokens; true where it answers 1.
+    /// Runs a script on a user's tokens. True if it answers 1.
     async fn run_on_tokens(
         &self,
         script: &Script,
@@ -106,8 +109,8 @@ impl RedisStore {
     }
 }
 
-/// A network that drops everything ends no connection, and the manager makes another only when one has ended. The system
-/// waits for many minutes before it ends it by itself.
+/// A network that drops everything ends no connection, and the manager makes another only when one has ended. Without this
+/// setting the system waits for many minutes before it ends the connection.
 fn tcp_settings() -> TcpSettings {
     let settings = TcpSettings::default();
     #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
@@ -115,8 +118,8 @@ fn tcp_settings() -> TcpSettings {
     settings
 }
 
-/// Makes a call, and again after faults of the connection. The first may have been executed and its answer lost: what each
-/// call leaves in Redis keeps a repetition from doing more.
+/// Makes a call, and repeats it after faults of the connection. The first may have been executed and its answer lost. What
+/// each call leaves in Redis keeps a repetition from doing more.
 async fn repeated<T, F>(call: impl FnMut() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, RedisError>>,
@@ -143,7 +146,7 @@ fn failed(error: RedisError) -> StoreError {
     StoreError::failed(error)
 }
 
-/// In whole milliseconds, which Redis wants to be at least one and not so many that its clock ends.
+/// In whole milliseconds. Redis needs at least one, and not more than its clock can represent.
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis())
         .unwrap_or(u64::MAX)

@@ -1,10 +1,9 @@
 //! One refresh for many machines.
 //!
-//! A refresh token is good for one refresh, so one machine may send it. Which one is decided by the store: before a
-//! machine sends the token, it replaces the user's record by one that says that the token is *sent*, and by whom. The
-//! replacement succeeds for one machine alone, since a record has a version that never comes back. From then on nobody
-//! else sends this token, whatever becomes of the sender. ARCHITECTURE.md has the whole protocol, and `refresh-model`
-//! checks it.
+//! A refresh token works once, so only one machine may send it. The store decides which one. Before a machine sends the
+//! token, it replaces the user's record by one that says that the token is *sent*, and by whom. The replacement succeeds for
+//! only one machine, since a version never comes back. From then on nobody else sends this token, even if the sender dies.
+//! ARCHITECTURE.md has the whole protocol, and `refresh-model` checks it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +21,7 @@ use crate::flow::{self, Demand, Refresher, Renewable, Sent};
 use crate::platform::{Platform, RefreshToken, Tokens};
 use crate::random;
 
-/// How long a sender has to show that it lives, after it has marked the record.
+/// How long a sender may take to show that it is alive, after it has marked the record.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// The pauses between two looks at a record that another machine is refreshing.
@@ -89,7 +88,7 @@ impl Marked {
 
 impl<S: TokenStore> Refresh<S> {
     async fn run(self) -> Result<Tokens, Error> {
-        // Long enough for a sender that dies and for the one after it.
+        // Long enough for a sender that dies, and for the next one.
         let begun = Instant::now();
         let give_up = begun.checked_add(self.tokens.lease_duration.saturating_mul(2));
         let mut sender = WatchedSender::default();
@@ -102,7 +101,7 @@ impl<S: TokenStore> Refresh<S> {
                     return Ok(unsaved.payload.tokens);
                 }
             } else if self.tokens.unsaved.is_changing_back(&self.user) {
-                // One task for each user is enough to wait for a store that takes nothing.
+                // One task for each user is enough to wait for a store that is away.
                 if begun.elapsed() >= PATIENCE {
                     return Err(StoreError::failed(UNCHANGED).into());
                 }
@@ -117,7 +116,8 @@ impl<S: TokenStore> Refresh<S> {
         }
     }
 
-    /// Looks at the record, and sends the refresh token if this machine may. Nothing where it has to look again.
+    /// Reads the record, and uses its tokens if they are new. Otherwise sends the refresh token, if this machine may.
+    /// `None` if the record has to be read again.
     async fn use_record(&self, sender: &mut WatchedSender) -> Result<Option<Tokens>, Error> {
         let (version, record) = self.load().await?;
         let stored = &record.payload.tokens;
@@ -161,7 +161,7 @@ impl<S: TokenStore> Refresh<S> {
         Ok((version, UserRecord::from_json(&record)?))
     }
 
-    /// Marks the record of a version as sent; nothing where somebody else was quicker.
+    /// Marks the record of a version as sent. `None` if somebody else was quicker.
     async fn mark(&self, version: &str, before: UserRecord) -> Result<Option<Marked>, Error> {
         let sender = random::url_safe_256();
         let sent = RefreshToken::Sent { by: sender.clone() };
@@ -175,7 +175,7 @@ impl<S: TokenStore> Refresh<S> {
             if matches!(replaced, Ok(true)) {
                 return Ok(true);
             }
-            // A try may have marked the record although the store said otherwise.
+            // An attempt may have marked the record although the store reported an error.
             let found = store.load(&self.user).await?;
             match found {
                 Some(found) if found.version == record.version => Ok(true),
@@ -199,8 +199,8 @@ impl<S: TokenStore> Refresh<S> {
         }
     }
 
-    /// Takes the mark away again, for as long as it takes. The record is what it was before, in the place of the first of
-    /// `versions` that is there.
+    /// Removes the mark, however long that takes: puts the earlier record in place of the first of `versions` that the
+    /// store has.
     async fn unmark(&self, marked: &Marked, versions: Vec<String>) -> Result<(), Error> {
         let save = Save {
             store: self.tokens.store.clone(),
@@ -212,8 +212,8 @@ impl<S: TokenStore> Refresh<S> {
         Ok(())
     }
 
-    /// Sends the refresh token that this machine has marked. Nothing where the record has changed meanwhile, so that it has
-    /// to be looked at again.
+    /// Sends the refresh token that this machine has marked. `None` if the record has changed in between and has to be read
+    /// again.
     async fn send(&self, marked: Marked) -> Result<Option<Tokens>, Error> {
         let tokens = &marked.before.payload.tokens;
         self.show_life(&marked);
@@ -232,7 +232,7 @@ impl<S: TokenStore> Refresh<S> {
             }
             Sent::Ended { code } => {
                 let is_unchanged = if marked.was_in_doubt() {
-                    // Whoever sent it first may have got tokens for it, and save them yet.
+                    // The first sender may have new tokens for it, and may still save them.
                     self.end_lease(&marked).await;
                     self.load().await?.0 == marked.version
                 } else {
@@ -247,7 +247,8 @@ impl<S: TokenStore> Refresh<S> {
         }
     }
 
-    /// Takes a lease on the marked record, by which others see that its sender lives. The token does not wait for it.
+    /// Takes a lease on the marked record, which shows others that its sender is alive. The token is sent without waiting
+    /// for it.
     fn show_life(&self, marked: &Marked) {
         let SharedTokens {
             store,
@@ -264,7 +265,7 @@ impl<S: TokenStore> Refresh<S> {
     }
 
     async fn end_lease(&self, marked: &Marked) {
-        // The lease ends by itself where this fails.
+        // If this fails, the lease ends by itself.
         let _ = self.tokens.store.release(&self.user, &marked.sender).await;
     }
 
@@ -282,8 +283,8 @@ impl<S: TokenStore> Refresh<S> {
         Ok(())
     }
 
-    /// Removes tokens that are good for nobody: this machine alone has sent them, and the platform refused. False where
-    /// others have come to their place.
+    /// Removes tokens that nobody can use: only this machine has sent them, and the platform refused. False if the store has
+    /// others by now.
     async fn remove(&self, marked: &Marked) -> bool {
         let removing = || self.tokens.store.remove(&self.user, &marked.version);
         removing

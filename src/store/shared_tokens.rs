@@ -31,11 +31,11 @@ const ATTACH_PAUSE: Duration = Duration::from_millis(50);
 /// The tokens of users who have consented, kept in a [`TokenStore`] under the application's own name for the user.
 ///
 /// A flow that comes from here refreshes its tokens through the store. However many machines push for a user while the
-/// token expires, one sends the refresh token, and the others go on with the tokens that it gets. Make one of these and
-/// clone it: the clones know of new tokens that the store has not taken yet.
+/// token expires, one sends the refresh token, and the others use the tokens that it gets. Create one `SharedTokens` and clone
+/// it: the clones know of new tokens that the store has not taken yet.
 ///
-/// New tokens are saved for as long as the process lives, also while the store is away. A process that dies between
-/// sending the refresh token and saving what it got loses the user's consent: it is the one case in which the library
+/// While the process lives it keeps trying to save new tokens, even if the store is away. A process that dies between
+/// sending the refresh token and saving the new tokens loses the user's consent. This is the only case in which the library
 /// loses one. Then pushes fail with [`Error::RefreshInDoubt`], until the user consents again or
 /// [`refresh`](Flow::refresh) shows what became of the token. When the platform says that consent has ended, the tokens
 /// are removed from the store.
@@ -74,9 +74,9 @@ impl<S: TokenStore> SharedTokens<S> {
         }
     }
 
-    /// How long other machines wait for one that refreshes before they take it for dead. Their calls fail then with
-    /// [`Error::RefreshInDoubt`], and nothing is removed: a machine that only paused still saves what it got. Default: one
-    /// minute.
+    /// How long other machines wait for one that refreshes before they take it for dead. Then their calls fail with
+    /// [`Error::RefreshInDoubt`], and nothing is removed: a machine that was only paused still saves its new tokens. Default:
+    /// one minute.
     #[must_use]
     pub fn lease_duration(mut self, duration: Duration) -> Self {
         self.lease_duration = duration;
@@ -84,22 +84,22 @@ impl<S: TokenStore> SharedTokens<S> {
     }
 
     /// How long one call of the store may take. Default: 20 seconds. A call that takes longer fails with
-    /// [`StoreError::TimedOut`](crate::error::StoreError::TimedOut), and new tokens are saved by the next try.
+    /// [`StoreError::TimedOut`](crate::error::StoreError::TimedOut), and the next attempt saves new tokens.
     #[must_use]
     pub fn store_timeout(mut self, timeout: Duration) -> Self {
         self.store = self.store.with_timeout(timeout);
         self
     }
 
-    /// Keeps the flow's tokens for a user, in place of those of an earlier consent, and gives the flow back, which from now
-    /// on refreshes them through the store. Where the store has tokens that this consent has brought since, they stay.
+    /// Keeps the flow's tokens for a user, in place of those of an earlier consent. The flow comes back, and from now on
+    /// refreshes its tokens through the store. If the store has newer tokens of the same consent, they stay.
     ///
-    /// A refresh that is running is waited for, as long as a call may take. When this is dropped while the store works on
-    /// it, the tokens are kept all the same.
+    /// The call waits for a refresh that is running, as long as a call may take. If it is dropped while the store works on
+    /// it, the tokens are kept nevertheless.
     ///
     /// # Errors
-    /// [`Error::Store`] when the store failed, a refresh does not end, or the store has tokens of a later consent
-    /// ([`StoreError::LaterConsent`]); [`Error::ConsentEnded`] when the flow's consent is known to have ended. The flow comes
+    /// [`Error::Store`] if the store failed, a refresh does not end, or the store has tokens of a later consent
+    /// ([`StoreError::LaterConsent`]); [`Error::ConsentEnded`] if the flow's consent is known to have ended. The flow comes
     /// back.
     pub async fn keep<C: Contract + 'static>(
         &self,
@@ -120,10 +120,10 @@ impl<S: TokenStore> SharedTokens<S> {
         }
     }
 
-    /// The flow of a user whose tokens are kept; nothing for one who has not consented, or whose consent has ended.
+    /// The flow of a user whose tokens are kept. `None` if the user has not consented, or the consent has ended.
     ///
     /// # Errors
-    /// [`Error::Store`] when the store failed, [`Error::Suspended`] when what it holds can't be read.
+    /// [`Error::Store`] if the store failed, [`Error::Suspended`] if this machine can't read the record.
     // The future is boxed: with a named type a contract of the wrong kind is one error, and not one for each use of it.
     pub fn find<C: Reaches<Authorized> + 'static>(
         &self,
@@ -232,7 +232,7 @@ impl<S: TokenStore> SharedTokens<S> {
         .try_flatten()
     }
 
-    /// Attaches data of the application's own to a user's tokens, in place of what was attached before. It stays with them
+    /// Attaches the application's own data to a user's tokens, in place of what was attached before. It stays with them
     /// through refreshes and later consents. False if the user has no tokens.
     ///
     /// ```
@@ -303,7 +303,7 @@ impl<S: TokenStore> SharedTokens<S> {
     /// A consent that another process has received and its store has not taken yet is kept when the store takes it.
     ///
     /// # Errors
-    /// [`Error::Store`] when the store failed.
+    /// [`Error::Store`] if the store failed.
     pub fn forget<C: Contract>(
         &self,
         user: &str,
@@ -362,14 +362,14 @@ impl<S: TokenStore> SharedTokens<S> {
         self.unsaved.get(user)
     }
 
-    /// How many users' new tokens are in this process alone, because the store has not taken them yet.
+    /// The number of users whose new tokens only this process has, because the store has not taken them yet.
     #[must_use]
     pub fn unsaved(&self) -> usize {
         self.unsaved.count()
     }
 
-    /// Waits until the store has taken all new tokens. A program calls it before it ends, with a time limit of its own:
-    /// what is not saved then is lost, and its users have to consent again.
+    /// Waits until the store has taken all new tokens. Call it before the program ends, with a time limit of your own: tokens
+    /// that are not saved then are lost, and their users have to consent again.
     ///
     /// ```
     /// use std::time::Duration;

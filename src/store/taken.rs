@@ -1,4 +1,4 @@
-//! A parked flow on its way from the store to whoever claims it.
+//! A parked flow on its way from the store to the claim that takes it.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use super::bounded::Bounded;
 use super::{FlowStore, StoreError};
 use crate::random;
 
-/// How long a caller waits for a flow to be put back. The flow is put back after that too.
+/// How long a caller waits for a flow to be put back. After that, it is put back in the background.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a flow is put back that may have been taken although the store said otherwise. While a store is away there is
-/// one such flow for each claim, and flows rarely wait for longer.
+/// How long the library tries to put back a flow that may have been taken although the store reported an error. While a
+/// store is away there is one such flow for each claim, and flows rarely wait for longer.
 const LONGEST_DOUBT: Duration = Duration::from_secs(60 * 60);
 
 /// When such a flow is put back, each after the one before: a database may execute a call long after it has failed.
@@ -25,7 +25,7 @@ const LATER: [Duration; 4] = [
     Duration::from_secs(30),
 ];
 
-/// A claim to what is under a key. No other claim is the same.
+/// A claim to the flow under a key. No two claims have the same id.
 pub struct Claim<S> {
     store: Bounded<S>,
     key: String,
@@ -42,7 +42,7 @@ impl<S> Clone for Claim<S> {
     }
 }
 
-/// A parked flow that was taken for a claim. It waits again when this is dropped, unless it was handed over.
+/// A parked flow that was taken for a claim. Dropping it puts the flow back, unless it was handed over.
 pub struct Taken<S: FlowStore> {
     claim: Claim<S>,
     record: String,
@@ -50,7 +50,7 @@ pub struct Taken<S: FlowStore> {
 }
 
 impl<S: FlowStore> Taken<S> {
-    /// Takes the flow under a key. A caller that is dropped while the store works on it loses nothing.
+    /// Takes the flow under a key. Dropping this future loses nothing: a flow that was taken is put back.
     pub async fn take(store: &Bounded<S>, key: String) -> Result<Option<Self>, StoreError> {
         let claim = Claim {
             store: store.clone(),
@@ -79,13 +79,13 @@ impl<S: FlowStore> Taken<S> {
         self.claim.clone()
     }
 
-    /// Lets it wait again.
+    /// Puts it back.
     pub async fn put_back(self) {
         self.hand_over().put_back().await;
     }
 }
 
-/// Waits for work that goes on without the caller when it takes long.
+/// Waits for work, which continues in the background if it takes long.
 async fn in_moderation(work: impl Future<Output = ()> + Send + 'static) {
     let _ = tokio::time::timeout(PATIENCE, tokio::spawn(work)).await;
 }
@@ -105,7 +105,7 @@ impl<S: FlowStore> Claim<S> {
         }
     }
 
-    /// Puts back what the store may have given to this claim although it did not say so, or may yet give.
+    /// Puts back a flow that the store may have given to this claim without saying so, or may still give.
     fn give_up(self) {
         tokio::spawn(async move {
             for later in LATER {
@@ -117,7 +117,7 @@ impl<S: FlowStore> Claim<S> {
         });
     }
 
-    /// Lets the record wait again.
+    /// Makes the record wait again.
     pub async fn put_back(self) {
         in_moderation(self.putting_back(pauses())).await;
     }
@@ -139,7 +139,7 @@ impl<S: FlowStore> Claim<S> {
     }
 }
 
-/// Tries until the store does what it is asked for.
+/// Retries until the store has done it.
 fn pauses() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(10))

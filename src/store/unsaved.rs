@@ -1,4 +1,4 @@
-//! Tokens that are in this process alone, because their store has not taken them yet.
+//! Tokens that only this process has, because their store has not taken them yet.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -17,7 +17,7 @@ use crate::flow::AuthorizedRecord;
 /// The pauses between two tries to save.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(5));
 
-/// How long a call waits for the store before it goes on while the store is still asked.
+/// How long a call waits for the store. After that, the store is asked in the background.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The new records of users, by the users' keys, until they are saved.
@@ -81,7 +81,7 @@ impl Unsaved {
         });
     }
 
-    /// Saves a new record for as long as the process lives, unless it is forgotten, or a newer one is there. The future
+    /// Tries to save a new record while the process lives, unless the user is forgotten or there is a newer one. The future
     /// waits until the store has taken it, has failed for the first time, or does not answer.
     pub fn save<S: TokenStore>(&self, save: Save<S>) -> impl Future<Output = ()> + Send + use<S> {
         let task = Arc::new(());
@@ -94,7 +94,7 @@ impl Unsaved {
         }
     }
 
-    /// Notes a record that is to be saved by a task. False where a newer one of the user is there.
+    /// Notes a record that a task will save. False if there is a newer one of the user.
     fn take_in<S: TokenStore>(&self, save: &Save<S>, task: &Arc<()>) -> bool {
         let record = UnsavedRecord {
             kept: save.record.clone(),
@@ -132,7 +132,7 @@ impl Unsaved {
         })
     }
 
-    /// Goes on with saving what a task has left behind that ended with its runtime.
+    /// Saves what a task has left behind that ended with its runtime.
     pub fn resume<S: TokenStore>(&self, store: &Bounded<S>) {
         let task = Arc::new(());
         let mut left_behind = Vec::new();
@@ -148,12 +148,12 @@ impl Unsaved {
             }
         }
         for save in left_behind {
-            // It goes on without us.
+            // It continues in the background.
             drop(self.saving(save, task.clone()));
         }
     }
 
-    /// Changes a record back, for as long as the process lives. The future waits as that of [`Self::save`] does.
+    /// Tries to change a record back while the process lives. The future waits as that of [`Self::save`] does.
     pub fn change_back<S: TokenStore>(
         &self,
         save: Save<S>,
@@ -165,7 +165,7 @@ impl Unsaved {
         })
     }
 
-    /// Notes that a user's record is being changed back, until what this gives is dropped.
+    /// Notes that a user's record is being changed back, until the guard is dropped.
     fn changing_back(&self, user: &str) -> ChangingBack {
         let mut changing_back = self.changes_back();
         *changing_back.entry(user.to_owned()).or_default() += 1;
@@ -220,7 +220,7 @@ impl Unsaved {
     }
 }
 
-/// Does work in a task. The future waits until the work has ended, has dropped what it was given, or takes too long.
+/// Does work in a task. The future waits until the work has ended, has dropped the sender, or takes too long.
 fn in_a_task<F>(work: impl FnOnce(oneshot::Sender<()>) -> F) -> impl Future<Output = ()> + Send
 where
     F: Future<Output = ()> + Send + 'static,
@@ -240,15 +240,15 @@ pub struct Save<S> {
     pub place: Place,
 }
 
-/// Where a record belongs.
+/// Which record of the store a record may replace.
 #[derive(Clone, Debug)]
 pub enum Place {
-    /// In the place of the consent that was there when this one was received, and of whatever there is but newer tokens of
-    /// the same consent and tokens of a later one.
+    /// The consent that was there when this one was received, and any other except newer tokens of the same consent and
+    /// tokens of a later one.
     Consent { earlier: Option<Consent> },
-    /// In the place of the record that has the first of these versions which is there, and of no other.
+    /// The first of these versions that the store has, and no other.
     Versions(Vec<String>),
-    /// In the place of the record of this version, or of any that still holds the refresh token that was spent.
+    /// The record of this version, or any that still holds the refresh token that was spent.
     Spent {
         version: String,
         refresh_token: SecretString,
@@ -256,7 +256,7 @@ pub enum Place {
 }
 
 impl<S: TokenStore> Save<S> {
-    /// Tries until the store has decided, for as long as the record is wanted. Drops `failed` when the store fails.
+    /// Tries until the store has decided, while the record is wanted. Drops `failed` when the store fails.
     async fn until_decided(&self, is_wanted: impl Fn() -> bool, failed: oneshot::Sender<()>) {
         let mut failed = Some(failed);
         let (mut pause, longest) = PAUSES;
@@ -274,7 +274,7 @@ impl<S: TokenStore> Save<S> {
         }
     }
 
-    /// Tries once. A failure is the caller's to handle; for a caller that was dropped meanwhile, it is tried on.
+    /// Tries once, and leaves a failure to the caller. If the caller was dropped in between, it keeps trying.
     pub async fn or_hand_back(self, unsaved: Unsaved) -> Result<(), StoreError> {
         let (tell, told) = oneshot::channel();
         tokio::spawn(async move {
@@ -289,9 +289,8 @@ impl<S: TokenStore> Save<S> {
             .unwrap_or_else(|ended| Err(StoreError::failed(ended)))
     }
 
-    /// How old a known record of the user is. One that can't be read counts as an earlier one. A consent that was there when
-    /// this one was received is an earlier one, whatever the clocks say, and refreshed tokens take the place of their own
-    /// consent's alone.
+    /// How old a known record of the user is. One that can't be read counts as earlier. A consent that was there when this one
+    /// was received is earlier, whatever the clocks say. Refreshed tokens replace only those of their own consent.
     pub fn age_of(&self, known: &TokenRecord) -> Age {
         let (Some(known), Some(new)) = (read(known), read(&self.record)) else {
             return Age::Earlier;
@@ -318,7 +317,7 @@ impl<S: TokenStore> Save<S> {
         }
     }
 
-    /// Removes the record, where the store has it.
+    /// Removes the record, if the store has it.
     async fn undo(&self) {
         let removing = || self.store.remove(&self.user, &self.record.version);
         let (pause, longest) = PAUSES;
@@ -394,7 +393,7 @@ impl<S: TokenStore> Save<S> {
                 return Ok(());
             }
             match self.load().await? {
-                // A try has saved it although the store said otherwise.
+                // An attempt has saved it although the store reported an error.
                 Some(found) if found.version == self.record.version => return Ok(()),
                 Some(found) if found.version == version => return replaced.map(drop),
                 Some(found) if holds(&found, refresh_token) => {
@@ -402,7 +401,7 @@ impl<S: TokenStore> Save<S> {
                     record = with_data(&record, &found, |_, newer| newer);
                     version = found.version;
                 }
-                // Others have come to its place, or the user is forgotten.
+                // It was replaced by others, or the user is forgotten.
                 _ => return Ok(()),
             }
         }
@@ -428,13 +427,13 @@ fn with_data(
     }
 }
 
-/// What a record says, where it can be read.
+/// The content of a record, if it can be read.
 fn read(kept: &TokenRecord) -> Option<AuthorizedRecord> {
     let record = UserRecord::from_json(&kept.record).ok()?;
     Some(record.payload)
 }
 
-/// Whether a record holds a refresh token, in whatever state.
+/// Whether a record holds a refresh token, sent or not.
 fn holds(found: &TokenRecord, refresh_token: &SecretString) -> bool {
     read(found).is_some_and(|found| {
         found.tokens.refresh_token.expose_secret() == refresh_token.expose_secret()
@@ -450,7 +449,7 @@ pub struct Consent {
 }
 
 impl Consent {
-    /// The consent of a record, where it can be read.
+    /// The consent of a record, if it can be read.
     pub fn of(kept: &TokenRecord) -> Option<Self> {
         read(kept).as_ref().map(Self::from)
     }
@@ -465,11 +464,11 @@ impl From<&AuthorizedRecord> for Consent {
     }
 }
 
-/// How old a known record is, beside one that is to be kept.
+/// The age of a known record, compared to one that is to be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Age {
     Earlier,
-    /// It has the same tokens, or those that the same consent has brought since.
+    /// It has the same tokens, or later ones of the same consent.
     Same,
     /// It is of a consent that was received later.
     LaterConsent,

@@ -84,7 +84,7 @@ async fn a_refresh_leaves_attached_numbers_as_they_are() {
     let tokens = SharedTokens::new(MemoryStore::new());
     let flow = authorized(&sandbox).await;
     let flow = tokens.keep("customer-42", flow).await.expect("it is kept");
-    let numbers = (u128::MAX, 122.416_294_033_786_59_f64);
+    let numbers = (u128::MAX, 122.416_294_033_786_58_f64);
     let attached = tokens.attach("customer-42", &receipts, &numbers).await;
     assert!(attached.expect("the store works"));
     flow.refresh().await.expect("new tokens");

@@ -9,7 +9,7 @@ pub enum SuspendedError {
         "the suspended flow was written by a later version of digime (format {0}): update digime on this machine"
     )]
     LaterVersion(u32),
-    /// It is of another state, or of the other kind of contract.
+    /// It is in another state, or belongs to the other kind of contract.
     #[error(
         "the suspended flow is in the state `{found}`, not `{wanted}`: resume it as what it is"
     )]
@@ -19,30 +19,30 @@ pub enum SuspendedError {
         /// The state that was wanted.
         wanted: &'static str,
     },
-    /// It is of another contract.
+    /// It belongs to another contract.
     #[error(
-        "the suspended flow is of the contract {found}, not {wanted}: resume it with the contract that it was begun under"
+        "the suspended flow belongs to the contract {found}, not {wanted}: resume it with the contract that it was begun under"
     )]
     AnotherContract {
-        /// The contract that it is of, as its application id and contract id.
+        /// The contract that it belongs to, as its application id and contract id.
         found: String,
         /// The contract that was given.
         wanted: String,
     },
-    /// It is not what was written, or what is attached to it is of another type.
+    /// It was changed, or the attached data has another type.
     #[error(
-        "the suspended flow is damaged, or what is attached to it is of another type: begin a new flow"
+        "the suspended flow is damaged, or its attached data has another type: begin a new flow"
     )]
     Damaged,
-    /// It was sealed under a key that is not given.
+    /// It was sealed under a key that was not given.
     #[error("the flow was sealed under the key {0:?}, which is not given: accept that key too")]
     UnknownKey(String),
     /// It is longer than 64 KiB when it is sealed.
     #[error(
-        "the sealed flow is longer than 64 KiB, the most that is sealed and opened: attach less to the flow, or park it in a `FlowStore`"
+        "the sealed flow is longer than 64 KiB, the limit for sealing and opening: attach less data to the flow, or park it with `ParkedFlows`"
     )]
     TooLong,
-    /// It was sealed for a time that is over.
+    /// The time that it was sealed for is over.
     #[error("the sealed flow has expired: begin a new flow")]
     Expired,
 }

@@ -10,17 +10,17 @@ use super::{Durable, SuspendedError};
 use crate::contract::{ApplicationId, ContractId, Credentials};
 use crate::excerpt::excerpt;
 
-/// The version of the format that is written, and the latest that is read. What was written once is read for ever: a
-/// sample of each version is a test.
+/// The version of the format that is written, and the latest that is read. Every earlier version can always be read: there
+/// are tests with a sample of each.
 const VERSION: u32 = 1;
 
-/// How much of what was stored an error shows.
+/// How many characters of stored text an error shows.
 pub const LONGEST_SHOWN: usize = 64;
 
-/// A suspended flow as it is written.
+/// A suspended flow as it is serialized.
 ///
-/// What decides whether the rest can be read at all stands before it. The names are such that sorting them, by letters as
-/// many maps do or by length as PostgreSQL's `jsonb` does, leaves it there.
+/// The fields that decide whether the rest can be read come first. Their names keep them first even if a map sorts them by
+/// their letters, or PostgreSQL's `jsonb` by their length.
 #[derive(Serialize, Deserialize)]
 #[serde(bound(serialize = "D: Serialize", deserialize = "D: Deserialize<'de>"))]
 pub struct SuspendedRecord<S: Durable, D = ()> {
@@ -47,12 +47,12 @@ impl<S: Durable<Record: Clone>, D: Clone> Clone for SuspendedRecord<S, D> {
     }
 }
 
-/// Reads a part. serde's own errors may quote what they read, which is secret, and all of it, so they go no further.
+/// Reads a field. serde's own errors may quote all of what they read, which is secret, so they are replaced.
 fn unquoted<'de, T: Deserialize<'de>, E: Deserializer<'de>>(part: E) -> Result<T, E::Error> {
     T::deserialize(part).map_err(|_| E::Error::custom(SuspendedError::Damaged))
 }
 
-/// Which contract a flow is of.
+/// The ids of the contract that a flow belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContractIds {
     application_id: String,
@@ -140,14 +140,14 @@ impl<S: Durable, D> SuspendedRecord<S, D> {
     {
         const FIELDS: &[&str] = &["fmt", "state", "contract", "state_data", "user_data"];
         if deserializer.is_human_readable() {
-            // Asked for a struct, serde_json would quote a text in place of it.
+            // `deserialize_struct` of serde_json would quote a string that it finds instead of a struct.
             deserializer.deserialize_any(Whole(PhantomData))
         } else {
             deserializer.deserialize_struct("SuspendedRecord", FIELDS, Whole(PhantomData))
         }
     }
 
-    /// Reads what [`Self::to_json`] wrote. serde's own texts may quote what they read, so they go no further.
+    /// Reads what [`Self::to_json`] wrote. serde's own errors may quote what they read, so they are replaced.
     pub fn from_json(json: &str) -> Result<Self, SuspendedError>
     where
         D: DeserializeOwned,
@@ -168,7 +168,7 @@ impl<S: Durable, D> SuspendedRecord<S, D> {
     }
 }
 
-/// Reads all parts, and does not quote a text that stands in their place.
+/// Reads all fields, and does not quote a string that it finds instead.
 struct Whole<S, D>(PhantomData<fn() -> (S, D)>);
 
 impl<'de, S: Durable, D: Deserialize<'de>> Visitor<'de> for Whole<S, D> {
@@ -209,7 +209,7 @@ fn check_state<S: Durable>(name: &str) -> Result<(), SuspendedError> {
     })
 }
 
-/// The version, which is written as a number and read only where it is known.
+/// The version, serialized as a number. A later one is an error.
 struct Version;
 
 impl Serialize for Version {
@@ -226,7 +226,7 @@ impl<'de> Deserialize<'de> for Version {
     }
 }
 
-/// The name of the state, which is read only where it is the one that is wanted.
+/// The name of the state. Another state is an error.
 struct StateName<S>(PhantomData<fn() -> S>);
 
 impl<S: Durable> Serialize for StateName<S> {
