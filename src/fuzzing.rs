@@ -34,7 +34,7 @@ use crate::platform::client::Client;
 use crate::platform::error::PlatformError;
 use crate::platform::http;
 use crate::platform::jws::verifying_key;
-use crate::platform::keys::{JwkSet, KeyCache, Named};
+use crate::platform::keys::{JwkSet, KeyCache, KeysOfKid};
 use crate::platform::platform_token;
 use crate::platform::redaction::Redaction;
 
@@ -385,8 +385,8 @@ pub fn key_set(data: &[u8]) {
             continue;
         };
         match (cache.get(&jku, kid), expected.get(kid).map(Vec::as_slice)) {
-            (Some(Named::One(key)), Some([one])) => assert_eq!(&spki(&key), one),
-            (None, None) | (Some(Named::Several), Some([_, _, ..])) => {}
+            (Some(KeysOfKid::One(key)), Some([one])) => assert_eq!(&spki(&key), one),
+            (None, None) | (Some(KeysOfKid::Several), Some([_, _, ..])) => {}
             (_, expected) => panic!(
                 "{kid:?} does not name {} keys",
                 expected.map_or(0, <[_]>::len)

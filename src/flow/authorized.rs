@@ -17,11 +17,26 @@ use crate::platform::{AccessToken, Doubt, Platform, RefreshToken, Tokens};
 use crate::postbox::{Delivery, DeliveryStatus, PostboxItem};
 use crate::store::error::StoreError;
 
-/// How long before it expires a token is refreshed, in milliseconds: a push that the platform looks at after that is
-/// uploaded for nothing.
+/// How long before its expiry a token is refreshed, in milliseconds. An upload that ends after the expiry would be wasted.
 const EXPIRES_SOON: u64 = 30_000;
 
-/// The state of an ongoing contract's flow that has a postbox and an access token. Next: [`push`](Flow::push).
+/// The state of an ongoing contract's flow that has a postbox and an access token.
+///
+/// What can be done next, in any order and as often as wanted:
+///
+/// - [`push`](Flow::push) an item, or [`push_many`](Flow::push_many). The access token is refreshed when needed.
+/// - [`refresh`](Flow::refresh) the access token now. [`refreshed_token`](Flow::refreshed_token) waits for a new one.
+/// - Keep the flow for later: [`suspend`](Flow::suspend) it, or share its tokens between machines with
+///   [`SharedTokens`](crate::store::SharedTokens).
+///
+/// ```
+/// # use digime::{Authorized, Error, Flow, OngoingContract, PostboxItem};
+/// # async fn run<C: OngoingContract>(authorized: Flow<C, Authorized>) -> Result<(), Error> {
+/// let _ = authorized.push(PostboxItem::file("march.pdf")).await?;
+/// let _ = authorized.push(PostboxItem::file("april.pdf")).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Authorized {
     destination: Destination,
     tokens: Arc<Renewable<Tokens>>,
@@ -66,7 +81,7 @@ impl Authorized {
         push(&self.replace(&token, platform, Demand::Push).await?).await
     }
 
-    /// A token in place of a stale one: the one that somebody else has got meanwhile, or a new one.
+    /// A token that replaces a stale one: one that another caller has already got, or a new one.
     async fn replace(
         &self,
         stale: &AccessToken,
@@ -77,8 +92,8 @@ impl Authorized {
             .await
     }
 
-    /// The token, refreshed first if it is stale. A refresh goes on when this future is dropped, or when its time is
-    /// over: the platform takes a refresh token once, and what it gives for it must not be lost.
+    /// The token, refreshed first if it is stale. The refresh continues if this future is dropped or times out: the platform
+    /// takes a refresh token once, and the tokens that it returns must not be lost.
     async fn refreshed(
         &self,
         platform: &Platform,
@@ -89,7 +104,7 @@ impl Authorized {
         let (refresher, held) = (self.refresher.clone(), self.tokens.clone());
         let platform = platform.clone();
         let refresh = move |_| refresher.refresh(platform, held, demand);
-        let fresh = self.tokens.fresh(&is_stale, demand.insists(), refresh);
+        let fresh = self.tokens.fresh(&is_stale, demand.retry_after(), refresh);
         let tokens = tokio::time::timeout(timeout, fresh)
             .await
             .unwrap_or_else(|_| Err(self.overdue()))
@@ -115,22 +130,49 @@ impl Authorized {
 }
 
 impl<C> Flow<C, Authorized> {
-    /// Pushes an item into the user's digi.me, sealed so that only the user can open it. Many pushes can go on at a
-    /// time; an access token that has expired is refreshed, once for all of them.
+    /// Pushes an item into the user's digi.me, encrypted so that only the user can open it. Many pushes can run at once. If
+    /// the access token has expired, it is refreshed once for all of them.
     ///
-    /// What may pass is tried again, and the item read again for it. Where an answer was lost, the item may arrive
-    /// twice.
+    /// Each attempt reads and seals the item again. A transient failure is retried if the item can be read again. If the
+    /// answer to an attempt was lost, the item may arrive twice.
+    ///
+    /// ```
+    /// # use digime::{Authorized, Error, Flow, OngoingContract, PostboxItem};
+    /// # async fn run<C: OngoingContract>(authorized: Flow<C, Authorized>) -> Result<(), Error> {
+    /// let delivery = authorized.push(PostboxItem::file("receipt.pdf").tag("receipt")).await?;
+    /// println!("{:?}", delivery.status());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`Error::Item`] when the item can't be read, [`Error::Request`] when the platform was not reached or refused;
-    /// [`Error::may_have_taken_effect`] says whether it may have been delivered all the same. [`Error::ConsentEnded`]
-    /// when the user has to consent again.
+    /// - [`Error::Item`] if the item can't be read or sent.
+    /// - [`Error::Request`] if the platform was not reached or refused.
+    /// - [`Error::EarlierAttempt`] if the last attempt failed without effect, but an earlier one may have delivered the item.
+    /// - [`Error::ConsentEnded`] if the user has to consent again.
+    /// - [`Error::RefreshInDoubt`] if the access token has expired and the refresh token may be spent.
+    /// - [`Error::Store`] if the tokens are shared and the store failed.
+    ///
+    /// [`Error::may_have_taken_effect`] says whether the item may have been delivered.
     pub async fn push(&self, item: PostboxItem) -> Result<Delivery, Error> {
         let trace = Trace::new(&self.platform, Authorized::NAME, "push");
         trace.of(self.state.push(&item, &self.platform)).await
     }
 
-    /// Pushes many items, some at a time, and gives the results as they come.
+    /// Pushes many items, some at a time, and yields the results as they come.
+    ///
+    /// ```
+    /// # use digime::{Authorized, Error, Flow, OngoingContract, PostboxItem};
+    /// use futures_util::StreamExt;
+    ///
+    /// # async fn run<C: OngoingContract>(authorized: Flow<C, Authorized>) {
+    /// let items = ["march.pdf", "april.pdf"].map(PostboxItem::file);
+    /// let mut results = authorized.push_many(items);
+    /// while let Some(pushed) = results.next().await {
+    ///     println!("{pushed:?}");
+    /// }
+    /// # }
+    /// ```
     pub fn push_many<'a>(
         &'a self,
         items: impl IntoIterator<Item = PostboxItem, IntoIter: Send + 'a>,
@@ -138,13 +180,23 @@ impl<C> Flow<C, Authorized> {
         PushMany::new(items, |item| Box::pin(self.push(item)))
     }
 
-    /// The access token as it is now; a push may refresh it.
+    /// The current access token. A push may refresh it.
+    ///
+    /// ```
+    /// # use digime::{Authorized, Error, Flow, OngoingContract};
+    /// # async fn run<C: OngoingContract>(authorized: Flow<C, Authorized>) -> Result<(), Error> {
+    /// let before = authorized.access_token();
+    /// let after = authorized.refresh().await?;
+    /// assert!(before != after);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn access_token(&self) -> AccessToken {
         self.state.tokens.get().access_token()
     }
 
-    /// Waits until the access token is another than the one that is known, and gives it.
+    /// Waits until the access token differs from `known`, and returns the new one.
     ///
     /// ```
     /// use digime::{Authorized, Flow};
@@ -163,22 +215,41 @@ impl<C> Flow<C, Authorized> {
         self.state.tokens.wait_for(is_new).await.access_token()
     }
 
-    /// When the access token expires.
+    /// When the access token expires, by the platform's clock.
+    ///
+    /// ```
+    /// # use digime::{Authorized, Flow};
+    /// # fn run<C>(authorized: &Flow<C, Authorized>) {
+    /// let time_left = authorized.access_token_expires_at().duration_since(std::time::SystemTime::now());
+    /// # }
+    /// ```
     #[must_use]
     pub fn access_token_expires_at(&self) -> SystemTime {
         self.state.tokens.get().expires_at()
     }
 
-    /// Refreshes the access token now (RFC 6749, section 6). A push does it by itself when it must.
+    /// Refreshes the access token now (RFC 6749, section 6). A push refreshes it automatically when needed.
     ///
-    /// A push never sends a refresh token whose earlier answer was lost: it fails with [`Error::RefreshInDoubt`]. This
-    /// call sends it all the same, since the application asks for it by name: it either brings new tokens, or shows that
-    /// the token was spent. Where a push is refreshing the token already, this call waits for it, and sends the token only if
-    /// the push had to leave that to the application.
+    /// If the answer to a refresh was lost, its refresh token may be spent. A push does not send such a token: it fails with
+    /// [`Error::RefreshInDoubt`]. This call does send it, because the application asks for it explicitly. It either brings
+    /// new tokens or shows that the refresh token was spent. If a push is already refreshing the token, this call waits for
+    /// that refresh, and sends the token only if the push left the decision to the application.
+    ///
+    /// ```
+    /// # use digime::{Authorized, Error, Flow, OngoingContract, PostboxItem};
+    /// # async fn run<C: OngoingContract>(authorized: Flow<C, Authorized>, receipt: PostboxItem) -> Result<(), Error> {
+    /// match authorized.push(receipt).await {
+    ///     Err(error) if matches!(error.reason(), Error::RefreshInDoubt) => drop(authorized.refresh().await?),
+    ///     other => drop(other?),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`Error::ConsentEnded`] when the user has to consent again, [`Error::Request`] when the platform was not reached
-    /// or refused, [`Error::Store`] when the tokens are shared and the store failed.
+    /// - [`Error::ConsentEnded`] if the user has to consent again.
+    /// - [`Error::Request`] if the platform was not reached or refused.
+    /// - [`Error::Store`] if the tokens are shared, and the store failed or another machine is still refreshing them.
     pub async fn refresh(&self) -> Result<AccessToken, Error> {
         let trace = Trace::new(&self.platform, Authorized::NAME, "refresh");
         let stale = self.access_token();
@@ -188,18 +259,33 @@ impl<C> Flow<C, Authorized> {
         trace.of(refreshing).await
     }
 
-    /// The postbox's id.
+    /// The id of the postbox.
+    ///
+    /// ```
+    /// # use digime::{Authorized, Flow};
+    /// # fn run<C>(authorized: &Flow<C, Authorized>) {
+    /// println!("pushing to {}", authorized.postbox_id());
+    /// # }
+    /// ```
     #[must_use]
     pub fn postbox_id(&self) -> &str {
         self.state.destination.postbox_id()
     }
 
-    /// The flow as serde data: its postbox, session and tokens, to go on with in another process.
+    /// Copies the flow as serde data: its postbox, session and tokens, to be resumed in another process.
     ///
-    /// A refresh token is good for one refresh. So of this flow and those that are resumed one alone may refresh, or the
-    /// others find their token spent; [`SharedTokens`](crate::store::SharedTokens) keeps tokens for many. While a refresh is
-    /// running, what is suspended is marked: a flow that is resumed from it does not send the token again by itself. Save
-    /// the flow again when [`refreshed_token`](Self::refreshed_token) gives the new token.
+    /// A refresh token can be used once. So only one of this flow and its resumed copies may refresh; the others would find
+    /// their token spent. [`SharedTokens`](crate::store::SharedTokens) shares tokens between many. A copy that is made
+    /// during a refresh is marked, and a flow that is resumed from it does not send the refresh token automatically. Save the
+    /// flow again when [`refreshed_token`](Self::refreshed_token) returns the new token.
+    ///
+    /// ```
+    /// # use digime::{Authorized, Flow};
+    /// # fn run<C>(authorized: &Flow<C, Authorized>) -> serde_json::Result<()> {
+    /// let secret_json = serde_json::to_string(&authorized.suspend())?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn suspend(&self) -> Suspended<C, Authorized> {
         let mut tokens = self.state.tokens.get();
         let is_replaced = |stale: Tokens| stale.access_token() == tokens.access_token();
@@ -217,13 +303,13 @@ impl<C> Flow<C, Authorized> {
         Suspended::new(&self.platform.credentials, record)
     }
 
-    /// The same flow, which gets its tokens from another place from now on.
+    /// The same flow with another refresher.
     pub(crate) fn refreshed_by(mut self, refresher: Arc<dyn Refresher>) -> Self {
         self.state.refresher = refresher;
         self
     }
 
-    /// With which code the platform has ended the consent, where it has.
+    /// The code with which the platform ended the consent, if it did.
     pub(crate) fn ended(&self) -> Option<String> {
         match self.state.tokens.get().refresh {
             RefreshToken::Ended { code } => Some(code),
@@ -231,8 +317,8 @@ impl<C> Flow<C, Authorized> {
         }
     }
 
-    /// Waits for a refresh that is running, so that the flow is suspended with what it brings. False where it takes longer
-    /// than a call may.
+    /// Waits for a running refresh, so that the flow is suspended with its new tokens. False if the refresh takes longer than
+    /// `call_timeout`.
     pub(crate) async fn settled(&self) -> bool {
         let timeout = self.platform.client.call_timeout();
         tokio::time::timeout(timeout, self.state.tokens.settled())
@@ -241,7 +327,7 @@ impl<C> Flow<C, Authorized> {
     }
 }
 
-/// What is kept of the state while it is suspended.
+/// The data of the state while it is suspended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AuthorizedRecord {
     destination: DestinationRecord,
