@@ -308,12 +308,12 @@ async fn a_slow_platform_times_out() {
     for endpoint in [Endpoint::Token, Endpoint::Push] {
         sandbox.inject(endpoint, Fault::Delay(Duration::from_mins(1)));
     }
-    let error = flow.refresh().await.expect_err("a time-out");
+    let error = flow.refresh().await.expect_err("a timeout");
     assert!(error.report().to_string().contains("timed out"), "{error}");
     let error = flow
         .push(PostboxItem::bytes("a", "b"))
         .await
-        .expect_err("a time-out");
+        .expect_err("a timeout");
     assert!(error.report().to_string().contains("timed out"), "{error}");
     assert!(error.may_have_taken_effect());
 }

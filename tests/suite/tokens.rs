@@ -145,10 +145,7 @@ async fn a_forged_platform_token_is_refused() {
             other => panic!("{other}"),
         }
         let session = flow.establish_session().await.expect("a session");
-        let _ = flow
-            .create_postbox(session)
-            .await
-            .expect("the flow goes on");
+        let _ = flow.create_postbox(session).await.expect("a waiting flow");
     }
 }
 
