@@ -297,7 +297,7 @@ async fn the_users_client_opens_only_a_correct_link_and_only_once() {
     assert!(
         again
             .to_string()
-            .contains("session has made a postbox already"),
+            .contains("session has created a postbox already"),
         "{again}"
     );
 }
