@@ -1,5 +1,5 @@
-//! What the attribute costs while compiling, beside `serde::Deserialize` on the same structs, and what the flow's types
-//! cost while running. `cargo bench --bench compile_time` prints a table; nothing is asserted, since machines are noisy.
+//! The cost of the attribute at compile time, compared with `serde::Deserialize` on the same structs, and the cost of the
+//! flow's types at run time. `cargo bench --bench compile_time` prints a table. Nothing is asserted, since machines are noisy.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use proc_macro2::{TokenStream, TokenTree};
 /// How many structs a crate has.
 const STRUCTS: u32 = 300;
 
-/// How often each crate is checked; the kinds take turns, so that noise befalls all of them.
+/// How many times each crate is checked. The kinds take turns, so that noise affects all of them.
 const ROUNDS: usize = 9;
 
-/// What stands above each struct of a crate.
+/// The attributes of each struct of a crate.
 #[derive(Clone, Copy)]
 struct Variant {
     name: &'static str,

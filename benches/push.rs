@@ -1,8 +1,8 @@
-//! What a push costs this process, against a platform in another one: `cargo bench --bench push`.
+//! The cost of a push for this process, with a platform in another one: `cargo bench --bench push`.
 //!
 //! With `RUSTFLAGS='--cfg digime_bench'` it also measures parts that are not in the library's API.
 //!
-//! Each figure is a median of runs that take turns with what it is compared to, so that a noisy machine is noisy for both.
+//! Each figure is a median. Its runs take turns with those that it is compared with, so that noise affects both.
 
 use std::hint::black_box;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -62,7 +62,7 @@ fn main() {
     bench.allocations();
 }
 
-/// The other process: the sandbox, and a socket whose data nobody looks at.
+/// The other process: the sandbox, and a socket whose data is discarded.
 fn platform() {
     let sink = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = sink.local_addr().expect("an address");
@@ -131,7 +131,7 @@ struct Bench {
     flow: Flow<Receipts, Authorized>,
 }
 
-/// What something took.
+/// The measured cost.
 #[derive(Clone, Copy)]
 struct Cost {
     wall: Duration,
@@ -159,7 +159,7 @@ fn median(mut costs: Vec<Cost>) -> Cost {
     }
 }
 
-/// The medians of two that take turns.
+/// The medians of two measurements that take turns.
 fn compare(runs: usize, mut one: impl FnMut(), mut other: impl FnMut()) -> (Cost, Cost) {
     one();
     other();
@@ -187,7 +187,7 @@ fn file_of(folder: &Path, size: u64) -> PathBuf {
     path
 }
 
-/// The most memory that the process has had since it was last asked to forget it, in KiB.
+/// The peak memory of the process since the last reset, in KiB.
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find(|line| line.starts_with("VmHWM:"));
@@ -388,7 +388,7 @@ impl Bench {
         );
     }
 
-    /// A client of its own, for another runtime: a connection belongs to the runtime that made it.
+    /// A new client for another runtime, since a connection belongs to the runtime that made it.
     fn another_client(&self) -> Client {
         let base_url = self.client.base_url().as_str();
         Client::builder()
@@ -478,7 +478,7 @@ fn cipher() -> StreamingEncryptingKey {
     StreamingEncryptingKey::less_safe_cbc_pkcs7(key, context).expect("a cipher")
 }
 
-/// What a push can't do without: each chunk through the cipher and into a socket.
+/// The least that a push must do: pass each chunk through the cipher and into a socket.
 fn encrypt_and_send(address: &str, size: u64) {
     let mut socket = TcpStream::connect(address).expect("a connection");
     let (chunk, mut sealed) = (vec![7; CHUNK], vec![0; CHUNK + 16]);

@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let session = flow.establish_session().await?;
     let awaiting = flow.create_postbox(session).await?;
 
-    // In earnest the user's digi.me client opens the link, and the callback is another HTTP request.
+    // In production the user's digi.me client opens the link, and the callback is another HTTP request.
     let called = sandbox.consent(awaiting.url()).await?;
 
     let authorized = awaiting.exchange_code(Callback::from_url(called)?).await?;

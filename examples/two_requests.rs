@@ -1,11 +1,11 @@
-//! A flow that outlives its process: one process asks and ends, another takes the callback and pushes.
+//! A flow that outlives its process: one process asks for a postbox and ends, another takes the callback and pushes.
 //!
 //! ```sh
 //! cargo run --features sqlite --example two_requests
 //! ```
 //!
-//! Run like this, it starts the platform and then itself twice, as two requests to a web application that may reach
-//! different processes. All that they share is a SQLite file.
+//! It starts the platform, and then itself twice, for two requests to a web application that may reach different processes.
+//! They share only a SQLite file.
 
 use std::error::Error;
 use std::path::Path;
@@ -104,7 +104,7 @@ fn request(
 ) -> Result<String, Box<dyn Error>> {
     let mut process = Command::new(std::env::current_exe()?);
     process.arg(name).arg(store).arg(sandbox.base_url());
-    // The contract's key would come from a vault; here it is the sandbox's.
+    // In production the contract's key comes from a vault. Here it is the sandbox's.
     process.env("CONTRACT", json!(sandbox.contracts().ongoing).to_string());
     let output = process.args(called).stderr(Stdio::inherit()).output()?;
     if !output.status.success() {

@@ -1,4 +1,4 @@
-//! An error with its causes, for a log or a terminal.
+//! Prints an error with its causes, for a log or a terminal.
 
 use std::error::Error;
 use std::fmt;

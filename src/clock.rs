@@ -1,4 +1,4 @@
-//! What tells the time. Nothing else in the library asks the system for it.
+//! The clock. Nothing else in the library asks the system for the time.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use crate::unix_time;
 
-/// The time, as the system or the application tells it. A clone is the same clock.
+/// A clock: the system's, or one that the application sets. Clones are the same clock.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 
@@ -19,7 +19,7 @@ impl Clock {
         (self.0)()
     }
 
-    /// Now, in Unix milliseconds.
+    /// The current time, in Unix milliseconds.
     pub fn millis(&self) -> u64 {
         unix_time::millis(self.now())
     }

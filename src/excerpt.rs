@@ -1,7 +1,7 @@
-//! How outside text appears in errors.
+//! Excerpts of foreign strings, for errors.
 
-/// The beginning of a text from outside, in one line: no more than so many characters, and those that can't be seen or
-/// would change how the rest is shown are escaped.
+/// The beginning of a foreign string in one line, `longest` characters at most. Characters that are invisible or would change
+/// how the rest is displayed are escaped.
 pub fn excerpt(text: &str, longest: usize) -> String {
     let mut shown = String::new();
     for character in text.chars().take(longest) {
@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_excerpt_is_short_and_one_line() {
+    fn an_excerpt_is_one_short_line() {
         for (text, shown) in [
             ("", ""),
             ("it's \"ü\" \\ 🧾", "it's \"ü\" \\ 🧾"),

@@ -38,7 +38,7 @@ pub use rejected::Rejected;
 pub(crate) use renewable::Renewable;
 pub use session::Session;
 pub use unstarted::{CreatePostbox, Unstarted};
-pub(crate) use verifier::Announce;
+pub(crate) use verifier::MaybeVerifier;
 pub use verifier::{NoVerifier, Verifier};
 
 use crate::callback::Callback;

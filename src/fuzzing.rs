@@ -1,7 +1,7 @@
-//! What must hold of everything that arrives from outside: a function for each fuzz target in `fuzz/`, which panics
-//! where an invariant is broken for some bytes.
+//! Invariants of the readers of untrusted input: a function for each fuzz target in `fuzz/`, which panics if an invariant is
+//! broken.
 //!
-//! The targets only call these functions, so that a unit test can run their corpus on the stable toolchain.
+//! The targets only call these functions, so a unit test can run their corpus on the stable toolchain.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -34,11 +34,11 @@ use crate::platform::client::Client;
 use crate::platform::error::PlatformError;
 use crate::platform::http;
 use crate::platform::jws::verifying_key;
-use crate::platform::keys::{JwkSet, KeyCache, Named};
+use crate::platform::keys::{JwkSet, KeyCache, KeysOfKid};
 use crate::platform::platform_token;
 use crate::platform::redaction::Redaction;
 
-/// A target's name, which is that of its file and its folder in `fuzz/`, and its function.
+/// A target: the name of its file and folder in `fuzz/`, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
@@ -60,15 +60,15 @@ static CLIENT: LazyLock<Client> = LazyLock::new(|| {
 });
 
 /// A contract of the kind `K`.
-struct Under<K> {
+struct KindContract<K> {
     application_id: ApplicationId,
     contract_id: ContractId,
     redirect_uri: RedirectUri,
     kind: PhantomData<fn() -> K>,
 }
 
-impl<K> Under<K> {
-    /// A contract, where these can be one's.
+impl<K> KindContract<K> {
+    /// A contract, if these values are valid.
     fn new(application_id: &str, contract_id: &str, redirect_uri: &str) -> Option<Self> {
         Some(Self {
             application_id: ApplicationId::new(application_id).ok()?,
@@ -106,7 +106,7 @@ impl<K> Under<K> {
     }
 }
 
-impl<K> Contract for Under<K> {
+impl<K> Contract for KindContract<K> {
     type Kind = K;
 
     fn application_id(&self) -> &ApplicationId {
@@ -128,9 +128,9 @@ impl<K> Contract for Under<K> {
     }
 }
 
-impl OnceContract for Under<Once> {}
+impl OnceContract for KindContract<Once> {}
 
-/// Asserts that a text can stand in a log: one line, no control characters, and not endless.
+/// Asserts that a string is fit for a log: one line of limited length without control characters.
 #[track_caller]
 fn assert_one_line(text: &impl Display) {
     let text = text.to_string();
@@ -145,7 +145,7 @@ fn pairs(query: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The query of a callback, as a web framework or [`Callback`] itself reads it, and as a waiting flow takes it.
+/// The query of a callback: read by a web framework and by [`Callback`], and taken by a waiting flow.
 pub fn callback(data: &[u8]) {
     let Ok(query) = std::str::from_utf8(data) else {
         return;
@@ -156,7 +156,7 @@ pub fn callback(data: &[u8]) {
         from_pairs(query).err().as_ref(),
         "two readers disagree"
     );
-    // A `#` ends the query of a URL, and white space around a URL is trimmed.
+    // A `#` ends the query of a URL, and whitespace around a URL is trimmed.
     if !query.contains('#') && query.trim() == query {
         let from_url = Callback::from_url(format!("https://a.example/cb?{query}"));
         assert_eq!(
@@ -200,7 +200,7 @@ fn written(callback: &Callback) -> String {
         .finish()
 }
 
-/// Reads a callback by way of serde, as the query extractor of a web framework does.
+/// Reads a callback through serde, as the query extractor of a web framework does.
 fn from_pairs(query: &str) -> Result<Callback, CallbackError> {
     use serde::Deserialize;
     use serde::de::value::{Error as ValueError, MapDeserializer};
@@ -223,7 +223,7 @@ fn from_pairs(query: &str) -> Result<Callback, CallbackError> {
 /// Gives a callback to a flow that waits for one.
 fn take(callback: Callback) {
     const STATE: &str = "a-state";
-    let contract = Under::<Once>::fixed();
+    let contract = KindContract::<Once>::fixed();
     let session = json!({"sessionKey": "k", "sessionExchangeToken": "t", "expiry": 1});
     let data = json!({"state": STATE, "session": session, "verifier": null});
     let record = contract.record("AwaitingCallback<NoVerifier>", &data);
@@ -309,7 +309,7 @@ pub fn platform_token(data: &[u8]) {
     }
 }
 
-/// Verifies a token against the key set, and asserts where that may be fetched from.
+/// Verifies a token against the key set, and asserts that the key set is fetched only from the platform.
 fn verify(token: &str) -> Result<Value, ()> {
     let base_url = Url::parse("https://api.digi.me/v1.5").expect("a URL");
     let asked = RefCell::new(None);
@@ -343,7 +343,7 @@ fn sign(header: &[u8], claims: &[u8]) -> String {
     format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
 }
 
-/// Whether a token with this header, signed by `k1`, is one to believe.
+/// Whether a token with this header, signed by `k1`, must be accepted.
 fn is_acceptable(header: &Value) -> bool {
     let text = |name: &str| header[name].as_str();
     text("alg") == Some("PS512")
@@ -366,7 +366,7 @@ pub fn key_set(data: &[u8]) {
         assert!(from_data.is_none());
         return;
     };
-    // Without members that are there twice, of which the two readers would take different ones.
+    // Without repeated members, of which the two readers would take different ones.
     let cache = cached(set.to_string().as_bytes());
     let (cache, keys) = match (&cache, set["keys"].as_array()) {
         (Some(cache), Some(keys)) => (cache, keys),
@@ -385,8 +385,8 @@ pub fn key_set(data: &[u8]) {
             continue;
         };
         match (cache.get(&jku, kid), expected.get(kid).map(Vec::as_slice)) {
-            (Some(Named::One(key)), Some([one])) => assert_eq!(&spki(&key), one),
-            (None, None) | (Some(Named::Several), Some([_, _, ..])) => {}
+            (Some(KeysOfKid::One(key)), Some([one])) => assert_eq!(&spki(&key), one),
+            (None, None) | (Some(KeysOfKid::Several), Some([_, _, ..])) => {}
             (_, expected) => panic!(
                 "{kid:?} does not name {} keys",
                 expected.map_or(0, <[_]>::len)
@@ -415,7 +415,7 @@ fn spki(key: &ParsedPublicKey) -> Vec<u8> {
     der.as_ref().to_vec()
 }
 
-/// What goes into links: application id, contract id, redirect URI, session key, exchange token, preauthorization code
+/// The parts of links: application id, contract id, redirect URI, session key, exchange token, preauthorization code
 /// and state, with zero bytes between them.
 pub fn deep_link(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
@@ -427,8 +427,8 @@ pub fn deep_link(data: &[u8]) {
     };
     let session = json!({"sessionKey": key, "sessionExchangeToken": token, "expiry": 1});
     let (Some(once), Some(ongoing)) = (
-        Under::<Once>::new(application, contract, redirect),
-        Under::<Ongoing>::new(application, contract, redirect),
+        KindContract::<Once>::new(application, contract, redirect),
+        KindContract::<Ongoing>::new(application, contract, redirect),
     ) else {
         return;
     };
@@ -475,7 +475,7 @@ fn parameter(url: &Url, name: &str) -> String {
     found.expect("the parameter").1.into_owned()
 }
 
-/// Asserts that a link is this one with these parameters, in this order, whoever parses it.
+/// Asserts that two parsers read this link, with these parameters in this order.
 #[track_caller]
 fn assert_link(link: &Url, before_query: &str, parameters: &[(&str, &str)]) {
     assert_eq!(Url::parse(link.as_str()).as_ref(), Ok(link));
@@ -523,11 +523,12 @@ fn assert_called_back(redirect: &str, callback_url: &str, state: &str) {
 
 const SEALING_KEY: [u8; 32] = [7; 32];
 
-/// A sealed flow. Where the first byte is even, the rest is the sealed text. Where it is odd, the next two bytes say
-/// which byte of the sealed text is changed, and the rest is what is sealed.
+/// A sealed flow. If the first byte is even, the rest is the sealed string. If it is odd, the next two bytes select the byte
+/// of the sealed string that is changed, and the rest is the content that is sealed.
 pub fn sealed(data: &[u8]) {
     let keys = SealingKeys::new("k1", SEALING_KEY).accept("k0", [8; 32]);
-    let unseal = |text: &str| Suspended::<Under<Ongoing>, Authorized, Value>::unseal(text, &keys);
+    let unseal =
+        |text: &str| Suspended::<KindContract<Ongoing>, Authorized, Value>::unseal(text, &keys);
     match data {
         [mode, text @ ..] if mode % 2 == 0 => {
             let Ok(text) = std::str::from_utf8(text) else {
@@ -558,7 +559,7 @@ pub fn sealed(data: &[u8]) {
     }
 }
 
-/// Seals by the format's definition, and not by the code that is tested.
+/// Seals by the format's definition, without the tested code.
 fn seal(inside: &[u8]) -> String {
     let head = format!("digime1.{}", BASE64_URL_SAFE_NO_PAD.encode("k1"));
     let key = RandomizedNonceKey::new(&AES_256_GCM_SIV, &SEALING_KEY).expect("a key");
@@ -581,11 +582,11 @@ pub fn stored_record(data: &[u8]) {
     match state % 4 {
         0 => record(
             json,
-            Flow::<Under<Once>, AwaitingCallback<NoVerifier>>::suspend,
+            Flow::<KindContract<Once>, AwaitingCallback<NoVerifier>>::suspend,
         ),
         1 => record(
             json,
-            Flow::<Under<Ongoing>, AwaitingCallback<Verifier>>::suspend,
+            Flow::<KindContract<Ongoing>, AwaitingCallback<Verifier>>::suspend,
         ),
         2 => record::<Once, PostboxReady>(json, |flow| flow.suspend()),
         _ => record::<Ongoing, Authorized>(json, |flow| flow.suspend()),
@@ -594,11 +595,11 @@ pub fn stored_record(data: &[u8]) {
 
 type Suspend<C, S> = fn(Flow<C, S>) -> Suspended<C, S>;
 
-fn record<K, S: Durable + Debug>(json: &str, suspend: Suspend<Under<K>, S>)
+fn record<K, S: Durable + Debug>(json: &str, suspend: Suspend<KindContract<K>, S>)
 where
-    Under<K>: Reaches<S>,
+    KindContract<K>: Reaches<S>,
 {
-    let by_serde = serde_json::from_str::<Suspended<Under<K>, S, Value>>(json);
+    let by_serde = serde_json::from_str::<Suspended<KindContract<K>, S, Value>>(json);
     let written = match SuspendedRecord::<S, Value>::from_json(json) {
         Ok(written) => written,
         Err(error) => {
@@ -615,7 +616,7 @@ where
     let shown = format!("{suspended:?}");
     let (suspended, _) = suspended.into_parts();
     let as_it_was = serde_json::to_string(&suspended).expect("JSON");
-    match suspended.resume(Under::fixed(), &CLIENT) {
+    match suspended.resume(KindContract::fixed(), &CLIENT) {
         Ok(flow) => {
             let shown = shown + &format!("{flow:?}");
             assert_eq!(shown, shown_with_other_secrets::<K, S>(&text));
@@ -631,10 +632,10 @@ where
     }
 }
 
-/// What the `Debug` of a record and of its flow shows where the secrets are others: the same, where it shows none.
+/// The `Debug` output of a record and its flow with other secrets. It is the same output if no secret is shown.
 fn shown_with_other_secrets<K, S: Durable + Debug>(record: &str) -> String
 where
-    Under<K>: Reaches<S>,
+    KindContract<K>: Reaches<S>,
 {
     fn replace(value: &mut Value) {
         const SECRETS: [&str; 6] = [
@@ -658,11 +659,13 @@ where
     }
     let mut record: Value = serde_json::from_str(record).expect("JSON");
     replace(&mut record["state_data"]);
-    let suspended: Suspended<Under<K>, S, Value> =
+    let suspended: Suspended<KindContract<K>, S, Value> =
         serde_json::from_str(&record.to_string()).expect("a record");
     let shown = format!("{suspended:?}");
     let (suspended, _) = suspended.into_parts();
-    let flow = suspended.resume(Under::fixed(), &CLIENT).expect("a flow");
+    let flow = suspended
+        .resume(KindContract::fixed(), &CLIENT)
+        .expect("a flow");
     shown + &format!("{flow:?}")
 }
 

@@ -1,6 +1,6 @@
-//! The digi.me platform as one contract sees it: what can be asked of it, a file each, over HTTP.
+//! The digi.me platform over HTTP, for one contract. Each endpoint has a file.
 //!
-//! It knows nothing of flows. Each request is signed anew for each attempt, so that no nonce is sent twice.
+//! This module knows nothing of flows. Each attempt at a request gets a new token, so that no nonce is sent twice.
 
 mod attempts;
 pub(crate) mod client;

@@ -1,4 +1,4 @@
-//! Values that nobody can guess.
+//! Random values that can't be guessed.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;

@@ -1,7 +1,7 @@
-//! What a field has to be to have a role in a contract.
+//! The types that a field must have for each role in a contract.
 //!
-//! Each is implemented by one type. They stand between a field and its role, so that the compiler's error about a field
-//! of another type says which one is wanted and how to make it.
+//! Each trait is implemented by one type. The attribute requires it of the field, so that the compiler's error about a field
+//! of another type says which type is needed and how to make it.
 
 use crate::contract::{ApplicationId, ContractId, PrivateKey, RedirectUri};
 

@@ -1,8 +1,8 @@
-//! Unix times, as the protocol has them, and the system's.
+//! Converts between Unix times, which the protocol uses, and `SystemTime`.
 
 use std::time::{Duration, SystemTime};
 
-/// A system's time in Unix milliseconds.
+/// A `SystemTime` in Unix milliseconds.
 pub fn millis(time: SystemTime) -> u64 {
     let since = time
         .duration_since(SystemTime::UNIX_EPOCH)
@@ -10,7 +10,7 @@ pub fn millis(time: SystemTime) -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The time so long after the epoch; one that no clock can show is as good as never.
+/// The time at this distance from the epoch. Unrepresentable values saturate.
 pub fn time(since_epoch: Duration) -> SystemTime {
     SystemTime::UNIX_EPOCH
         .checked_add(since_epoch)

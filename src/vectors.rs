@@ -1,4 +1,4 @@
-//! Data made by other implementations (digi.me's Node SDK, node-rsa, jsonwebtoken, OpenSSL), in `tests/vectors`.
+//! Test vectors made by other implementations (digi.me's Node SDK, node-rsa, jsonwebtoken, OpenSSL), in `tests/vectors`.
 
 pub mod wycheproof;
 
@@ -23,7 +23,7 @@ fn key_der(owner: &str, form: &str) -> Vec<u8> {
     decode(keys[owner][form].as_str().expect("a key of the vectors"))
 }
 
-/// A key of the vectors as PEM.
+/// A key of the vectors, as PEM.
 pub fn key_pem(owner: &str, tag: &str, form: &str) -> String {
     pem::encode(&pem::Pem::new(tag, key_der(owner, form)))
 }
@@ -36,7 +36,7 @@ pub fn assert_ps512(signature: &[u8], message: &[u8], owner: &str) {
     key.verify(message, signature).expect("a PS512 signature");
 }
 
-/// What the owner of the vectors' postbox gets from a sealed key.
+/// Decrypts a sealed key with the key of the vectors' postbox.
 pub fn open_with_postbox_key(sealed: &str) -> [u8; 32] {
     let key = PrivateDecryptingKey::from_pkcs8(&key_der("postbox", "pkcs8_private_der_b64"))
         .expect("a key");

@@ -1,4 +1,5 @@
-//! What a log holds of flows and requests, and what it never does. It stands alone, since a log is a process's.
+//! What a log contains about flows and requests, and what it never contains. It is a test program of its own, since a log
+//! belongs to a process.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -41,7 +42,7 @@ impl<'a> MakeWriter<'a> for Log {
 }
 
 #[tokio::test]
-async fn a_log_tells_each_call_and_each_request_and_no_secret() {
+async fn a_log_has_each_call_and_each_request_and_no_secret() {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
@@ -67,7 +68,7 @@ async fn a_log_tells_each_call_and_each_request_and_no_secret() {
         .lines()
         .filter(|line| line.contains(" digime::"))
         .collect();
-    let told = |parts: &[&str]| {
+    let message = |parts: &[&str]| {
         assert!(
             ours.iter()
                 .any(|line| parts.iter().all(|part| line.contains(part))),
@@ -76,45 +77,45 @@ async fn a_log_tells_each_call_and_each_request_and_no_secret() {
         );
     };
     let contract = "contract=sandbox-ongoing";
-    told(&[
+    message(&[
         contract,
         "state=\"Unstarted\" call=\"establish_session\"",
         "done duration=",
     ]);
-    told(&[
+    message(&[
         contract,
         "state=\"Unstarted\" call=\"create_postbox\"",
         "done",
     ]);
-    told(&[
+    message(&[
         contract,
         "state=\"AwaitingCallback<Verifier>\" call=\"exchange_code\"",
         "done",
     ]);
-    told(&[contract, "state=\"Authorized\" call=\"push\"", "done"]);
-    told(&[
+    message(&[contract, "state=\"Authorized\" call=\"push\"", "done"]);
+    message(&[
         "call=\"push\"",
         "request{operation=push",
         "attempt=1 bytes=16 status=503",
         "failed duration=",
     ]);
-    told(&[
+    message(&[
         "call=\"push\"",
         "request{operation=push",
         "attempt=2 bytes=16 status=200",
         "answered duration=",
     ]);
-    told(&[
+    message(&[
         "call=\"push\"",
         "operation=refresh the access token",
         "status=200",
     ]);
-    told(&[
+    message(&[
         "WARN",
         "trying again error=can't push: the platform refused (503)",
     ]);
-    told(&["contract=sandbox-once", "call=\"receive_postbox\"", "done"]);
-    told(&[
+    message(&["contract=sandbox-once", "call=\"receive_postbox\"", "done"]);
+    message(&[
         "contract=sandbox-once",
         "call=\"push\"",
         "failed",

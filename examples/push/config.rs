@@ -1,4 +1,4 @@
-//! The contract, as it stands in a file.
+//! The contract, as written in a file.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use digime::{ApplicationId, ContractId, PrivateKey, RedirectUri, digime_contract};
 use serde::Deserialize;
 
-/// What `contract.toml` says.
+/// The content of `contract.toml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -18,7 +18,7 @@ pub struct Config {
     pub account: Option<String>,
 }
 
-/// The contract, where it is a one-off one.
+/// The contract, if it is a one-off one.
 #[digime_contract(once)]
 pub struct OneOff {
     application_id: ApplicationId,
@@ -27,7 +27,7 @@ pub struct OneOff {
     redirect_uri: RedirectUri,
 }
 
-/// The contract, where it is an ongoing one.
+/// The contract, if it is an ongoing one.
 #[digime_contract(ongoing)]
 pub struct Lasting {
     application_id: ApplicationId,
@@ -37,7 +37,7 @@ pub struct Lasting {
 }
 
 impl Config {
-    /// Reads a TOML file. A relative `private_key_file` is looked for beside it.
+    /// Reads a TOML file. A relative `private_key_file` is relative to that file.
     pub fn read(path: &Path) -> Result<Self> {
         let name = path.display();
         let text = std::fs::read_to_string(path).with_context(|| format!("can't read `{name}`"))?;

@@ -11,7 +11,7 @@ use crate::user::User;
 /// The size, in bytes, from which a file gets a progress bar.
 const LARGE: u64 = 4 * 1024 * 1024;
 
-/// Checks that there are such files, before a user is asked for anything.
+/// Checks that the files exist, before the user is asked for anything.
 pub fn check(files: &[PathBuf]) -> Result<()> {
     for file in files {
         std::fs::File::open(file).with_context(|| format!("can't read `{}`", file.display()))?;
@@ -41,7 +41,7 @@ pub async fn push_all(
     Ok(())
 }
 
-/// A bar on standard error, where that is a terminal and the file is large.
+/// A progress bar on standard error, if that is a terminal and the file is large.
 fn progress_bar(file: &Path) -> Result<ProgressBar> {
     let length = std::fs::metadata(file)?.len();
     if length < LARGE {

@@ -26,7 +26,7 @@ struct Arguments {
     /// Which kind of contract to push under.
     #[arg(long, value_enum, default_value_t = Kind::Ongoing)]
     kind: Kind,
-    /// Where the platform is, instead of in this process.
+    /// The base URL of the platform, instead of the one in this process.
     #[arg(long, requires = "config", value_name = "URL")]
     base_url: Option<String>,
     /// The contract: `application_id`, `contract_id`, `private_key` or `private_key_file`, `redirect_uri`, and

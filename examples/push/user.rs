@@ -10,21 +10,21 @@ use digime_sandbox::Sandbox;
 use serde::Serialize;
 
 pub enum User {
-    /// The sandbox's, who consents at once and whose inbox can be looked into.
+    /// The sandbox's user, who consents at once and whose inbox can be read.
     Simulated(Box<Sandbox>),
-    /// Somebody who opens links and tells what was called back.
+    /// A person who opens the link and enters the URL that was called back.
     Person,
 }
 
 impl User {
-    /// Shows a state that the flow has reached.
+    /// Prints a state that the flow has reached.
     pub fn see(&self, state: &str) {
         if let Self::Simulated(_) = self {
             println!("state: {state}");
         }
     }
 
-    /// Opens the link and gives the answer.
+    /// Opens the link and returns the callback.
     pub async fn answer(&self, link: &Url) -> Result<Callback> {
         let called = match self {
             Self::Simulated(sandbox) => sandbox.consent(link).await?.to_string(),
@@ -36,7 +36,7 @@ impl User {
         Ok(Callback::from_url(called)?)
     }
 
-    /// Shows what became of a file.
+    /// Prints the outcome for a file.
     pub fn receive(&self, file: &Path, delivery: &Delivery) -> Result<()> {
         match self {
             Self::Simulated(sandbox) => {
@@ -65,7 +65,7 @@ impl User {
     }
 }
 
-/// What is told of a file, as one line of JSON.
+/// The outcome for a file, as one line of JSON.
 #[derive(Serialize)]
 struct Told<'a> {
     file: Cow<'a, str>,

@@ -2,9 +2,9 @@
 //!
 //! # The problem
 //!
-//! A refresh token is good once. Many machines hold a copy of it, and all of them find the access token stale at the same
-//! time. If two of them send the refresh token, the platform refuses the second. If a machine has sent it and nobody saves
-//! what the platform gave for it, the consent is lost and the user has to be asked again.
+//! A refresh token can be used once. Many machines hold a copy of it, and all of them find the access token stale at the same
+//! time. If two of them send the refresh token, the platform refuses the second. If a machine sends it and the new tokens are
+//! not saved, the consent is lost and the user has to be asked again.
 //!
 //! # The protocol
 //!
@@ -58,10 +58,10 @@
 //! | P3: a machine that lives saves its new tokens | when all machines are at rest |
 //! | P4: a newer consent is not overwritten, and a forgotten user does not come back | every state |
 //! | P5: every caller can be answered and every background task can end, while all other machines sleep | every state |
-//! | P6: nobody is told that consent has ended while the store holds good tokens | every state |
+//! | P6: no caller learns that consent has ended while the store holds good tokens | every state |
 //!
 //! The tests also leave out one rule at a time and assert that the checker then finds a fault, so that no property holds
-//! for want of anything to check. [`old`] is the protocol with a lease that came before, with its faults.
+//! only because there is nothing to check. [`old`] is the protocol with a lease that came before, with its faults.
 //!
 //! One thing is left as it is. If keeping the tokens of a new consent seems to fail, and the user withdraws that consent
 //! before the application tries again, then a machine may already have removed the record, and the repetition writes the

@@ -24,32 +24,32 @@ pub struct Protocol {
     pub forgets: u8,
     /// How often the user withdraws consent.
     pub withdrawals: u8,
-    /// A rule that nobody follows, to show what it is for.
+    /// A rule that no machine follows, to show why it is needed.
     pub without: Option<Rule>,
 }
 
 /// A rule that can be left out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Rule {
-    /// Whoever finds another version than its own mark looks again, and replaces any version that holds the token that it
-    /// spent.
+    /// A machine that finds another version than its own mark loads again, and replaces any version that holds the token that
+    /// it spent.
     NewTokensReplaceWhatHoldsTheSpentOne,
-    /// Whoever finds that the spent token is gone from the store, because the record was removed or holds other tokens,
+    /// A machine that finds that the spent token is gone from the store, because the record was removed or holds other tokens,
     /// writes nothing.
     NothingElseIsOverwritten,
-    /// Whoever waits for another machine gives up after some time.
+    /// A machine that waits for another machine gives up after some time.
     WaitingEnds,
-    /// Whoever sent although in doubt does not un-mark, even when its own sending was provably unused.
+    /// A machine that sent a doubtful token does not un-mark, even if its own request was provably unused.
     DoubtIsNotUnmarked,
-    /// Whoever sent although in doubt removes nothing when the platform says that the grant has ended.
+    /// A machine that sent a doubtful token removes nothing when the platform says that the grant has ended.
     DoubtRemovesNothing,
-    /// Whoever is told that the grant has ended, and finds its version replaced, looks again.
+    /// A machine that learns that the grant has ended, and finds its version replaced, loads again.
     RemovalOfNothingLooksAgain,
     /// A mark belongs to one call, not to a process in which several calls run.
     MarkIsOfOneCall,
-    /// Keeping the tokens of a consent writes nothing where the store already holds tokens of that consent.
+    /// Keeping the tokens of a consent writes nothing if the store already holds tokens of that consent.
     KeepingIsOfOneConsent,
-    /// Whoever gives up a mark whose fate is unknown also replaces the version that it wanted to mark.
+    /// A machine that gives up a mark of unknown fate also replaces the version that it wanted to mark.
     UnmarkingRulesOutTheMark,
 }
 
@@ -150,7 +150,7 @@ pub struct Machine {
     pub flow: Token,
     /// The refresh that a caller waits for.
     pub call: Call,
-    /// What goes on in the background.
+    /// What it does in the background.
     pub tasks: Vec<Task>,
     /// How many more calls it makes.
     pub calls_left: u8,
@@ -172,7 +172,7 @@ pub struct State {
     pub late_writes: BTreeSet<Write>,
     /// How often each thing may still happen.
     pub budget: Budget,
-    /// Tokens that were sent, other than explicitly, where the sending was not refused or proven unused.
+    /// Tokens that were sent, other than explicitly, unless the sending was refused or proven unused.
     pub sent: BTreeSet<Token>,
     /// Such a token was sent again.
     pub sent_again: bool,

@@ -2,8 +2,8 @@
 //!
 //! A machine that finds its token stale takes a lease on the version that it loaded, sends the token, and replaces that
 //! version by the new tokens. The lease ends by the database's clock, whatever its holder is doing. The next holder sends
-//! the same token. Whoever is told that the grant has ended removes the version that it loaded, and whoever finds its version
-//! replaced or removed throws its tokens away.
+//! the same token. A call that learns that the grant has ended removes the version that it loaded, and a call that finds its
+//! version replaced or removed throws its tokens away.
 
 use stateright::{Model, Property};
 

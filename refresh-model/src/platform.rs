@@ -1,9 +1,9 @@
-//! The platform: grants, and refresh tokens that are good once.
+//! The platform: grants, and refresh tokens that can be used once.
 
 /// A refresh token: the `n`th of a grant.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Token {
-    /// Which consent it belongs to: 0 is the first, 1 is what the user gave when consenting again.
+    /// Which consent it belongs to: 0 for the first, 1 for the second.
     pub grant: u8,
     /// How many refreshes came before it.
     pub n: u8,
@@ -15,7 +15,7 @@ pub const FIRST: Token = Token { grant: 0, n: 0 };
 /// One consent, as the platform knows it.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Grant {
-    /// The number of the one refresh token that is good.
+    /// The number of the only valid refresh token.
     pub current: u8,
     /// The consent was withdrawn.
     pub ended: bool,
@@ -72,7 +72,7 @@ impl Platform {
         }
     }
 
-    /// The good token of the newest grant.
+    /// The valid token of the newest grant.
     #[must_use]
     pub fn newest(&self) -> Token {
         let grant = self.grants.len() - 1;

@@ -22,7 +22,7 @@ pub const FORGOTTEN: &str = "a forgotten user does not come back";
 pub const ANSWERED: &str = "every caller can be answered, whatever the other machines do";
 /// P6.
 pub const TOLD_TRULY: &str =
-    "nobody is told that consent has ended while the store holds good tokens";
+    "no caller learns that consent has ended while the store holds good tokens";
 /// Shows that the model gets somewhere.
 pub const REFRESHED: &str = "new tokens are saved for every time that the access token grows stale";
 

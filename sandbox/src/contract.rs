@@ -2,12 +2,12 @@ use serde::Serialize;
 
 use crate::keys;
 
-/// The one application that the sandbox knows.
+/// The id of the sandbox's only application.
 pub(crate) const APPLICATION_ID: &str = "sandbox-application";
 
-/// A contract of the sandbox, with all that an application needs to act under it.
+/// A contract of the sandbox, with everything that an application needs to use it.
 ///
-/// It serializes to what a struct with `#[digime_contract]` is deserialized from.
+/// A struct with `#[digime_contract]` can be deserialized from its serialized form.
 #[derive(Clone, Debug, Serialize)]
 pub struct Contract {
     /// The application's id.
@@ -16,7 +16,7 @@ pub struct Contract {
     pub contract_id: String,
     /// The private key, PKCS#1 PEM.
     pub private_key: String,
-    /// The one redirect URI that the contract whitelists. Nothing listens there.
+    /// The contract's only registered redirect URI. Nothing listens there.
     pub redirect_uri: String,
     #[serde(skip)]
     pub(crate) public_key: Vec<u8>,

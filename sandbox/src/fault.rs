@@ -29,35 +29,35 @@ impl Endpoint {
     }
 }
 
-/// How the platform, or the network before it, misbehaves towards one request.
+/// How the platform, or the network in front of it, misbehaves for one request.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// It answers with a status and no explanation, and does nothing.
+    /// The platform answers with a status and an empty body, and does nothing.
     Status(u16),
-    /// It answers with a status and `Retry-After`, in seconds, and does nothing.
+    /// The platform answers with a status and `Retry-After`, in seconds, and does nothing.
     RetryAfter(u16, u64),
-    /// It refuses with a status and one of the protocol's codes, and does nothing.
+    /// The platform refuses with a status and one of the protocol's codes, and does nothing.
     Refuse(u16, &'static str),
-    /// It refuses with a status and a message that repeats what the request's token says, and does nothing.
+    /// The platform refuses with a status and a message that repeats the claims of the request's token, and does nothing.
     Echo(u16),
-    /// It answers with a status before it has read the request's body, and does nothing.
+    /// The platform answers with a status before it has read the request's body, and does nothing.
     RefuseUnread(u16),
-    /// It reads so many bytes of the request's body and no more, and keeps the connection.
+    /// The platform reads this many bytes of the request's body and no more, and keeps the connection open.
     StopReading(u64),
-    /// It waits so long before each part of the request's body that it reads, and acts as it should.
+    /// The platform waits before it reads each part of the request's body, and then acts normally.
     ReadSlowly(Duration),
-    /// It waits, then acts as it should.
+    /// The platform waits, and then acts normally.
     Delay(Duration),
-    /// The connection ends when so many bytes of the request's body have arrived; nothing is done.
+    /// The connection is cut when this many bytes of the request's body have arrived. The platform does nothing.
     DisconnectAfter(u64),
-    /// It does what it is asked for, and the connection ends before the answer.
+    /// The platform acts, and the connection is cut before the answer.
     LoseAnswer,
-    /// It does what it is asked for, and the connection ends in the middle of the answer.
+    /// The platform acts, and the connection is cut in the middle of the answer.
     CutAnswer,
-    /// It answers 200 with this body, and does nothing.
+    /// The platform answers 200 with this body, and does nothing.
     Answer(String),
-    /// It acts, and its platform token is signed by somebody else.
+    /// The platform acts, and its token is signed with a foreign key.
     ForgedToken,
-    /// It acts, and its platform token names keys at another origin.
+    /// The platform acts, and its token names keys at another origin.
     ForeignKeys,
 }

@@ -1,4 +1,4 @@
-//! The sandbox's RSA keys. Making one takes long, so those that need not differ between sandboxes are made once.
+//! The sandbox's RSA keys. Generating one takes long, so keys that need not differ between sandboxes are generated once.
 
 use std::sync::LazyLock;
 
@@ -44,7 +44,7 @@ impl SigningKey {
     }
 }
 
-/// The key of a new postbox, and its public half as the callback carries it: PKCS#1 PEM.
+/// The key of a new postbox, and its public half as in the callback: PKCS#1 PEM.
 pub fn postbox() -> (OaepPrivateDecryptingKey, String) {
     let (key, public_der) = generate();
     (

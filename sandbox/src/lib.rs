@@ -1,10 +1,10 @@
 //! A local digi.me: the platform, over real HTTP, and the user's client that answers deep links.
 //!
-//! It is made from the protocol and not from the `digime` library, so that the one checks the other; any program that
-//! speaks the protocol can use it. It verifies what the platform would: signature and algorithm of each request token,
-//! that its nonce was never seen before, its timestamp, the redirect URI, the challenge against the verifier, that
-//! codes and sessions serve once. What is pushed is decrypted, and listed in the [inbox](Sandbox::inbox). What a
-//! program does wrong is refused and noted in the [violations](Sandbox::violations).
+//! It is written from the protocol and shares no code with the `digime` library, so that each checks the other. Any program
+//! that speaks the protocol can use it. It verifies what the platform would: the signature, algorithm, nonce and timestamp of
+//! each request token, the redirect URI, the challenge against the verifier, and that codes and sessions are used once. Pushed
+//! items are decrypted and listed in the [inbox](Sandbox::inbox). Mistakes of a program are refused and noted in the
+//! [violations](Sandbox::violations).
 //!
 //! ```
 //! use digime_sandbox::Sandbox;
@@ -18,7 +18,7 @@
 //! # }
 //! ```
 //!
-//! It can be told to [misbehave](Sandbox::inject), as a platform or a network may.
+//! [`Sandbox::inject`] makes it misbehave as a platform or a network may.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations)]

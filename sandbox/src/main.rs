@@ -1,4 +1,4 @@
-//! The sandbox as a program: prints where it is as one line of JSON, then serves until it is interrupted.
+//! The sandbox as a program: it prints its addresses as one line of JSON, then serves until it is interrupted.
 
 use std::io::Write;
 
@@ -16,14 +16,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Says on standard error what a program does wrong, as it happens.
+/// Prints each violation to standard error as it happens.
 async fn report_violations(sandbox: &Sandbox) {
-    let mut told = 0;
+    let mut printed = 0;
     loop {
-        let violations = sandbox.next_violations(told).await;
+        let violations = sandbox.next_violations(printed).await;
         for violation in &violations {
             eprintln!("violation: {violation}");
         }
-        told += violations.len();
+        printed += violations.len();
     }
 }

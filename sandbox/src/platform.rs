@@ -1,4 +1,4 @@
-//! What the platform knows and decides, without HTTP.
+//! The state and the decisions of the platform, without HTTP.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::contract::Contracts;
 use crate::refusal::Refusal;
 use crate::request_token::{self, Request};
 
-/// What a user's digi.me was given, decrypted.
+/// An item that arrived in the user's digi.me, decrypted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Received {
     /// The postbox that it came through.
@@ -28,11 +28,11 @@ pub struct Received {
     pub size: u64,
     /// The SHA-256 of its bytes, in lower-case hex.
     pub sha256: String,
-    /// What was said of it: `mimeType`, `accounts`, `tags`, `reference`.
+    /// Its descriptor: `mimeType`, `accounts`, `tags`, `reference`.
     pub descriptor: Value,
 }
 
-/// All that the sandbox remembers.
+/// The state of the sandbox.
 pub struct Platform {
     pub contracts: Contracts,
     pub lifetimes: Lifetimes,
@@ -49,7 +49,7 @@ pub struct Platform {
     pub refreshes: u64,
 }
 
-/// For how long what the platform hands out is good.
+/// How long sessions and tokens are valid.
 #[derive(Clone, Copy, Debug)]
 pub struct Lifetimes {
     pub session: Duration,
@@ -84,7 +84,7 @@ struct Code {
     spent: bool,
 }
 
-/// Whom a code or token was given to.
+/// The holder of a code or token.
 #[derive(Clone)]
 pub struct Grant {
     pub contract_id: String,
@@ -192,7 +192,7 @@ impl Platform {
         Ok(json!({"preauthorization_code": code}))
     }
 
-    /// The code of a callback, for a postbox that a preauthorization led to.
+    /// Issues the code of a callback, for a postbox that was created with a preauthorization code.
     pub fn issue_code(&mut self, preauthorization_code: &str, postbox_id: &str) -> Option<String> {
         let preauthorization = self.preauthorizations.get_mut(preauthorization_code)?;
         preauthorization.used = true;
@@ -265,7 +265,7 @@ impl Platform {
             _ => Err(Refusal::new(
                 StatusCode::UNAUTHORIZED,
                 "InvalidToken",
-                "the refresh token is not good",
+                "the refresh token is not valid",
             )),
         }
     }
@@ -284,21 +284,21 @@ impl Platform {
         json!({"access_token": access_token, "refresh_token": refresh_token, "expires_on": expiry / 1000})
     }
 
-    /// Ends every session, although its holder was told a later time.
+    /// Ends every session before the expiry that its holder knows.
     pub fn end_sessions(&mut self) {
         for session in self.sessions.values_mut() {
             session.expiry = 0;
         }
     }
 
-    /// Makes every access token that was issued expire, although its holder was told a later time.
+    /// Makes every issued access token expire before the expiry that its holder knows.
     pub fn expire_access_tokens(&mut self) {
         for token in self.access_tokens.values_mut() {
             token.expiry = 0;
         }
     }
 
-    /// Makes every user withdraw consent: access tokens have expired and are refreshed no more.
+    /// Makes every user withdraw consent: access tokens expire and can't be refreshed.
     pub fn end_consent(&mut self) {
         self.expire_access_tokens();
         self.refresh_tokens.clear();
@@ -318,7 +318,7 @@ impl Platform {
         }
     }
 
-    /// Whether a push arrives at once: by an access token that is good for this postbox and has not expired.
+    /// Whether a push is delivered at once: its access token is valid for this postbox and has not expired.
     pub fn delivers(&self, request: &Request, postbox_id: &str) -> Result<bool, Refusal> {
         let invalid = |message| Refusal::new(StatusCode::UNAUTHORIZED, "InvalidToken", message);
         match (request.optional("access_token")?, request.contract.ongoing) {
@@ -388,7 +388,7 @@ fn all_with_ids(owner: &Value, name: &str, inner: impl Fn(&Value) -> bool) -> bo
         })
 }
 
-/// 32 letters and digits that nobody can guess.
+/// 32 random letters and digits.
 pub fn random() -> String {
     Alphanumeric.sample_string(&mut rand::rng(), 32)
 }

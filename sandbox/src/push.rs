@@ -1,4 +1,4 @@
-//! What is pushed: opened as the user's client would, while it arrives.
+//! Pushed items: decrypted while they arrive, as the user's client would do it.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub struct Opened {
 }
 
 impl Envelope {
-    /// Opens what the request token says with the postbox's key.
+    /// Decrypts the parts of the request token with the postbox's key.
     pub fn open(
         request: &Request,
         postbox: &Arc<OaepPrivateDecryptingKey>,
@@ -152,7 +152,7 @@ fn check_descriptor(descriptor: &Value) -> Result<(), Refusal> {
     }
 }
 
-/// A file name as it was before it was quoted: browsers write a quote as `%22`, mail programs a backslash before it.
+/// Undoes the quoting of a file name: browsers write a quote as `%22`, mail programs put a backslash before it.
 fn unescape(name: &str) -> String {
     name.replace("\\\\", "\\").replace("%22", "\"")
 }

@@ -1,4 +1,4 @@
-//! The token that an application signs: who it is, and that this is its request and no other.
+//! The token that an application signs, which identifies the application and its request.
 
 use std::collections::HashSet;
 
@@ -21,22 +21,22 @@ pub struct Request {
 }
 
 impl Request {
-    /// A claim that must be a text.
+    /// A claim that must be a string.
     pub fn claim(&self, name: &'static str) -> Result<&str, Refusal> {
         self.optional(name)?
             .ok_or_else(|| Refusal::request(format!("the token has no `{name}`")))
     }
 
-    /// A claim that is a text where it is there.
+    /// A claim that is a string if it is present.
     pub fn optional(&self, name: &'static str) -> Result<Option<&str>, Refusal> {
         match self.claims.get(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(Refusal::request(format!("`{name}` is not a text"))),
+            Some(_) => Err(Refusal::request(format!("`{name}` is not a string"))),
         }
     }
 
-    /// Checks that a claim is what the protocol fixes it to.
+    /// Checks that a claim has the only value that the protocol allows.
     pub fn fixed(&self, name: &'static str, value: &str) -> Result<(), Refusal> {
         match self.claim(name)? {
             claim if claim == value => Ok(()),
@@ -45,7 +45,7 @@ impl Request {
     }
 }
 
-/// Verifies the token of a request, and takes its nonce.
+/// Verifies the token of a request, and uses up its nonce.
 pub fn verify(
     headers: &HeaderMap,
     contracts: &Contracts,
@@ -91,7 +91,7 @@ pub fn verify(
     check_timestamp(&request.claims, now)?;
     if request.claim("redirect_uri")? != contract.redirect_uri {
         return Err(Refusal::redirect_uri(
-            "the redirect URI is not one that the contract whitelists",
+            "the redirect URI is not registered for the contract",
         ));
     }
     Ok(request)

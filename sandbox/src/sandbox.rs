@@ -13,7 +13,7 @@ use crate::platform::{Lifetimes, Platform, Received};
 use crate::server::{self, Shared};
 use crate::user_client::{BadLink, Decision};
 
-/// A running platform with a user and the user's client. It ends when it is dropped.
+/// A running platform with a user and the user's client. It stops when it is dropped.
 pub struct Sandbox {
     shared: Arc<Shared>,
     server: JoinHandle<()>,
@@ -28,26 +28,26 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// For how long sessions are good. Default: 30 minutes.
+    /// How long sessions last. Default: 30 minutes.
     pub fn session_lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetimes.session = lifetime;
         self
     }
 
-    /// For how long access tokens are good, to the second. Default: one day.
+    /// How long access tokens last, to the second. Default: one day.
     pub fn access_token_lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetimes.access_token = lifetime;
         self
     }
 
-    /// Starts it on a free port of the loopback.
+    /// Starts the sandbox on a free port of the loopback.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// An I/O error if no port is available.
     pub async fn start(self) -> io::Result<Sandbox> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let base_url = format!("http://{}/v1.5", listener.local_addr()?);
-        // Making keys takes long.
+        // Generating keys takes long.
         let platform = tokio::task::spawn_blocking(move || Platform::new(self.lifetimes)).await?;
         let contracts = platform.contracts.clone();
         let shared = Arc::new(Shared::new(base_url, platform));
@@ -64,7 +64,7 @@ impl Sandbox {
     /// Starts a sandbox on a free port of the loopback.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// An I/O error if no port is available.
     pub async fn start() -> io::Result<Self> {
         Self::builder().start().await
     }
@@ -90,43 +90,43 @@ impl Sandbox {
         &self.contracts
     }
 
-    /// Opens a link in the user's client; the user consents. Gives the URL that is called back.
+    /// Opens a link in the user's client. The user consents. Returns the URL that is called back.
     ///
     /// # Errors
-    /// When the client can't open the link.
+    /// `BadLink` if the client can't open the link.
     pub async fn consent(&self, link: impl AsRef<str>) -> Result<Url, BadLink> {
         self.shared.consent(link.as_ref(), Decision::Approve).await
     }
 
-    /// Opens a link in the user's client; the user declines. Gives the URL that is called back.
+    /// Opens a link in the user's client. The user declines. Returns the URL that is called back.
     ///
     /// # Errors
-    /// When the client can't open the link.
+    /// `BadLink` if the client can't open the link.
     pub async fn decline(&self, link: impl AsRef<str>) -> Result<Url, BadLink> {
         self.shared.consent(link.as_ref(), Decision::Cancel).await
     }
 
-    /// Opens a link in the user's client, which fails. Gives the URL that is called back.
+    /// Opens a link in the user's client, which fails. Returns the URL that is called back.
     ///
     /// # Errors
-    /// When the client can't open the link.
+    /// `BadLink` if the client can't open the link.
     pub async fn fail(&self, link: impl AsRef<str>) -> Result<Url, BadLink> {
         self.shared.consent(link.as_ref(), Decision::Error).await
     }
 
-    /// What has arrived in the user's digi.me, decrypted, in the order of arrival.
+    /// The items that have arrived in the user's digi.me, decrypted, in the order of arrival.
     #[must_use]
     pub fn inbox(&self) -> Vec<Received> {
         self.shared.platform().inbox.clone()
     }
 
-    /// What programs did wrong and were refused for, a line each.
+    /// The mistakes for which programs were refused, one line each.
     #[must_use]
     pub fn violations(&self) -> Vec<String> {
         self.shared.violations.borrow().clone()
     }
 
-    /// Waits until there are more violations than `known`, and gives those.
+    /// Waits until there are more violations than `known`, and returns the new ones.
     pub async fn next_violations(&self, known: usize) -> Vec<String> {
         let mut violations = self.shared.violations.subscribe();
         match violations
@@ -138,13 +138,13 @@ impl Sandbox {
         }
     }
 
-    /// How often an access token was refreshed.
+    /// How many times an access token was refreshed.
     #[must_use]
     pub fn refreshes(&self) -> u64 {
         self.shared.platform().refreshes
     }
 
-    /// How many requests have come to an endpoint.
+    /// How many requests an endpoint has received.
     #[must_use]
     pub fn requests(&self, endpoint: Endpoint) -> u64 {
         self.shared.requests(endpoint)
@@ -156,24 +156,24 @@ impl Sandbox {
         self.shared.platform().sessions.len()
     }
 
-    /// Lets the platform, or the network before it, misbehave towards the next request to an endpoint. Faults that are
-    /// injected one after another befall one request each.
+    /// Makes the platform, or the network in front of it, misbehave for the next request to an endpoint. Of several faults,
+    /// each applies to one request, in the order of injection.
     pub fn inject(&self, endpoint: Endpoint, fault: Fault) {
         self.shared.inject(endpoint, fault);
     }
 
-    /// What each session was limited to, in the order in which they were established; `null` for one without a scope.
+    /// The scope of each session, in the order in which they were established; `null` for a session without a scope.
     #[must_use]
     pub fn scopes(&self) -> Vec<Value> {
         self.shared.platform().scopes.clone()
     }
 
-    /// Ends every session before its time.
+    /// Ends every session early.
     pub fn end_sessions(&self) {
         self.shared.platform().end_sessions();
     }
 
-    /// Makes every access token expire before its time.
+    /// Makes every access token expire early.
     pub fn expire_access_tokens(&self) {
         self.shared.platform().expire_access_tokens();
     }
@@ -188,7 +188,7 @@ impl Sandbox {
         self.shared.signing_key.send_replace("rotated");
     }
 
-    /// Where everything is, as the program prints it.
+    /// The addresses and contracts, as the program prints them.
     #[must_use]
     pub fn describe(&self) -> Value {
         let root = self.base_url().trim_end_matches("/v1.5");

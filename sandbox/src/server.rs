@@ -35,7 +35,7 @@ use crate::refusal::Refusal;
 use crate::request_token::Request as VerifiedRequest;
 use crate::user_client::{BadLink, Decision, Opened};
 
-/// What all requests share.
+/// The state that all requests share.
 pub struct Shared {
     pub base_url: String,
     platform: Mutex<Platform>,
@@ -72,7 +72,7 @@ impl Shared {
         requests.get(&endpoint).copied().unwrap_or_default()
     }
 
-    /// Counts a request, and gives what is to befall it.
+    /// Counts a request, and returns its fault.
     fn next_fault(&self, path: &str) -> Option<Fault> {
         let endpoint = Endpoint::of_path(path)?;
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,7 +92,7 @@ impl Shared {
                 let made = tokio::task::spawn_blocking(keys::postbox).await;
                 let (key, public_key) = made.expect("making a key does not panic");
                 let mut platform = self.platform();
-                // Somebody else may have opened the link meanwhile.
+                // Another request may have opened the link in the meantime.
                 opened.check(&platform)?;
                 return opened.approve(&mut platform, key, &public_key);
             }
@@ -101,12 +101,12 @@ impl Shared {
     }
 }
 
-/// A switch that ends the connection that a request came over.
+/// A switch that cuts the connection of a request.
 #[derive(Clone, Default)]
 struct Connection(Arc<Notify>);
 
 impl Connection {
-    /// Ends the connection; there is no answer.
+    /// Cuts the connection. There is no answer.
     async fn cut(&self) -> Response {
         self.0.notify_one();
         std::future::pending().await
@@ -164,7 +164,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-/// Notes what a program did wrong.
+/// Notes a mistake of a program.
 async fn note_violation(
     State(shared): State<Arc<Shared>>,
     request: Request,
@@ -180,13 +180,13 @@ async fn note_violation(
     response
 }
 
-/// Marks an answer by which the platform refuses.
+/// Marks a refusal.
 #[derive(Clone)]
 struct Violation(String);
 
 type Answer = Result<Json<Value>, Refused>;
 
-/// A refusal that is noted.
+/// A noted refusal.
 struct Refused(Refusal);
 
 impl From<Refusal> for Refused {
@@ -204,7 +204,7 @@ impl IntoResponse for Refused {
     }
 }
 
-/// Whose signature a platform token gets.
+/// The key that signs a platform token.
 #[derive(Clone, Copy, Default)]
 enum Signature {
     #[default]
@@ -213,7 +213,7 @@ enum Signature {
     ForeignKeys,
 }
 
-/// Does to a request what was injected for it.
+/// Applies the injected fault to a request.
 async fn misbehave(
     State(shared): State<Arc<Shared>>,
     Extension(connection): Extension<Connection>,
@@ -228,7 +228,7 @@ async fn misbehave(
         Fault::RetryAfter(status, seconds) => refuse(request, status, Some(seconds)).await,
         Fault::Refuse(status, code) => {
             drain(request).await;
-            Refusal::new(status_of(status), code, "as it was told to").into_response()
+            Refusal::new(status_of(status), code, "an injected fault").into_response()
         }
         Fault::Echo(status) => {
             let message = claims_of(request.headers());
@@ -236,7 +236,7 @@ async fn misbehave(
             Refusal::new(status_of(status), "Echo", message).into_response()
         }
         Fault::RefuseUnread(status) => {
-            // A connection that is closed with something unread in it is reset, and the answer lost.
+            // A connection that is closed with unread data is reset, and its answer is lost.
             tokio::spawn(drain(request));
             status_of(status).into_response()
         }
@@ -273,7 +273,7 @@ async fn misbehave(
     }
 }
 
-/// What the token of a request says, unverified.
+/// The claims of a request's token, unverified.
 fn claims_of(headers: &HeaderMap) -> String {
     let token = headers
         .get(header::AUTHORIZATION)
@@ -306,7 +306,7 @@ async fn refuse(request: Request, status: u16, retry_after: Option<u64>) -> Resp
     response
 }
 
-/// Reads a body to its end, so that its sender gets to read the answer.
+/// Reads a body to its end, so that its sender can read the answer.
 async fn drain(mut request: Request) {
     read_up_to(request.body_mut(), u64::MAX).await;
 }
@@ -329,7 +329,7 @@ async fn cut_in_half(response: Response) -> Response {
     Response::from_parts(head, Body::new(half))
 }
 
-/// A body that ends with an error, which makes the server end the connection.
+/// A body that ends with an error, which makes the server cut the connection.
 struct HalfBody(Option<Bytes>);
 
 impl hyper::body::Body for HalfBody {
@@ -445,7 +445,7 @@ async fn push(
         {
             return Err(Refusal::request("the key and IV were used before").into());
         }
-        // A one-off push waits in the postbox until the user's client fetches it, which this one does at once.
+        // A one-off push waits in the postbox until the user's client fetches it. This client does so at once.
         (
             envelope,
             (delivered, delivered || !verified.contract.ongoing),

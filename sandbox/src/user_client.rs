@@ -1,4 +1,4 @@
-//! The user and the user's digi.me client: opens a deep link, decides, and says what URL is called back.
+//! The user and the user's digi.me client: it opens a deep link, and returns the URL that is called back.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use crate::platform::{Platform, Postbox, now, random};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
-    /// To let the postbox be made.
+    /// To consent.
     Approve,
     /// To decline.
     Cancel,
-    /// Nothing: the client fails.
+    /// Nothing, because the client fails.
     Error,
 }
 
@@ -32,7 +32,7 @@ impl BadLink {
     }
 }
 
-/// A link, taken apart and checked.
+/// A parsed and checked link.
 pub struct Opened {
     callback_url: Url,
     session_key: String,
@@ -54,7 +54,7 @@ impl Opened {
             match (values.next(), values.next()) {
                 (Some(value), None) if !value.is_empty() => Ok(Some(value)),
                 (None, _) => Ok(None),
-                _ => Err(BadLink(format!("its `{name}` is empty or stands twice"))),
+                _ => Err(BadLink(format!("its `{name}` is empty or repeated"))),
             }
         };
         let required =
@@ -80,7 +80,7 @@ impl Opened {
             return Err(BadLink::new("its session has expired"));
         }
         if session.used {
-            return Err(BadLink::new("its session has made a postbox already"));
+            return Err(BadLink::new("its session has created a postbox already"));
         }
         let contract = platform
             .contracts
@@ -94,7 +94,7 @@ impl Opened {
                 "a one-off contract has no `preauthorizationCode`",
             )),
             (None, false) if !extends(&self.callback_url, &contract.redirect_uri) => Err(
-                BadLink::new("its `callbackUrl` is not one that the contract whitelists"),
+                BadLink::new("its `callbackUrl` is not registered for the contract"),
             ),
             (None, false) => Ok(()),
             (Some(code), true) => match platform.preauthorizations.get(code) {
@@ -115,7 +115,7 @@ impl Opened {
         }
     }
 
-    /// Makes the postbox and gives the URL that is called back.
+    /// Creates the postbox and returns the URL that is called back.
     pub fn approve(
         &self,
         platform: &mut Platform,
@@ -133,7 +133,7 @@ impl Opened {
             key: Arc::new(key),
         };
         platform.postboxes.insert(postbox_id.clone(), postbox);
-        // Both words mean that it went well; an application has to know both.
+        // Both results mean success, and an application has to accept both.
         let result = if self.preauthorization_code.is_some() {
             "SUCCESS"
         } else {
@@ -169,7 +169,7 @@ impl Opened {
     }
 }
 
-/// Whether a callback URL is a redirect URI with, at most, more in its query.
+/// Whether a callback URL is a redirect URI, possibly with additions to its query.
 fn extends(callback_url: &Url, redirect_uri: &str) -> bool {
     let Ok(redirect_uri) = Url::parse(redirect_uri) else {
         return false;

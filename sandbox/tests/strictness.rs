@@ -1,4 +1,4 @@
-//! What the sandbox refuses, asked by a client that knows the protocol and not the library.
+//! What the sandbox refuses, tested with a client that is written from the protocol, without the library.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -46,7 +46,7 @@ impl Raw {
         sign(&self.contract, algorithm, claims)
     }
 
-    /// Posts a token and gives the platform's token, or its code for the refusal.
+    /// Posts a token, and returns the claims of the answer or the code of the refusal.
     async fn post(&self, endpoint: &str, token: &str) -> Result<Value, String> {
         let url = format!("{}/{endpoint}", self.sandbox.base_url());
         let answer = self
@@ -92,7 +92,7 @@ impl Raw {
         answer["sessionKey"].as_str().expect("a session").to_owned()
     }
 
-    /// The link for the user, up to where an ongoing flow waits for the callback.
+    /// Runs an ongoing flow until it waits for the callback, and returns the link for the user.
     async fn link(&self) -> Url {
         let answer = self
             .ask("oauth/authorize", authorize_claims())
@@ -121,7 +121,7 @@ impl Raw {
     }
 }
 
-/// A token, signed as a contract would.
+/// Signs a token as an application under the contract would.
 fn sign(contract: &Contract, algorithm: Algorithm, claims: &Value) -> String {
     let der = pem::parse(&contract.private_key)
         .expect("a key")
@@ -158,7 +158,7 @@ fn now() -> u64 {
 }
 
 #[tokio::test]
-async fn a_right_flow_is_let_through() {
+async fn a_correct_flow_succeeds() {
     let raw = Raw::ongoing().await;
     let tokens = raw
         .ask("oauth/token", exchange_claims(&raw.code().await, VERIFIER))
@@ -181,7 +181,7 @@ async fn a_right_flow_is_let_through() {
 }
 
 #[tokio::test]
-async fn a_request_token_is_verified_in_every_part() {
+async fn every_part_of_a_request_token_is_verified() {
     let raw = Raw::ongoing().await;
     let ours = raw.claims(authorize_claims());
     let with = |name: &str, value: Value| {
@@ -233,7 +233,7 @@ async fn a_request_token_is_verified_in_every_part() {
 }
 
 #[tokio::test]
-async fn a_code_serves_once_and_with_its_own_verifier() {
+async fn a_code_can_be_exchanged_once_and_only_with_its_verifier() {
     let raw = Raw::ongoing().await;
     let code = raw.code().await;
     let other = VERIFIER.replace('d', "e");
@@ -255,7 +255,7 @@ async fn a_code_serves_once_and_with_its_own_verifier() {
 }
 
 #[tokio::test]
-async fn the_users_client_opens_a_link_once_and_only_a_right_one() {
+async fn the_users_client_opens_only_a_correct_link_and_only_once() {
     let raw = Raw::ongoing().await;
     let link = raw.link().await;
     let without = |name: &str| {
@@ -297,13 +297,13 @@ async fn the_users_client_opens_a_link_once_and_only_a_right_one() {
     assert!(
         again
             .to_string()
-            .contains("session has made a postbox already"),
+            .contains("session has created a postbox already"),
         "{again}"
     );
 }
 
 #[tokio::test]
-async fn the_users_client_answers_over_http_too() {
+async fn the_users_client_can_be_used_over_http() {
     let raw = Raw::ongoing().await;
     let described = raw.sandbox.describe();
     let link = raw.link().await;

@@ -17,11 +17,26 @@ use crate::platform::{AccessToken, Doubt, Platform, RefreshToken, Tokens};
 use crate::postbox::{Delivery, DeliveryStatus, PostboxItem, PreparedItem};
 use crate::store::error::StoreError;
 
-/// How long before it expires a token is refreshed, in milliseconds. The platform checks the token after the upload, so an
-/// upload whose token has expired by then is wasted.
+/// How long before its expiry a token is refreshed, in milliseconds. An upload that ends after the expiry would be wasted.
 const EXPIRES_SOON: u64 = 30_000;
 
-/// The state of an ongoing contract's flow that has a postbox and an access token. Next: [`push`](Flow::push).
+/// The state of an ongoing contract's flow that has a postbox and an access token.
+///
+/// What can be done next, in any order and as often as wanted:
+///
+/// - [`push`](Flow::push) an item, or [`push_many`](Flow::push_many). The access token is refreshed when needed.
+/// - [`refresh`](Flow::refresh) the access token now. [`refreshed_token`](Flow::refreshed_token) waits for a new one.
+/// - Keep the flow for later: [`suspend`](Flow::suspend) it, or share its tokens between machines with
+///   [`SharedTokens`](crate::store::SharedTokens).
+///
+/// ```
+/// # use digime::{Authorized, Error, Flow, OngoingContract, PostboxItem};
+/// # async fn run<C: OngoingContract>(authorized: Flow<C, Authorized>) -> Result<(), Error> {
+/// authorized.push(PostboxItem::file("march.pdf")).await?;
+/// authorized.push(PostboxItem::file("april.pdf")).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "the next step is `authorized.push(item).await?`"]
 pub struct Authorized {
     destination: Destination,
@@ -68,7 +83,7 @@ impl Authorized {
         push(&self.replace(&token, platform, Demand::Push).await?).await
     }
 
-    /// A token in place of a stale one: the one that another call has received meanwhile, or a new one.
+    /// A token that replaces a stale one: one that another caller has already got, or a new one.
     async fn replace(
         &self,
         stale: &AccessToken,
@@ -79,8 +94,8 @@ impl Authorized {
             .await
     }
 
-    /// The token. A stale one is refreshed first. The refresh continues if this future is dropped or times out, since the
-    /// platform accepts a refresh token once, and the new tokens must not be lost.
+    /// The token, refreshed first if it is stale. The refresh continues if this future is dropped or times out: the platform
+    /// takes a refresh token once, and the tokens that it returns must not be lost.
     async fn refreshed(
         &self,
         platform: &Platform,
@@ -91,7 +106,7 @@ impl Authorized {
         let (refresher, held) = (self.refresher.clone(), self.tokens.clone());
         let platform = platform.clone();
         let refresh = move |_| refresher.refresh(platform, held, demand);
-        let fresh = self.tokens.fresh(&is_stale, demand.insists(), refresh);
+        let fresh = self.tokens.fresh(&is_stale, demand.retry_after(), refresh);
         let tokens = tokio::time::timeout(timeout, fresh)
             .await
             .unwrap_or_else(|_| Err(self.overdue()))
@@ -117,38 +132,50 @@ impl Authorized {
 }
 
 impl<C> Flow<C, Authorized> {
-    /// Pushes an item into the user's digi.me, encrypted so that only the user can read it. Pushes can run concurrently.
-    /// An access token that has expired is refreshed, once for all of them.
+    /// Pushes an item into the user's digi.me, encrypted so that only the user can open it. Many pushes can run at once. If
+    /// the access token has expired, it is refreshed once for all of them.
     ///
-    /// A transient failure is retried, and the item is read again for it. If an answer was lost, the item may arrive twice.
+    /// Each attempt reads and seals the item again. A transient failure is retried if the item can be read again. If the
+    /// answer to an attempt was lost, the item may arrive twice.
     ///
     /// ```
-    /// use digime::{Authorized, Error, Flow, PostboxItem};
-    ///
-    /// async fn push_receipt<C>(authorized: &Flow<C, Authorized>) -> Result<(), Error> {
-    ///     let receipt = PostboxItem::file("receipt.pdf").account("customer-42").tag("receipt");
-    ///     match authorized.push(receipt).await {
-    ///         Ok(delivery) => println!("{:?}", delivery.status()),
-    ///         Err(error) if matches!(error.reason(), Error::ConsentEnded { .. }) => println!("ask the user again"),
-    ///         Err(error) => return Err(error),
-    ///     }
-    ///     Ok(())
-    /// }
+    /// # use digime::{Authorized, Error, Flow, OngoingContract, PostboxItem};
+    /// # async fn run<C: OngoingContract>(authorized: Flow<C, Authorized>) -> Result<(), Error> {
+    /// let delivery = authorized.push(PostboxItem::file("receipt.pdf").tag("receipt")).await?;
+    /// println!("{:?}", delivery.status());
+    /// # Ok(())
+    /// # }
     /// ```
     ///
     /// # Errors
-    /// - [`Error::Item`] if the item can't be read.
-    /// - [`Error::Request`] if the platform was not reached or refused. [`Error::may_have_taken_effect`] says whether the
-    ///   item may have been delivered all the same.
+    /// - [`Error::Item`] if the item can't be read or sent.
+    /// - [`Error::Request`] if the platform was not reached or refused.
+    /// - [`Error::EarlierAttempt`] if the last attempt failed without effect, but an earlier one may have delivered the item.
     /// - [`Error::ConsentEnded`] if the user has to consent again.
-    /// - [`Error::RefreshInDoubt`] if the answer to an earlier refresh was lost.
+    /// - [`Error::RefreshInDoubt`] if the access token has expired and the refresh token may be spent.
+    /// - [`Error::Store`] if the tokens are shared and the store failed.
+    ///
+    /// [`Error::may_have_taken_effect`] says whether the item may have been delivered.
     #[doc(alias = "pushDataToPostbox")]
     pub async fn push(&self, item: PostboxItem) -> Result<Delivery, Error> {
         let trace = Trace::new(&self.platform, Authorized::NAME, "push");
         trace.of(self.state.push(item, &self.platform)).await
     }
 
-    /// Pushes many items concurrently, and gives the results as they come. See [`PushMany`] for an example.
+    /// Pushes many items, some at a time, and yields the results as they come.
+    ///
+    /// ```
+    /// # use digime::{Authorized, Error, Flow, OngoingContract, PostboxItem};
+    /// use futures_util::StreamExt;
+    ///
+    /// # async fn run<C: OngoingContract>(authorized: Flow<C, Authorized>) {
+    /// let items = ["march.pdf", "april.pdf"].map(PostboxItem::file);
+    /// let mut results = authorized.push_many(items);
+    /// while let Some(pushed) = results.next().await {
+    ///     println!("{pushed:?}");
+    /// }
+    /// # }
+    /// ```
     pub fn push_many<'a>(
         &'a self,
         items: impl IntoIterator<Item = PostboxItem, IntoIter: Send + 'a>,
@@ -159,18 +186,20 @@ impl<C> Flow<C, Authorized> {
     /// The current access token. A push may refresh it.
     ///
     /// ```
-    /// use digime::{Authorized, Flow};
-    ///
-    /// fn has_new_token<C>(flow: &Flow<C, Authorized>, known: &digime::AccessToken) -> bool {
-    ///     flow.access_token() != *known
-    /// }
+    /// # use digime::{Authorized, Error, Flow, OngoingContract};
+    /// # async fn run<C: OngoingContract>(authorized: Flow<C, Authorized>) -> Result<(), Error> {
+    /// let before = authorized.access_token();
+    /// let after = authorized.refresh().await?;
+    /// assert!(before != after);
+    /// # Ok(())
+    /// # }
     /// ```
     #[must_use]
     pub fn access_token(&self) -> AccessToken {
         self.state.tokens.get().access_token()
     }
 
-    /// Waits until the access token differs from `known`, and gives the new one.
+    /// Waits until the access token differs from `known`, and returns the new one.
     ///
     /// ```
     /// use digime::{Authorized, Flow};
@@ -189,47 +218,41 @@ impl<C> Flow<C, Authorized> {
         self.state.tokens.wait_for(is_new).await.access_token()
     }
 
-    /// When the access token expires. A push refreshes it before that.
+    /// When the access token expires, by the platform's clock.
     ///
     /// ```
-    /// use std::time::SystemTime;
-    /// use digime::{Authorized, Flow};
-    ///
-    /// fn is_fresh<C>(flow: &Flow<C, Authorized>) -> bool {
-    ///     flow.access_token_expires_at() > SystemTime::now()
-    /// }
+    /// # use digime::{Authorized, Flow};
+    /// # fn run<C>(authorized: &Flow<C, Authorized>) {
+    /// let time_left = authorized.access_token_expires_at().duration_since(std::time::SystemTime::now());
+    /// # }
     /// ```
     #[must_use]
     pub fn access_token_expires_at(&self) -> SystemTime {
         self.state.tokens.get().expires_at()
     }
 
-    /// Refreshes the access token now (RFC 6749, section 6). A push does so when it has to.
+    /// Refreshes the access token now (RFC 6749, section 6). A push refreshes it automatically when needed.
     ///
-    /// A push never sends a refresh token whose earlier answer was lost, and fails with [`Error::RefreshInDoubt`]. This call
-    /// does send it, because the application asks for it explicitly. It either brings new tokens or shows that the token
-    /// was spent. If a push is already refreshing the token, this call waits for that push, and sends the token only if the
-    /// push left that to the application.
+    /// If the answer to a refresh was lost, its refresh token may be spent. A push does not send such a token: it fails with
+    /// [`Error::RefreshInDoubt`]. This call does send it, because the application asks for it explicitly. It either brings
+    /// new tokens or shows that the refresh token was spent. If a push is already refreshing the token, this call waits for
+    /// that refresh, and sends the token only if the push left the decision to the application.
     ///
     /// ```
-    /// use digime::{Authorized, Delivery, Error, Flow, PostboxItem};
-    ///
-    /// /// Pushes a receipt, also if an earlier refresh was interrupted.
-    /// async fn push<C>(authorized: &Flow<C, Authorized>, receipt: PostboxItem) -> Result<Delivery, Error> {
-    ///     match authorized.push(receipt.clone()).await {
-    ///         Err(error) if matches!(error.reason(), Error::RefreshInDoubt { .. }) => {
-    ///             authorized.refresh().await?;
-    ///             authorized.push(receipt).await
-    ///         }
-    ///         outcome => outcome,
-    ///     }
+    /// # use digime::{Authorized, Error, Flow, OngoingContract, PostboxItem};
+    /// # async fn run<C: OngoingContract>(authorized: Flow<C, Authorized>, receipt: PostboxItem) -> Result<(), Error> {
+    /// match authorized.push(receipt).await {
+    ///     Err(error) if matches!(error.reason(), Error::RefreshInDoubt) => drop(authorized.refresh().await?),
+    ///     other => drop(other?),
     /// }
+    /// # Ok(())
+    /// # }
     /// ```
     ///
     /// # Errors
     /// - [`Error::ConsentEnded`] if the user has to consent again.
     /// - [`Error::Request`] if the platform was not reached or refused.
-    /// - [`Error::Store`] if the tokens are shared and the store failed.
+    /// - [`Error::Store`] if the tokens are shared, and the store failed or another machine is still refreshing them.
     pub async fn refresh(&self) -> Result<AccessToken, Error> {
         let trace = Trace::new(&self.platform, Authorized::NAME, "refresh");
         let stale = self.access_token();
@@ -239,11 +262,12 @@ impl<C> Flow<C, Authorized> {
         trace.of(refreshing).await
     }
 
-    /// The postbox's id, which stays the same while the consent lasts.
+    /// The id of the postbox.
     ///
     /// ```
-    /// # fn example<C>(flow: &digime::Flow<C, digime::Authorized>) {
-    /// println!("pushing to {}", flow.postbox_id());
+    /// # use digime::{Authorized, Flow};
+    /// # fn run<C>(authorized: &Flow<C, Authorized>) {
+    /// println!("pushing to {}", authorized.postbox_id());
     /// # }
     /// ```
     #[must_use]
@@ -251,36 +275,31 @@ impl<C> Flow<C, Authorized> {
         self.state.destination.postbox_id()
     }
 
-    /// The flow as serde data: its postbox, session and tokens. Another process can resume it.
+    /// Copies the flow as serde data: its postbox, session and tokens, to be resumed in another process.
     ///
-    /// A refresh token works once. So only one of this flow and those resumed from it may refresh, or the others find their
-    /// token spent. [`SharedTokens`](crate::store::SharedTokens) keeps tokens for many processes. A flow that is suspended while a
-    /// refresh is running is marked, and does not send the token again when it is resumed. Save the flow again when
-    /// [`refreshed_token`](Self::refreshed_token) gives the new token.
+    /// A refresh token can be used once. So only one of this flow and its resumed copies may refresh; the others would find
+    /// their token spent. [`SharedTokens`](crate::store::SharedTokens) shares tokens between many. A copy that is made
+    /// during a refresh is marked, and a flow that is resumed from it does not send the refresh token automatically. Save the
+    /// flow again when [`refreshed_token`](Self::refreshed_token) returns the new token.
     ///
     /// ```
-    /// use digime::{Authorized, Client, Error, Flow, OngoingContract, Suspended};
-    ///
-    /// fn to_json<C>(flow: &Flow<C, Authorized>) -> serde_json::Result<String> {
-    ///     serde_json::to_string(&flow.suspend())
-    /// }
-    ///
-    /// fn from_json<C: OngoingContract>(json: &str, contract: &C, client: &Client) -> Result<Flow<C, Authorized>, Box<dyn std::error::Error>> {
-    ///     let suspended: Suspended<C, Authorized> = serde_json::from_str(json)?;
-    ///     Ok(suspended.resume(contract, client)?)
-    /// }
+    /// # use digime::{Authorized, Flow};
+    /// # fn run<C>(authorized: &Flow<C, Authorized>) -> serde_json::Result<()> {
+    /// let secret_json = serde_json::to_string(&authorized.suspend())?;
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn suspend(&self) -> Suspended<C, Authorized> {
         Suspended::new(&self.platform.credentials, self.state.record())
     }
 
-    /// The same flow with another way to refresh its tokens.
+    /// The same flow with another refresher.
     pub(crate) fn refreshed_by(mut self, refresher: Arc<dyn Refresher>) -> Self {
         self.state.refresher = refresher;
         self
     }
 
-    /// The code with which the platform has ended the consent, if it has.
+    /// The code with which the platform ended the consent, if it did.
     pub(crate) fn ended(&self) -> Option<String> {
         match self.state.tokens.get().refresh {
             RefreshToken::Ended { code } => Some(code),
@@ -288,8 +307,8 @@ impl<C> Flow<C, Authorized> {
         }
     }
 
-    /// Waits for a running refresh, so that the flow is suspended with the new tokens. Gives false if that takes longer than
-    /// a call may.
+    /// Waits for a running refresh, so that the flow is suspended with its new tokens. False if the refresh takes longer than
+    /// `call_timeout`.
     pub(crate) async fn settled(&self) -> bool {
         let timeout = self.platform.client.call_timeout();
         tokio::time::timeout(timeout, self.state.tokens.settled())
@@ -298,7 +317,7 @@ impl<C> Flow<C, Authorized> {
     }
 }
 
-/// The state as serde data.
+/// The data of the state while it is suspended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AuthorizedRecord {
     destination: DestinationRecord,

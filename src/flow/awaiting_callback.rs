@@ -8,7 +8,7 @@ use url::Url;
 
 use super::destination::Destination;
 use super::trace::Trace;
-use super::verifier::{Announce, NoVerifier, Verifier};
+use super::verifier::{MaybeVerifier, NoVerifier, Verifier};
 use super::{Authorized, Flow, PostboxReady, Rejected};
 use crate::callback::{AuthorizationCode, Callback, CallbackError};
 use crate::error::Error;
@@ -21,11 +21,28 @@ use crate::platform::error::Operation;
 use crate::platform::session::SessionData;
 use crate::postbox::{Postbox, PostboxError};
 
-/// The state of a flow that waits for the user's client to call back. `V` is the [`Verifier`] of an ongoing contract's
-/// flow, or [`NoVerifier`].
+/// The state of a flow that waits for the user's client to call back. `V` is [`Verifier`] for an ongoing contract, and
+/// [`NoVerifier`] for a one-off one.
 ///
-/// Send the user to [`Flow::url`]. Next: [`receive_postbox`](Flow::receive_postbox) for a one-off contract,
-/// [`exchange_code`](Flow::exchange_code) for an ongoing one.
+/// What comes next, in order:
+///
+/// 1. Send the user to [`url`](Flow::url).
+/// 2. If the callback comes in another HTTP request, keep the flow until then: [`suspend`](Flow::suspend) it and park it with
+///    [`ParkedFlows`](crate::store::ParkedFlows).
+/// 3. Take the [`Callback`]: [`receive_postbox`](Flow::receive_postbox) for a one-off contract leads to [`PostboxReady`],
+///    and [`exchange_code`](Flow::exchange_code) for an ongoing one leads to [`Authorized`].
+///
+/// ```
+/// # use digime::{AwaitingCallback, Callback, Error, Flow, OngoingContract, Verifier};
+/// # async fn run<C: OngoingContract>(
+/// #     awaiting: Flow<C, AwaitingCallback<Verifier>>, called: String,
+/// # ) -> Result<(), Error> {
+/// println!("open {}", awaiting.url());
+/// let callback = Callback::from_url(called)?;
+/// let authorized = awaiting.exchange_code(callback).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "the next step is to send the user to `awaiting.url()` and to take the callback"]
 pub struct AwaitingCallback<V> {
     links: Links,
@@ -40,7 +57,7 @@ struct Links {
     guest: Url,
 }
 
-impl<V: Announce> AwaitingCallback<V> {
+impl<V: MaybeVerifier> AwaitingCallback<V> {
     pub(super) fn new(
         platform: &Platform,
         session: SessionData,
@@ -71,7 +88,7 @@ impl<V: Announce> AwaitingCallback<V> {
 }
 
 impl<V> AwaitingCallback<V> {
-    /// The postbox that a callback brings, where the callback is a good answer to this flow.
+    /// The postbox of a callback, if the callback is a valid answer to this flow.
     fn accept(&self, callback: &Callback) -> Result<Postbox, CallbackError> {
         if let Some(state) = &callback.state
             && verify_slices_are_equal(state.as_bytes(), self.state.as_bytes()).is_err()
@@ -104,34 +121,81 @@ fn present<'a>(value: Option<&'a str>, name: &'static str) -> Result<&'a str, Ca
 impl<C, V> Flow<C, AwaitingCallback<V>> {
     /// The link to send the user to: `digime://postbox/create?…`. It opens the user's digi.me client, which asks for
     /// consent and calls back.
+    ///
+    /// ```
+    /// # use digime::{AwaitingCallback, Flow};
+    /// # fn run<C, V>(awaiting: &Flow<C, AwaitingCallback<V>>) {
+    /// println!("<a href=\"{}\">Connect digi.me</a>", awaiting.url());
+    /// # }
+    /// ```
+    #[doc(alias = "getCreatePostboxUrl")]
     #[must_use]
     pub fn url(&self) -> &Url {
         &self.state.links.create_postbox
     }
 
-    /// The same question as a private share: consent to read data, `digime://consent-access?…`.
+    /// The link that asks for a private share instead, which lets the application read data: `digime://consent-access?…`.
+    ///
+    /// ```
+    /// # use digime::{AwaitingCallback, Flow};
+    /// # fn run<C, V>(awaiting: &Flow<C, AwaitingCallback<V>>) {
+    /// assert_eq!(awaiting.consent_access_url().host_str(), Some("consent-access"));
+    /// # }
+    /// ```
+    #[doc(alias = "getAuthorizeUrl")]
+    #[doc(alias = "getPrivateShareConsentUrl")]
     #[must_use]
     pub fn consent_access_url(&self) -> &Url {
         &self.state.links.consent_access
     }
 
     /// The page on which a user without a digi.me client consents in a browser, as a guest.
+    ///
+    /// ```
+    /// # use digime::{AwaitingCallback, Flow};
+    /// # fn run<C, V>(awaiting: &Flow<C, AwaitingCallback<V>>) {
+    /// println!("no digi.me yet? open {}", awaiting.guest_url());
+    /// # }
+    /// ```
+    #[doc(alias = "getGuestAuthorizeUrl")]
+    #[doc(alias = "getPrivateShareAsGuestUrl")]
     #[must_use]
     pub fn guest_url(&self) -> &Url {
         &self.state.links.guest
     }
 
-    /// What the callback's `state` will be, by which the application finds this flow again. Nobody can guess it.
+    /// The `state` of the callback that belongs to this flow. The application finds the flow again by it. It can't be
+    /// guessed.
+    ///
+    /// ```
+    /// # use digime::{AwaitingCallback, Callback, Flow};
+    /// # fn run<C, V>(awaiting: &Flow<C, AwaitingCallback<V>>, callback: &Callback) {
+    /// let is_for_this_flow = callback.state() == Some(awaiting.state());
+    /// # }
+    /// ```
     #[must_use]
     pub fn state(&self) -> &str {
         &self.state.state
     }
 
-    /// The flow as serde data, to go on with when the callback comes, in another request or on another machine.
+    /// Turns the flow into serde data, to be resumed when the callback comes, in another request or on another machine.
     ///
-    /// It holds what the callback is answered with, the verifier among it, and nothing of the contract's private key. Take
-    /// what the user is sent to, [`url`](Flow::url), first. [`FlowStore`](crate::store::FlowStore) keeps it under its `state`
-    /// and gives it out once; [`Suspended::seal`] makes it a text for a cookie.
+    /// The data holds the session and the verifier, and nothing of the contract's private key. Read [`url`](Flow::url)
+    /// before you suspend the flow. [`ParkedFlows`](crate::store::ParkedFlows) keeps the data under its `state` and gives it
+    /// out once. [`Suspended::seal`] turns it into a string for a cookie.
+    ///
+    /// ```
+    /// # use digime::{AwaitingCallback, Error, Flow, OngoingContract, Verifier};
+    /// use digime::store::{ParkedFlows, Store};
+    ///
+    /// # async fn run<C: OngoingContract>(
+    /// #     awaiting: Flow<C, AwaitingCallback<Verifier>>, flows: ParkedFlows<impl Store>, customer: String,
+    /// # ) -> Result<(), Error> {
+    /// let link = awaiting.url().to_string();
+    /// flows.park(awaiting.suspend().with(customer)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// Code that is generic over `V` needs the bound `AwaitingCallback<V>: Durable`.
     pub fn suspend(self) -> Suspended<C, AwaitingCallback<V>>
@@ -143,7 +207,7 @@ impl<C, V> Flow<C, AwaitingCallback<V>> {
     }
 }
 
-/// What is kept of the state while it is suspended.
+/// The data of the state while it is suspended.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct WaitingRecord<R> {
     pub state: String,
@@ -152,17 +216,17 @@ pub struct WaitingRecord<R> {
 }
 
 impl<R> WaitingRecord<R> {
-    /// Notes that a store has just given it out, so that its session has not ended by the store's clock. Parked once more,
-    /// it is not over at once where this machine's clock is ahead.
+    /// Notes that a store has just given the record out, so its session has not ended by the store's clock. If the record
+    /// is parked again, it does not expire at once on a machine whose clock is ahead.
     pub fn has_not_ended(&mut self, client: &Client) {
         self.session.ends = Some(client.end_of_unended(self.session.expiry));
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<V: Announce> Durable for AwaitingCallback<V> {}
+impl<V: MaybeVerifier> Durable for AwaitingCallback<V> {}
 
-impl<V: Announce> Resumable for AwaitingCallback<V> {
+impl<V: MaybeVerifier> Resumable for AwaitingCallback<V> {
     const NAME: &str = V::STATE;
     type Kind = V::Kind;
     type Record = WaitingRecord<V::Record>;
@@ -190,10 +254,22 @@ impl<V: Announce> Resumable for AwaitingCallback<V> {
 }
 
 impl<C> Flow<C, AwaitingCallback<NoVerifier>> {
-    /// Takes the postbox that the callback brings. Nothing is sent.
+    /// Takes the postbox from the callback. Nothing is sent.
+    ///
+    /// ```
+    /// # use digime::{AwaitingCallback, Callback, Error, Flow, NoVerifier, OnceContract, PostboxItem};
+    /// # async fn run<C: OnceContract>(
+    /// #     awaiting: Flow<C, AwaitingCallback<NoVerifier>>, called: String,
+    /// # ) -> Result<(), Error> {
+    /// let ready = awaiting.receive_postbox(Callback::from_url(called)?)?;
+    /// let delivery = ready.push(PostboxItem::file("welcome.pdf")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`Error::Callback`] says what is wrong with the callback. The flow comes back and can take a right one.
+    /// [`Error::Callback`] says what is wrong with the callback. [`Rejected`] gives the flow back, which can still take the
+    /// right callback.
     #[allow(
         clippy::needless_pass_by_value,
         reason = "a callback is taken once, as `exchange_code` takes it"
@@ -216,16 +292,30 @@ impl<C> Flow<C, AwaitingCallback<NoVerifier>> {
 impl<C> Flow<C, AwaitingCallback<Verifier>> {
     /// Exchanges the callback's code, with the flow's verifier, for an access token (RFC 7636, section 4.5).
     ///
-    /// A code is good for one exchange. It is sent again by itself only where the platform can't have acted on it.
+    /// A code can be exchanged once. The library sends it again only if the platform can't have used it.
     ///
-    /// The exchange goes on when this future is dropped, or when its time is over. A flow that is resumed in this process
-    /// from a copy and called with the same callback gets what the exchange brings. In a web application
-    /// [`SharedTokens::receive_callback`](crate::store::SharedTokens::receive_callback) keeps it for all machines.
+    /// The exchange continues if this future is dropped or times out. If this process resumes the flow from a copy and calls
+    /// `exchange_code` with the same callback, it gets the result of that exchange. In a web application,
+    /// [`SharedTokens::receive_callback`](crate::store::SharedTokens::receive_callback) keeps the result for all machines.
+    ///
+    /// ```
+    /// # use digime::{AwaitingCallback, Callback, Error, Flow, OngoingContract, Verifier};
+    /// # async fn run<C: OngoingContract>(
+    /// #     awaiting: Flow<C, AwaitingCallback<Verifier>>, called: String,
+    /// # ) -> Result<(), Error> {
+    /// let authorized = awaiting.exchange_code(Callback::from_url(called)?).await?;
+    /// println!("connected until {:?}", authorized.access_token_expires_at());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`Error::Callback`] says what is wrong with the callback; nothing was sent. [`Error::Request`] says what the
-    /// platform said; [`Error::may_have_taken_effect`] is true where the code may be spent, because the answer was lost.
-    /// The flow comes back, verifier included, and can be tried again.
+    /// - [`Error::Callback`] if the callback is not a valid answer to this flow. Nothing was sent.
+    /// - [`Error::Request`] if the platform was not reached or refused. [`Error::may_have_taken_effect`] is true if the code
+    ///   may be spent, because the answer was lost.
+    ///
+    /// [`Rejected`] gives the flow back, verifier included, so the call can be tried again.
+    #[doc(alias = "exchangeCodeForToken")]
     pub async fn exchange_code(
         self,
         callback: Callback,
@@ -237,15 +327,15 @@ impl<C> Flow<C, AwaitingCallback<Verifier>> {
         }
     }
 
-    /// Exchanges the code, within the time that a call has.
+    /// Exchanges the code within `call_timeout`.
     async fn redeem(&self, callback: &Callback) -> Result<Authorized, Error> {
         let timeout = self.platform.client.call_timeout();
-        tokio::time::timeout(timeout, self.redeem_in_any_time(callback))
+        tokio::time::timeout(timeout, self.redeem_without_limit(callback))
             .await
             .unwrap_or_else(|_| Err(Error::answer_lost(Operation::ExchangeCode, "timed out")))
     }
 
-    async fn redeem_in_any_time(&self, callback: &Callback) -> Result<Authorized, Error> {
+    async fn redeem_without_limit(&self, callback: &Callback) -> Result<Authorized, Error> {
         let (postbox, code) = self.state.accept_code(callback)?;
         let tokens = self
             .platform
@@ -257,24 +347,25 @@ impl<C> Flow<C, AwaitingCallback<Verifier>> {
         ))
     }
 
-    /// Exchanges the code as [`Self::exchange_code`] does, and waits for the platform for as long as an answer may come.
+    /// Exchanges the code as [`Self::exchange_code`] does, but without the limit of `call_timeout`: it waits as long as an
+    /// answer may come.
     pub(crate) async fn redeem_in_full(
         self,
         callback: &Callback,
     ) -> Result<Flow<C, Authorized>, Error> {
         let trace = Trace::new(&self.platform, Verifier::STATE, "receive_callback");
-        let authorized = trace.of(self.redeem_in_any_time(callback)).await?;
+        let authorized = trace.of(self.redeem_without_limit(callback)).await?;
         Ok(self.into_state(authorized))
     }
 
-    /// Whether the callback is a good answer to this flow.
+    /// Checks that the callback is a valid answer to this flow.
     pub(crate) fn check(&self, callback: &Callback) -> Result<(), CallbackError> {
         self.state.accept_code(callback).map(drop)
     }
 }
 
 impl AwaitingCallback<Verifier> {
-    /// The postbox and the code that a callback brings, where the callback is a good answer to this flow.
+    /// The postbox and the code of a callback, if the callback is a valid answer to this flow.
     fn accept_code<'a>(
         &self,
         callback: &'a Callback,

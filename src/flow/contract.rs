@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::{Announce, Flow, NoVerifier, Verifier};
+use super::verifier::MaybeVerifier;
+use super::{Flow, NoVerifier, Verifier};
 use crate::contract::{ApplicationId, ContractId, Credentials, PrivateKey, RedirectUri};
 use crate::link;
 use crate::platform::Platform;
@@ -148,7 +149,7 @@ pub trait OngoingContract: Contract<Kind = Ongoing> {}
 )]
 pub trait Kind: sealed::Kind {
     /// What a flow of this kind holds while it waits for the callback: [`NoVerifier`], or a [`Verifier`].
-    type Verifier: Announce<Kind = Self>;
+    type Verifier: MaybeVerifier<Kind = Self>;
 }
 
 /// The kind of a one-off contract.

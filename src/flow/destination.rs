@@ -10,14 +10,14 @@ use crate::platform::session::SessionData;
 use crate::platform::{AccessToken, Doubt, Platform, Upload};
 use crate::postbox::{Delivery, Postbox, PostboxError, PostboxRecord, PreparedItem};
 
-/// Where a flow pushes to: a postbox, and the session that allows it.
+/// Where a flow pushes to: a postbox, and the session that the pushes use.
 #[derive(Debug)]
 pub(super) struct Destination {
     postbox: Postbox,
     session: Arc<Renewable<SessionData>>,
 }
 
-/// A destination as serde data.
+/// The data of a destination, for serde.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DestinationRecord {
     postbox: PostboxRecord,
@@ -54,8 +54,8 @@ impl Destination {
         &self.postbox.id
     }
 
-    /// Pushes under a session that is still valid: a postbox outlives the session that made it. If the platform says that
-    /// the session is over, this establishes another one and pushes the item once more.
+    /// Pushes under a session that has not ended. A postbox outlives the session that created it. If the platform says that
+    /// the session is over, this establishes another and pushes the item again, once.
     pub(super) async fn push(
         &self,
         platform: &Platform,

@@ -10,7 +10,21 @@ use crate::flow::suspended::{Durable, Resumable, Suspended, SuspendedError};
 use crate::platform::{Doubt, Platform};
 use crate::postbox::{Delivery, PostboxItem};
 
-/// The state of a one-off contract's flow that has its postbox. Next: [`push`](Flow::push).
+/// The state of a one-off contract's flow that has its postbox.
+///
+/// What can be done next, in any order and as often as wanted:
+///
+/// - [`push`](Flow::push) an item, or [`push_many`](Flow::push_many).
+/// - [`suspend`](Flow::suspend) the flow, to push later or from another process.
+///
+/// ```
+/// # use digime::{Error, Flow, OnceContract, PostboxItem, PostboxReady};
+/// # async fn run<C: OnceContract>(ready: Flow<C, PostboxReady>) -> Result<(), Error> {
+/// let delivery = ready.push(PostboxItem::file("result.pdf")).await?;
+/// println!("then open {}", digime::import_url());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "the next step is `ready.push(item).await?`"]
 pub struct PostboxReady(Destination);
 
@@ -21,25 +35,27 @@ impl PostboxReady {
 }
 
 impl<C> Flow<C, PostboxReady> {
-    /// Pushes an item into the user's postbox, encrypted so that only the user's digi.me can read it. It waits there until the
-    /// user opens digi.me, which [`import_url`](crate::import_url) asks for. Pushes can run concurrently.
+    /// Pushes an item into the user's postbox, encrypted so that only the user's digi.me can open it. It waits there until
+    /// the user opens digi.me; the link [`import_url`](crate::import_url) asks for that. Many pushes can run at once.
     ///
-    /// A transient failure is retried, and the item is read again for it. If an answer was lost, the item may arrive twice.
+    /// Each attempt reads and seals the item again. A transient failure is retried if the item can be read again. If the
+    /// answer to an attempt was lost, the item may arrive twice.
     ///
     /// ```
-    /// use digime::{Error, Flow, PostboxItem, PostboxReady};
-    ///
-    /// async fn push_result<C>(ready: &Flow<C, PostboxReady>, result: Vec<u8>) -> Result<(), Error> {
-    ///     let delivery = ready.push(PostboxItem::bytes("result.pdf", result).account("patient-7")).await?;
-    ///     println!("{:?} for {:?}", delivery.status(), delivery.expires_in());
-    ///     Ok(())
-    /// }
+    /// # use digime::{Error, Flow, OnceContract, PostboxItem, PostboxReady};
+    /// # async fn run<C: OnceContract>(ready: Flow<C, PostboxReady>) -> Result<(), Error> {
+    /// let delivery = ready.push(PostboxItem::file("result.pdf")).await?;
+    /// println!("{:?}", delivery.status());
+    /// # Ok(())
+    /// # }
     /// ```
     ///
     /// # Errors
-    /// - [`Error::Item`] if the item can't be read.
-    /// - [`Error::Request`] if the platform was not reached or refused. [`Error::may_have_taken_effect`] says whether the
-    ///   item may have been delivered all the same.
+    /// - [`Error::Item`] if the item can't be read or sent.
+    /// - [`Error::Request`] if the platform was not reached or refused.
+    /// - [`Error::EarlierAttempt`] if the last attempt failed without effect, but an earlier one may have delivered the item.
+    ///
+    /// [`Error::may_have_taken_effect`] says whether the item may have been delivered.
     #[doc(alias = "pushDataToPostbox")]
     pub async fn push(&self, item: PostboxItem) -> Result<Delivery, Error> {
         let trace = Trace::new(&self.platform, PostboxReady::NAME, "push");
@@ -52,7 +68,20 @@ impl<C> Flow<C, PostboxReady> {
         trace.of(pushing).await
     }
 
-    /// Pushes many items concurrently, and gives the results as they come. See [`PushMany`] for an example.
+    /// Pushes many items, some at a time, and yields the results as they come.
+    ///
+    /// ```
+    /// # use digime::{Flow, OnceContract, PostboxItem, PostboxReady};
+    /// use futures_util::StreamExt;
+    ///
+    /// # async fn run<C: OnceContract>(ready: Flow<C, PostboxReady>) {
+    /// let items = ["result.pdf", "letter.pdf"].map(PostboxItem::file);
+    /// let mut results = ready.push_many(items);
+    /// while let Some(pushed) = results.next().await {
+    ///     println!("{pushed:?}");
+    /// }
+    /// # }
+    /// ```
     pub fn push_many<'a>(
         &'a self,
         items: impl IntoIterator<Item = PostboxItem, IntoIter: Send + 'a>,
@@ -60,24 +89,26 @@ impl<C> Flow<C, PostboxReady> {
         PushMany::new(items, |item| Box::pin(self.push(item)))
     }
 
-    /// The flow as serde data: its postbox and session. Any number of processes may resume it and push to the postbox.
+    /// Copies the flow as serde data: its postbox and session, to be resumed in another process. Many flows may push to one
+    /// postbox.
     ///
     /// ```
-    /// use digime::{Flow, PostboxReady};
-    ///
-    /// fn to_json<C>(flow: &Flow<C, PostboxReady>) -> serde_json::Result<String> {
-    ///     serde_json::to_string(&flow.suspend())
-    /// }
+    /// # use digime::{Flow, PostboxReady};
+    /// # fn run<C>(ready: &Flow<C, PostboxReady>) -> serde_json::Result<()> {
+    /// let secret_json = serde_json::to_string(&ready.suspend())?;
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn suspend(&self) -> Suspended<C, PostboxReady> {
         Suspended::new(&self.platform.credentials, self.state.record())
     }
 
-    /// The postbox's id.
+    /// The id of the postbox.
     ///
     /// ```
-    /// # fn example<C>(flow: &digime::Flow<C, digime::PostboxReady>) {
-    /// println!("pushing to {}", flow.postbox_id());
+    /// # use digime::{Flow, PostboxReady};
+    /// # fn run<C>(ready: &Flow<C, PostboxReady>) {
+    /// println!("pushing to {}", ready.postbox_id());
     /// # }
     /// ```
     #[must_use]

@@ -1,19 +1,19 @@
-//! How a flow gets new tokens: by whom, and what is known of the refresh token meanwhile.
+//! How a flow gets new tokens, and what is known about the refresh token in the meantime.
 
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::renewable::{Insists, Renewable};
+use super::renewable::{Renewable, RetryAfter};
 use crate::error::Error;
 use crate::platform::{Platform, RefreshToken, Tokens};
 use crate::random;
 use crate::store::error::StoreError;
 
-/// Gets tokens in place of stale ones. It is the seam at which a store of tokens comes in.
+/// Gets new tokens for stale ones. A store of tokens implements it too.
 pub trait Refresher: Send + Sync {
-    /// Tokens in place of `held`'s. The future is run in a task of its own, so that nobody drops it.
+    /// Gets tokens that replace `held`'s. The future is run in a task of its own, so that no caller can drop it.
     fn refresh(
         &self,
         platform: Platform,
@@ -25,16 +25,17 @@ pub trait Refresher: Send + Sync {
 /// Why new tokens are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Demand {
-    /// A push needs them. A refresh token that may be spent is not sent for it.
+    /// A push needs them. It does not send a refresh token that may be spent.
     Push,
-    /// The application asked for a refresh by name. It decides to send a refresh token that may be spent.
+    /// The application asked for a refresh explicitly, so a refresh token that may be spent is sent too.
     Application,
 }
 
 impl Demand {
-    /// The application insists where a refresh for a push sent nothing, as it had to leave the decision to the application
-    /// or gave up waiting for another machine.
-    pub fn insists(self) -> Insists {
+    /// The failures of another caller's refresh after which this caller refreshes itself. The application does so after a
+    /// refresh for a push that sent nothing, because it left the decision to the application or gave up waiting for another
+    /// machine.
+    pub fn retry_after(self) -> RetryAfter {
         match self {
             Self::Push => None,
             Self::Application => Some(|error| {
@@ -47,20 +48,20 @@ impl Demand {
     }
 }
 
-/// What became of a refresh token that was sent.
+/// The result of sending a refresh token.
 pub enum Sent {
     /// It was exchanged.
     Exchanged(Tokens),
     /// The platform did not use it.
     Unused(Error),
-    /// The platform says that it is good for nobody.
+    /// The platform says that the grant has ended, so no machine can use the token.
     Ended { code: String },
     /// No answer says whether the platform used it.
     InDoubt(Error),
 }
 
-/// Sends a refresh token. The flow that holds it knows until the outcome is known, so that a flow which is suspended
-/// meanwhile does not pass off the token as a good one. It has the new tokens at once, and waits for no store.
+/// Sends a refresh token. The flow that holds it is marked until the outcome is known, so that a copy which is suspended in
+/// the meantime does not treat the token as unused. The flow gets the new tokens at once and waits for no store.
 pub async fn send(
     platform: &Platform,
     held: &Renewable<Tokens>,
@@ -91,7 +92,7 @@ pub async fn send(
     }
 }
 
-/// Asks the platform, for a flow whose tokens nobody else has.
+/// Refreshes with the platform directly, for a flow that does not share its tokens.
 pub struct PlatformRefresher;
 
 impl Refresher for PlatformRefresher {

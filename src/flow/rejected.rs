@@ -5,10 +5,9 @@ use super::Flow;
 use super::suspended::{Durable, Suspended};
 use crate::error::Error;
 
-/// A call that failed, with what went into it: a [`Flow`] or a [`Suspended`] flow. So nothing is lost, and the call can be
-/// tried again.
+/// A failed call: its error, and the [`Flow`] or [`Suspended`] flow that was passed to it, so the call can be tried again.
 ///
-/// `?` turns it into an [`Error`] where the flow is not wanted back.
+/// `?` turns it into an [`Error`] if the flow is not needed.
 ///
 /// ```
 /// use digime::{AwaitingCallback, Authorized, Callback, Error, Flow, OngoingContract, Rejected, Verifier};
@@ -27,7 +26,7 @@ use crate::error::Error;
 /// ```
 pub struct Rejected<F>(Box<Parts<F>>);
 
-/// Kept in a box: a flow is large and a failure is rare.
+/// Boxed, because a flow is large and a failure is rare.
 struct Parts<F> {
     flow: F,
     error: Error,
@@ -39,12 +38,26 @@ impl<F> Rejected<F> {
     }
 
     /// Why the call failed.
+    ///
+    /// ```
+    /// # use digime::Rejected;
+    /// # fn run<F>(rejected: &Rejected<F>) {
+    /// eprintln!("{}", rejected.error().report());
+    /// # }
+    /// ```
     #[must_use]
     pub fn error(&self) -> &Error {
         &self.0.error
     }
 
-    /// What went into the call, and why the call failed.
+    /// What was passed to the call, and why the call failed.
+    ///
+    /// ```
+    /// # use digime::{Flow, Rejected, Unstarted};
+    /// # fn run<C>(rejected: Rejected<Flow<C, Unstarted>>) {
+    /// let (flow, error) = rejected.into_parts();
+    /// # }
+    /// ```
     #[must_use = "the call can be tried again"]
     pub fn into_parts(self) -> (F, Error) {
         (self.0.flow, self.0.error)
@@ -53,6 +66,19 @@ impl<F> Rejected<F> {
 
 impl<C, S> Rejected<Flow<C, S>> {
     /// The flow, as it was before the call.
+    ///
+    /// ```
+    /// # use digime::{Client, Error, OnceContract};
+    /// # async fn run<C: OnceContract>(contract: C, client: Client) -> Result<(), Error> {
+    /// # let flow = contract.flow(&client);
+    /// # let session = flow.establish_session().await?;
+    /// if let Err(rejected) = flow.create_postbox(session).await {
+    ///     let flow = rejected.into_flow();
+    ///     let another = flow.establish_session().await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use = "the flow can be tried again"]
     pub fn into_flow(self) -> Flow<C, S> {
         self.0.flow
@@ -61,6 +87,16 @@ impl<C, S> Rejected<Flow<C, S>> {
 
 impl<C, S: Durable, D> Rejected<Suspended<C, S, D>> {
     /// The suspended flow, as it was before the call.
+    ///
+    /// ```
+    /// # use digime::{AwaitingCallback, Flow, NoVerifier, OnceContract};
+    /// # use digime::store::FlowStore;
+    /// # async fn run<C: OnceContract>(awaiting: Flow<C, AwaitingCallback<NoVerifier>>, store: impl FlowStore) {
+    /// if let Err(rejected) = store.park(awaiting.suspend()).await {
+    ///     let suspended = rejected.into_suspended();
+    /// }
+    /// # }
+    /// ```
     #[must_use = "the suspended flow can be kept again"]
     pub fn into_suspended(self) -> Suspended<C, S, D> {
         self.0.flow

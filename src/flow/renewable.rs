@@ -9,33 +9,35 @@ use tracing::Instrument;
 use crate::error::Error;
 use crate::platform::error::Operation;
 
-/// A value that many use at a time and that is replaced when it is stale, once for all of them.
+/// A shared value that is renewed when it is stale, once for all of its users.
 ///
-/// Its renewal is a task of its own: it goes on whoever is dropped, and no caller waits for another caller to be polled.
+/// The renewal runs in a task of its own. So it continues if a caller is dropped, and no caller depends on another being
+/// polled.
 #[derive(Debug)]
 pub struct Renewable<T> {
     value: watch::Sender<T>,
-    /// What the platform is asked for by a renewal.
+    /// The operation that a renewal asks of the platform.
     operation: Operation,
     renewal: Mutex<Option<Renewal<T>>>,
 }
 
-/// A renewal that runs.
+/// A running renewal.
 #[derive(Debug)]
 struct Renewal<T> {
     stale: T,
-    /// The task that takes its outcome in.
+    /// The task that stores its outcome.
     task: task::Id,
     outcome: Outcome<T>,
-    insists: bool,
+    /// Whether it is a renewal of a caller with a `RetryAfter`.
+    may_retry: bool,
 }
 
-/// All who wait for a renewal share its outcome.
+/// All callers that wait for a renewal share its outcome.
 type Outcome<T> = Shared<BoxFuture<'static, Result<T, Error>>>;
 
-/// The failures of a renewal that somebody else began after which a caller wants a renewal of its own. Nothing for a caller
-/// that shares every outcome.
-pub type Insists = Option<fn(&Error) -> bool>;
+/// Selects the failures of another caller's renewal after which this caller wants a renewal of its own. `None` if it accepts
+/// every outcome.
+pub type RetryAfter = Option<fn(&Error) -> bool>;
 
 impl<T: Clone + Send + Sync + 'static> Renewable<T> {
     pub fn new(value: T, operation: Operation) -> Arc<Self> {
@@ -55,16 +57,16 @@ impl<T: Clone + Send + Sync + 'static> Renewable<T> {
         self.value.send_modify(change);
     }
 
-    /// The value, as soon as it is one that is wanted.
+    /// Waits until the value satisfies the condition, and returns it.
     pub async fn wait_for(&self, is_wanted: impl FnMut(&T) -> bool) -> T {
         match self.value.subscribe().wait_for(is_wanted).await {
             Ok(value) => value.clone(),
-            // The sender is `self`, which is borrowed meanwhile.
+            // The sender can't be dropped, since `self` is borrowed.
             Err(_) => self.get(),
         }
     }
 
-    /// The value in whose place a running renewal gets another. The value may have been changed already.
+    /// The value that a running renewal replaces. The current value may already be another.
     pub fn being_replaced(&self) -> Option<T> {
         self.lock().as_ref().map(|renewal| renewal.stale.clone())
     }
@@ -73,17 +75,17 @@ impl<T: Clone + Send + Sync + 'static> Renewable<T> {
     pub async fn settled(&self) {
         let outcome = self.lock().as_ref().map(|renewal| renewal.outcome.clone());
         if let Some(outcome) = outcome {
-            // The value is right whether it could be renewed or not.
+            // The outcome does not matter, only that the renewal has ended.
             let _ = outcome.await;
         }
     }
 
-    /// The value, renewed first if it is stale. Whoever asks while it is renewed gets the outcome of that renewal. For the
-    /// first caller that insists, another renewal is put behind it, which the callers after that one share.
+    /// The value, renewed first if it is stale. Callers during a renewal share its outcome. The first caller with a
+    /// `retry_after` queues a second renewal behind it, which later callers share.
     pub async fn fresh<F>(
         self: &Arc<Self>,
         is_stale: impl FnOnce(&T) -> bool,
-        insists: Insists,
+        retry_after: RetryAfter,
         renew: impl FnOnce(T) -> F + Send + 'static,
     ) -> Result<T, Error>
     where
@@ -95,31 +97,32 @@ impl<T: Clone + Send + Sync + 'static> Renewable<T> {
             if !is_stale(&current) {
                 return Ok(current);
             }
-            // A renewal whose runtime was shut down has ended and did not say so.
+            // A renewal whose runtime was shut down has ended without removing itself.
             let running_now = running
                 .take()
                 .filter(|renewal| renewal.outcome.peek().is_none());
-            let renewal = match (running_now, insists) {
-                (Some(renewal), Some(insists)) if !renewal.insists => {
-                    self.begin(true, self.clone().after(renewal.outcome, insists, renew))
-                }
+            let renewal = match (running_now, retry_after) {
+                (Some(renewal), Some(retry_after)) if !renewal.may_retry => self.begin(
+                    true,
+                    self.clone().after(renewal.outcome, retry_after, renew),
+                ),
                 (Some(renewal), _) => renewal,
-                (None, _) => self.begin(insists.is_some(), renew(current)),
+                (None, _) => self.begin(retry_after.is_some(), renew(current)),
             };
             running.insert(renewal).outcome.clone()
         };
         outcome.await
     }
 
-    /// The outcome of an earlier renewal, or of another where a caller insists on it.
+    /// The outcome of an earlier renewal, or of a new one if `retry_after` selects that outcome.
     async fn after<F: Future<Output = Result<T, Error>>>(
         self: Arc<Self>,
         earlier: Outcome<T>,
-        insists: fn(&Error) -> bool,
+        retry_after: fn(&Error) -> bool,
         renew: impl FnOnce(T) -> F,
     ) -> Result<T, Error> {
         match earlier.await {
-            Err(error) if insists(&error) => renew(self.get()).await,
+            Err(error) if retry_after(&error) => renew(self.get()).await,
             outcome => outcome,
         }
     }
@@ -127,7 +130,7 @@ impl<T: Clone + Send + Sync + 'static> Renewable<T> {
     /// Starts a renewal, while the lock is held.
     fn begin(
         self: &Arc<Self>,
-        insists: bool,
+        may_retry: bool,
         renewing: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Renewal<T> {
         let renewable = self.clone();
@@ -135,19 +138,19 @@ impl<T: Clone + Send + Sync + 'static> Renewable<T> {
         // The request may have been sent before the task ended with its runtime.
         let ended_early = move || Error::answer_lost(operation, "its task ended early");
         let task = tokio::spawn(renewing.in_current_span());
-        // A second task waits for the first, so that the outcome is taken in although nobody waits for it.
-        let taking_in = async move {
+        // A second task waits for the first, so that the outcome is stored even if no caller waits for it.
+        let storing = async move {
             let outcome = task.await.unwrap_or_else(|_| Err(ended_early()));
             let mut running = renewable.lock();
             if let Ok(value) = &outcome {
                 renewable.value.send_replace(value.clone());
             }
-            // Another may have been put behind it.
+            // Another renewal may be queued behind it.
             running.take_if(|renewal| task::try_id() == Some(renewal.task));
             drop(running);
             outcome
         };
-        let task = tokio::spawn(taking_in);
+        let task = tokio::spawn(storing);
         Renewal {
             stale: self.get(),
             task: task.id(),
@@ -155,7 +158,7 @@ impl<T: Clone + Send + Sync + 'static> Renewable<T> {
                 .map(move |ended| ended.unwrap_or_else(|_| Err(ended_early())))
                 .boxed()
                 .shared(),
-            insists,
+            may_retry,
         }
     }
 
@@ -181,18 +184,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn callers_that_insist_share_the_renewal_behind_the_first() {
+    async fn callers_that_retry_share_the_queued_renewal() {
         let value = Renewable::new(1, Operation::RefreshToken);
         let ((end_first, first_ends), (end_second, second_ends)) = (oneshot(), oneshot());
-        let insists: Insists = Some(|error| matches!(error, Error::RefreshInDoubt));
+        let retry_after: RetryAfter = Some(|error| matches!(error, Error::RefreshInDoubt));
         let mut first = pin!(value.fresh(|_| true, None, |_| first_ends));
         assert!(poll!(&mut first).is_pending());
-        let mut second = pin!(value.fresh(|_| true, insists, |_| second_ends));
+        let mut second = pin!(value.fresh(|_| true, retry_after, |_| second_ends));
         assert!(poll!(&mut second).is_pending());
         end_first(Err(Error::RefreshInDoubt));
-        assert!(first.await.is_err(), "the first caller does not insist");
+        assert!(first.await.is_err(), "the first caller does not retry");
 
-        let mut third = pin!(value.fresh(|_| true, insists, |_| ready(Ok(3))));
+        let mut third = pin!(value.fresh(|_| true, retry_after, |_| ready(Ok(3))));
         assert!(poll!(&mut third).is_pending(), "it waits for the second");
         end_second(Ok(2));
         assert_eq!(second.await.expect("the second renewal"), 2);
@@ -201,14 +204,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_caller_that_insists_takes_every_other_outcome() {
+    async fn a_caller_that_retries_accepts_every_other_outcome() {
         for outcome in [Ok(2), Err(Error::SessionExpired)] {
             let value = Renewable::new(1, Operation::RefreshToken);
             let (end, ends) = oneshot();
-            let insists: Insists = Some(|error| matches!(error, Error::RefreshInDoubt));
+            let retry_after: RetryAfter = Some(|error| matches!(error, Error::RefreshInDoubt));
             let mut first = pin!(value.fresh(|_| true, None, |_| ends));
             assert!(poll!(&mut first).is_pending());
-            let mut second = pin!(value.fresh(|_| true, insists, |_| ready(Ok(3))));
+            let mut second = pin!(value.fresh(|_| true, retry_after, |_| ready(Ok(3))));
             assert!(poll!(&mut second).is_pending());
             end(outcome.clone());
             let (first, second) = (first.await, second.await);
@@ -217,7 +220,7 @@ mod tests {
         }
     }
 
-    /// A renewal, and what ends it.
+    /// A function that ends a renewal, and the renewal.
     fn oneshot() -> (
         impl FnOnce(Result<i32, Error>),
         impl Future<Output = Result<i32, Error>> + Send,
@@ -230,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_renewal_whose_runtime_was_shut_down_blocks_no_other() {
+    fn a_renewal_whose_runtime_was_shut_down_does_not_block_the_next() {
         let value = Renewable::new(1, Operation::RefreshToken);
         let first = runtime();
         first.block_on(async {

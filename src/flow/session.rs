@@ -15,9 +15,20 @@ use crate::error::Error;
 use crate::platform::session::SessionData;
 use crate::postbox::{Delivery, PostboxItem};
 
-/// A session with the platform, of the contract `C` alone. It makes one postbox: `create_postbox` consumes it.
+/// A session with the platform, under the contract `C`. One postbox can be created with it: `create_postbox` consumes it.
 ///
-/// [`Flow::establish_session`](crate::Flow::establish_session) makes one. It can't be cloned.
+/// [`Flow::establish_session`](crate::Flow::establish_session) returns it. It can't be copied, and it can't be used with
+/// another contract.
+///
+/// ```
+/// # use digime::{Client, Error, OnceContract, Session};
+/// # async fn run<C: OnceContract>(contract: C, client: Client) -> Result<(), Error> {
+/// let flow = contract.flow(&client);
+/// let session: Session<C> = flow.establish_session().await?;
+/// let awaiting = flow.create_postbox(session).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a session is there to make a postbox; the next step is `flow.create_postbox(session).await?`"]
 pub struct Session<C> {
     pub(crate) data: SessionData,
@@ -25,7 +36,14 @@ pub struct Session<C> {
 }
 
 impl<C> Session<C> {
-    /// When the session ends. A postbox must be asked for before; what was made under it outlives it.
+    /// When the session ends. `create_postbox` must be called before. The postbox outlives the session.
+    ///
+    /// ```
+    /// # use digime::Session;
+    /// # fn run<C>(session: &Session<C>) {
+    /// println!("the session ends at {:?}", session.expires_at());
+    /// # }
+    /// ```
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
         self.data.expires_at()

@@ -6,8 +6,7 @@ use tracing::{Instrument, Span};
 use crate::chain::Chain;
 use crate::platform::Platform;
 
-/// A call of a flow as those who watch it see it: a span that says under which contract, in which state and which call it
-/// is, and an event that says how it ended.
+/// Traces a call of a flow: a span with the contract, the state and the name of the call, and an event with its outcome.
 pub struct Trace {
     span: Span,
     begun: Instant,

@@ -1,4 +1,4 @@
-//! What tells the two kinds of waiting flows apart.
+//! The verifier of an ongoing contract's waiting flow, and its absence for a one-off contract.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -11,43 +11,45 @@ use crate::pkce::CodeVerifier;
 use crate::platform::Platform;
 use crate::secret;
 
-/// The code verifier of a flow: the secret that proves, when the code is exchanged, that it is the same flow that asked
-/// for it (RFC 7636, section 4.1), and the code by which the platform knows its challenge.
+/// The code verifier of a flow: a secret that proves, when the code is exchanged, that the same flow asked for the code
+/// (RFC 7636, section 4.1). It also holds the preauthorization code, by which the platform finds the challenge.
 ///
-/// A flow makes it, carries it in [`AwaitingCallback<Verifier>`](crate::AwaitingCallback) and sends it once. Nobody else
-/// can make one, and it can't be read or printed.
+/// A flow makes it, keeps it in [`AwaitingCallback<Verifier>`](crate::AwaitingCallback) and sends it once. It can't be made
+/// by other code, read or printed.
 #[derive(Debug)]
-pub struct Verifier(Announced);
+pub struct Verifier(VerifierRecord);
 
-/// What a verifier holds, as serde data. [`Verifier`] itself is none, so that nobody makes one up.
+/// The data of a verifier, for serde. [`Verifier`] itself can't be deserialized, so other code can't make one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Announced {
+pub struct VerifierRecord {
     code_verifier: CodeVerifier,
     #[serde(serialize_with = "secret::expose")]
     preauthorization_code: SecretString,
 }
 
-/// What a one-off contract's flow has in place of a [`Verifier`]: its callback brings no code to exchange.
+/// What a one-off contract's flow has in place of a [`Verifier`], since its callback brings no code to exchange.
 #[derive(Debug)]
 pub struct NoVerifier(());
 
-/// How a flow is made known before the user is asked, and what of that goes into the link.
-pub trait Announce: Send + Sized + 'static {
-    /// What the state with it is called in a record.
+/// [`Verifier`] or [`NoVerifier`]: how the two kinds of contracts authorize a flow before the user is asked, and what they
+/// put into the link.
+pub trait MaybeVerifier: Send + Sized + 'static {
+    /// The name of the waiting state in a record.
     const STATE: &str;
 
-    /// The kind of the contracts whose flows have it.
+    /// The kind of contract.
     type Kind;
 
-    /// What is kept of it while the flow is suspended.
+    /// Its data while the flow is suspended.
     type Record: Serialize + DeserializeOwned + Send + Sync;
 
-    fn announce(
+    /// Sends the authorization request, if the kind has one.
+    fn authorize(
         platform: &Platform,
         state: &str,
     ) -> impl Future<Output = Result<Self, Error>> + Send;
 
-    /// What the user's client is to call back.
+    /// The URL that the user's client calls back.
     fn callback_url(redirect_uri: &RedirectUri, state: &str) -> String;
 
     fn preauthorization_code(&self) -> Option<&str>;
@@ -57,16 +59,16 @@ pub trait Announce: Send + Sized + 'static {
     fn from_record(record: Self::Record) -> Self;
 }
 
-impl Announce for NoVerifier {
+impl MaybeVerifier for NoVerifier {
     const STATE: &str = "AwaitingCallback<NoVerifier>";
     type Kind = Once;
     type Record = ();
 
-    async fn announce(_: &Platform, _: &str) -> Result<Self, Error> {
+    async fn authorize(_: &Platform, _: &str) -> Result<Self, Error> {
         Ok(Self(()))
     }
 
-    /// Nothing but the callback URL comes back, so the state stands in it.
+    /// The user's client returns only what is in the callback URL, so the URL contains the state.
     fn callback_url(redirect_uri: &RedirectUri, state: &str) -> String {
         redirect_uri.with_parameter("state", state)
     }
@@ -88,15 +90,15 @@ impl Verifier {
     }
 }
 
-impl Announce for Verifier {
+impl MaybeVerifier for Verifier {
     const STATE: &str = "AwaitingCallback<Verifier>";
     type Kind = Ongoing;
-    type Record = Announced;
+    type Record = VerifierRecord;
 
-    async fn announce(platform: &Platform, state: &str) -> Result<Self, Error> {
+    async fn authorize(platform: &Platform, state: &str) -> Result<Self, Error> {
         let code_verifier = CodeVerifier::new();
         let authorization = platform.authorize(&code_verifier, state).await?;
-        Ok(Self(Announced {
+        Ok(Self(VerifierRecord {
             code_verifier,
             preauthorization_code: authorization.preauthorization_code,
         }))
@@ -110,11 +112,11 @@ impl Announce for Verifier {
         Some(self.0.preauthorization_code.expose_secret())
     }
 
-    fn record(&self) -> Announced {
+    fn record(&self) -> VerifierRecord {
         self.0.clone()
     }
 
-    fn from_record(record: Announced) -> Self {
+    fn from_record(record: VerifierRecord) -> Self {
         Self(record)
     }
 }

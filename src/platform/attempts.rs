@@ -1,4 +1,4 @@
-//! How often a request is sent, and what is known of its effect when it fails.
+//! Retries of a request, and what is known of the effect of its attempts.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -13,10 +13,10 @@ use super::client::Client;
 use super::error::{Operation, PlatformError, RequestError};
 use crate::chain::Chain;
 
-/// The shortest pause of a request that is sent again for minutes, whatever the client's settings are.
+/// The shortest pause of a request that is retried for minutes, whatever the client's settings are.
 const SHORTEST_PERSISTENT: Duration = Duration::from_millis(100);
 
-/// When a call ends, whatever it still could try.
+/// When a call ends, even if it could still be retried.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Option<Instant>);
 
@@ -27,12 +27,12 @@ impl Deadline {
         Self(Instant::now().checked_add(timeout))
     }
 
-    /// How much time is left; nothing where there is no end.
+    /// How much time is left, or `None` if there is no deadline.
     pub fn remaining(self) -> Option<Duration> {
         Some(self.0?.saturating_duration_since(Instant::now()))
     }
 
-    /// `timeout`, or what is left.
+    /// `timeout`, or the time that is left if that is shorter.
     pub fn limit(self, timeout: Duration) -> Duration {
         self.remaining().map_or(timeout, |left| left.min(timeout))
     }
@@ -42,10 +42,10 @@ impl Deadline {
     }
 }
 
-/// Why it is not known whether an earlier attempt of a call took effect.
+/// The first attempt of a call of which it is not known whether it took effect.
 ///
-/// The last attempt may fail without any effect, as by a refusal. Then the error of the call still has to say what an
-/// earlier one may have done.
+/// The last attempt may fail without any effect, for example by a refusal. The error of the call must then still say that an
+/// earlier attempt may have taken effect.
 #[derive(Debug, Default)]
 pub struct Doubt(Mutex<Option<RequestError>>);
 
@@ -58,12 +58,12 @@ impl Doubt {
         }
     }
 
-    /// Why the effect of an earlier attempt is not known.
+    /// Why the effect of an earlier attempt is unknown.
     pub fn earlier(&self) -> Option<RequestError> {
         self.lock().clone()
     }
 
-    /// The outcome of the call, with what is known of all its attempts.
+    /// The outcome of the call, with what is known about all its attempts.
     pub fn settle<T>(&self, result: Result<T, PlatformError>) -> Result<T, PlatformError> {
         result.map_err(|error| match self.earlier() {
             Some(earlier) if !error.may_have_taken_effect() => PlatformError::EarlierAttempt {
@@ -80,30 +80,30 @@ impl Doubt {
     }
 }
 
-/// By which rules a request is sent again.
+/// The rules by which a request is retried.
 #[derive(Clone, Copy, Debug)]
 pub struct Retries<'a> {
     pub operation: Operation,
-    /// Nothing is tried after it.
+    /// No attempt begins after it.
     pub deadline: Deadline,
     pub backoff: ExponentialBuilder,
-    /// Where attempts of unknown effect are noted.
+    /// Notes the attempts of unknown effect.
     pub doubt: &'a Doubt,
-    /// Whether it is sent again until the deadline, after any failure and however long the platform asks to wait.
+    /// Whether the request is retried until the deadline after any failure, however long the platform asks to wait.
     pub is_persistent: bool,
 }
 
 impl Retries<'_> {
-    /// Whether another attempt may end in another way.
-    fn may_pass(&self, error: &PlatformError) -> bool {
+    /// Whether another attempt may succeed.
+    fn may_succeed_next(&self, error: &PlatformError) -> bool {
         match error {
             PlatformError::Request(RequestError::Unsendable { .. }) => false,
-            PlatformError::Request(error) => self.is_persistent || error.may_pass(),
+            PlatformError::Request(error) => self.is_persistent || error.may_be_transient(),
             _ => false,
         }
     }
 
-    /// The pause before the next attempt; nothing where there is no other.
+    /// The pause before the next attempt, or `None` if there is none.
     fn pause(
         &self,
         error: &PlatformError,
@@ -117,7 +117,7 @@ impl Retries<'_> {
         let mut pause = planned?.max(asked);
         if self.is_persistent {
             pause = pause.max(SHORTEST_PERSISTENT);
-            // Time is left for the last attempt.
+            // The last attempt needs time too.
             let latest = self.deadline.remaining().unwrap_or(Duration::MAX);
             match latest.saturating_sub(client.timeout()) {
                 Duration::ZERO => {}
@@ -131,7 +131,7 @@ impl Retries<'_> {
 }
 
 impl Platform {
-    /// Tries again, with pauses, while it is possible and the failure may be transient.
+    /// Retries with pauses while `is_possible` and the failure may be transient.
     pub(super) async fn retry<T, A>(
         &self,
         retries: &Retries<'_>,
@@ -150,14 +150,14 @@ impl Platform {
             .retry(retries.backoff)
             .when(|error| {
                 retries.doubt.note(error);
-                retries.may_pass(error) && is_possible()
+                retries.may_succeed_next(error) && is_possible()
             })
             .adjust(|error, pause| retries.pause(error, pause, &self.client))
             .notify(|error, pause| tracing::warn!(error = %Chain(error), ?pause, "trying again"))
             .await
     }
 
-    /// Makes one attempt, in a span that says which it is and what came of it.
+    /// Makes one attempt in a span that records its number and outcome.
     async fn observed<T>(
         &self,
         operation: Operation,

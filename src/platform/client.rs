@@ -443,7 +443,7 @@ impl ClientBuilder {
     /// [`ItemError::Unreadable`](crate::error::ItemError::Unreadable).
     ///
     /// The operating system buffers data, so a full buffer is no sign of a stalled upload. On Linux the client looks at what
-    /// is left in its sockets' buffers: while the platform takes data from any of them, the upload may go on, for ten times
+    /// is left in its sockets' buffers: while the platform takes data from any of them, the upload may continue, for ten times
     /// this timeout at most. On other systems only the data that is handed to a socket counts as progress.
     ///
     /// ```

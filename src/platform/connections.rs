@@ -1,8 +1,8 @@
-//! The connections of a client, as far as they are needed to see whether an upload moves.
+//! The connections of a client, from which it is seen whether an upload makes progress.
 //!
-//! The kernel takes megabytes of an upload at once and sends them on as the line allows. So that this process handed a
-//! part to a socket says little on a slow line: what counts is that the other side takes it. On Linux the kernel tells how
-//! much of a connection's data the other side has not acknowledged.
+//! The kernel buffers megabytes of an upload and sends them as fast as the connection allows. On a slow connection it says
+//! little that this process wrote a part to a socket: what counts is that the other side takes the data. On Linux the kernel
+//! tells how much of a connection's data the other side has not acknowledged.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -28,7 +28,7 @@ impl Connections {
         }
     }
 
-    /// How many bytes of all connections the other side has not taken yet; nothing where the system does not tell.
+    /// How many bytes of all connections the other side has not taken yet, or `None` if the system does not tell.
     pub async fn unsent(&self) -> Option<u64> {
         let connections = self.clone();
         tokio::task::spawn_blocking(move || connections.count_unsent())
@@ -38,7 +38,7 @@ impl Connections {
 
     #[cfg(target_os = "linux")]
     fn count_unsent(&self) -> Option<u64> {
-        // Reading the system's list takes long where there are many sockets, and nobody can connect while this is locked.
+        // Reading the system's list takes long if there are many sockets, and no connection can be made while this is locked.
         let known = self.lock().clone();
         if known.is_empty() {
             return Some(0);
@@ -54,7 +54,7 @@ impl Connections {
             .filter(|socket| open.contains(&unmapped(socket.local_address)))
             .map(|socket| u64::from(socket.tx_queue))
             .sum();
-        // What was connected meanwhile is in neither.
+        // A connection that was made in the meantime is in neither list. It is kept.
         self.lock()
             .retain(|address| open.contains(address) || !known.contains(address));
         Some(unsent)
@@ -88,7 +88,7 @@ impl<S> Layer<S> for Connections {
     }
 }
 
-/// A connector whose connections are noted.
+/// A connector that notes its connections.
 #[derive(Clone, Debug)]
 pub struct Connecting<S> {
     connector: S,

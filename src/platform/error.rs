@@ -1,4 +1,4 @@
-//! Why a request to the platform came to nothing, and what is at stake when it did.
+//! The errors of requests to the platform, and what a failed request may have used up.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,18 +9,18 @@ use super::redaction::Redaction;
 use crate::internal::InternalError;
 use crate::postbox::{EncryptionError, ItemError};
 
-/// Why something that the platform was asked for failed.
+/// Why a request to the platform failed, with all of its attempts.
 #[derive(Clone, Debug, Error)]
 pub enum PlatformError {
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// What was to be pushed can't be read or sent.
+    /// The item to push can't be read or sent.
     #[error(transparent)]
     Item(#[from] ItemError),
-    /// The code was exchanged by an earlier call, which has its tokens.
+    /// An earlier call exchanged the code and has its tokens.
     #[error("the code was exchanged before")]
     AlreadyExchanged,
-    /// The last attempt failed without effect, but an earlier one may have had one.
+    /// The last attempt failed without effect, but an earlier one may have taken effect.
     #[error("an earlier attempt may have taken effect")]
     EarlierAttempt {
         earlier: Box<RequestError>,
@@ -40,7 +40,7 @@ impl From<EncryptionError> for PlatformError {
 }
 
 impl PlatformError {
-    /// Whether the platform may have acted although no answer says so.
+    /// Whether the platform may have acted although no answer confirms it.
     pub fn may_have_taken_effect(&self) -> bool {
         match self {
             Self::Request(error) => error.may_have_taken_effect(),
@@ -49,7 +49,7 @@ impl PlatformError {
         }
     }
 
-    /// The refusal of the platform, where this is one.
+    /// The platform's refusal, if this is one.
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Request(RequestError::Refused { refusal, .. }) => Some(refusal),
@@ -58,7 +58,7 @@ impl PlatformError {
     }
 }
 
-/// What the platform is asked for by a request.
+/// What a request asks of the platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Operation {
@@ -77,7 +77,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// What a request uses up when it is acted on, so that sending it again may fail or do twice.
+    /// What the request may have used up. Sending it again may fail, or take effect twice.
     fn at_stake(self) -> Option<&'static str> {
         match self {
             Self::ExchangeCode => Some("the code may already be spent"),
@@ -87,8 +87,8 @@ impl Operation {
         }
     }
 
-    /// Whether a request that the platform may have acted on can be sent again without harm. A push can be at the cost
-    /// of delivering twice, and what was pushed must not be lost.
+    /// Whether the request may be sent again although the platform may have acted on it. For a push the cost is that the
+    /// item may arrive twice, which is better than losing it.
     pub(crate) fn is_repeatable(self) -> bool {
         !matches!(self, Self::ExchangeCode | Self::RefreshToken)
     }
@@ -107,18 +107,26 @@ impl fmt::Display for Operation {
     }
 }
 
-/// Why a request came to nothing.
+/// Why a request to the platform failed.
+///
+/// ```
+/// use digime::error::RequestError;
+///
+/// fn is_offline(error: &RequestError) -> bool {
+///     matches!(error, RequestError::NotSent { .. })
+/// }
+/// ```
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// The request can't be written, so it was not sent.
+    /// The request can't be built, so it was not sent.
     #[error(
-        "can't {operation}: the request can't be written and was not sent; check the base URL and the contract's ids"
+        "can't {operation}: the request can't be built and was not sent; check the base URL and the contract's ids"
     )]
     Unsendable {
-        /// What was asked for.
+        /// What the request asked for.
         operation: Operation,
-        /// Why it can't be written.
+        /// Why it can't be built.
         source: Cause,
     },
     /// No connection to the platform was made, so the request was not sent.
@@ -126,39 +134,39 @@ pub enum RequestError {
         "can't {operation}: the platform was not reached and the request was not sent; check the network and the base URL, then try again"
     )]
     NotSent {
-        /// What was asked for.
+        /// What the request asked for.
         operation: Operation,
         /// What the network said.
         source: Cause,
     },
-    /// The request left, and no whole answer came back.
+    /// The request was sent, and no complete answer came back.
     #[error("can't {operation}: the answer was lost{}; try again", stake(*.operation))]
     AnswerLost {
-        /// What was asked for.
+        /// What the request asked for.
         operation: Operation,
         /// What the network said, or why the answer can't be verified.
         source: Cause,
     },
-    /// The platform answered that it won't.
+    /// The platform refused the request.
     #[error("can't {operation}: the platform refused ({refusal}){}; {}", stake_of_refusal(*.operation, .refusal), .refusal.remedy(*.operation))]
     Refused {
-        /// What was asked for.
+        /// What the request asked for.
         operation: Operation,
         /// What the platform said.
         refusal: Refusal,
     },
-    /// The platform answered something that is not in the protocol.
+    /// The platform's answer does not follow the protocol.
     #[error("can't {operation}: the platform's answer makes no sense ({reason}){}; check the base URL", stake(*.operation))]
     Malformed {
-        /// What was asked for.
+        /// What the request asked for.
         operation: Operation,
         /// What is wrong with the answer.
         reason: String,
     },
-    /// The platform answered with a token that is not proven to be its own.
-    #[error("can't {operation}: the platform's answer is not proven to be its own{}", stake(*.operation))]
+    /// The platform's answer is a token whose signature can't be verified.
+    #[error("can't {operation}: the platform's answer can't be verified{}", stake(*.operation))]
     Untrusted {
-        /// What was asked for.
+        /// What the request asked for.
         operation: Operation,
         /// What is wrong with the token.
         source: PlatformTokenError,
@@ -170,7 +178,7 @@ pub enum RequestError {
 #[error("{message}")]
 pub struct Cause {
     message: String,
-    /// The request before it that failed, such as the one for the keys that verify an answer.
+    /// The request for the platform's keys, if its failure is the reason.
     source: Option<Box<RequestError>>,
 }
 
@@ -218,13 +226,13 @@ impl RequestError {
         }
     }
 
-    /// Whether sending the request again may bring another answer, without harm.
-    pub(crate) fn may_pass(&self) -> bool {
+    /// Whether the failure may be transient, and sending the request again does no harm.
+    pub(crate) fn may_be_transient(&self) -> bool {
         match self {
             Self::NotSent { .. } => true,
             Self::AnswerLost { operation, .. } => operation.is_repeatable(),
             Self::Refused { operation, refusal } => {
-                refusal.may_pass() && (operation.is_repeatable() || !refusal.is_undecided())
+                refusal.may_be_transient() && (operation.is_repeatable() || !refusal.is_undecided())
             }
             Self::Malformed { .. } | Self::Untrusted { .. } | Self::Unsendable { .. } => false,
         }
@@ -238,16 +246,16 @@ impl RequestError {
     }
 }
 
-/// Why a token is not proven to be the platform's.
+/// Why a token of the platform can't be verified.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PlatformTokenError {
-    /// It is not three parts of base64url with JSON in them.
+    /// It is not three base64url parts with JSON in them.
     #[error("the platform's token is malformed; check the base URL")]
     Malformed,
-    /// Its header names another algorithm than PS512.
+    /// Its header names an algorithm other than PS512.
     #[error(
-        "the platform's token is not signed with PS512, the one algorithm that is accepted; check the base URL"
+        "the platform's token is not signed with PS512, the only accepted algorithm; check the base URL"
     )]
     Algorithm,
     /// Its header has a `crit`, which names extensions that must be understood (RFC 7515, section 4.1.11).
@@ -256,54 +264,53 @@ pub enum PlatformTokenError {
     /// Its header lacks `kid` or `jku`.
     #[error("the platform's token does not say which key signed it; check the base URL")]
     NoKey,
-    /// Its `jku` is not at the base URL's own origin, spelt as it is there; nothing was fetched.
+    /// Its `jku` does not have the base URL's origin, spelled as in the base URL. Nothing was fetched.
     #[error(
-        "the platform's token names keys at another origin than the base URL's, which nobody vouches for; check the base URL"
+        "the platform's token names keys at another origin than the base URL's, which can't be trusted; check the base URL"
     )]
     ForeignKeys,
-    /// The platform's key set has no such key, even when fetched anew.
+    /// The platform's key set has no such key, even when it is fetched again.
     #[error(
         "the platform's token is signed with a key that is not in the platform's key set; try again later"
     )]
     UnknownKey,
-    /// The platform's key set has two different keys under the `kid` of the token, so that it can't be said which one
-    /// signed it.
+    /// The platform's key set has two different keys under the token's `kid`, so it is not known which one signed it.
     #[error(
-        "the platform's key set has two different keys under the name that the token gives, so neither can verify it; try again later, and tell digi.me if it stays so"
+        "the platform's key set has two different keys under the token's `kid`, so neither can verify it; try again later, and tell digi.me if this does not change"
     )]
     AmbiguousKey,
-    /// The signature is not the key's.
+    /// The signature was not made with the key.
     #[error(
-        "the platform's token has a wrong signature: do not trust it; check the base URL and what stands between"
+        "the platform's token has a wrong signature: do not trust it; check the base URL and any proxy in between"
     )]
     Signature,
-    /// The signature is right and the content is not what was asked for.
-    #[error("the platform's token does not hold what was asked for; update digime")]
+    /// The signature is right, but the claims are not the expected ones.
+    #[error("the platform's token does not have the expected claims; update digime")]
     Claims,
 }
 
-/// What the platform says when it refuses: `{"error":{"code","message","reference"?}}` with a 4xx or 5xx.
+/// A refusal of the platform: `{"error":{"code","message","reference"?}}` with a 4xx or 5xx.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal {
     /// The HTTP status.
     pub status: u16,
-    /// The platform's code, such as `InvalidContractId`; empty where the answer has none.
+    /// The platform's code, such as `InvalidContractId`; empty if the answer has none.
     pub code: String,
     /// The platform's explanation, in one line.
     pub message: String,
     /// What to quote to digi.me's support.
     pub reference: Option<String>,
-    /// When the platform wants to be asked again.
+    /// How long the platform asks to wait before another attempt.
     pub retry_after: Option<Duration>,
-    /// By how many seconds this machine's clock is ahead of the platform's, which its answer told; negative where it is
-    /// behind. Nothing where the clocks agree to within a minute.
+    /// By how many seconds this machine's clock is ahead of the `Date` of the answer; negative if it is behind. `None` if
+    /// the clocks differ by less than a minute.
     pub clock_ahead: Option<i64>,
 }
 
 impl Refusal {
-    /// Whether the platform may have acted before it failed: any 5xx but 501 and 503, by which a server says that it
-    /// has not (RFC 9110, section 15.6). A redirection, which is not followed, may say that it has, as 303 does.
+    /// Whether the platform may have acted before it failed. A 5xx leaves this open, except 501 and 503, which say that it
+    /// has not acted (RFC 9110, section 15.6). A redirection, which is not followed, may mean that it has, as 303 does.
     fn is_undecided(&self) -> bool {
         self.is_redirection() || (self.status >= 500 && !matches!(self.status, 501 | 503))
     }
@@ -312,14 +319,14 @@ impl Refusal {
         (300..400).contains(&self.status)
     }
 
-    /// Whether it speaks of the grant itself, so that the refresh token is good for nobody. Other codes may come of a
-    /// wrong clock, key or redirect URI on this machine, while another machine can still use the token.
+    /// Whether the grant itself has ended, so that no machine can use the refresh token. Other codes may be caused by a wrong
+    /// clock, key or redirect URI on this machine, while another machine can still use the token.
     pub(crate) fn ends_the_grant(&self) -> bool {
-        let is_of_the_grant = matches!(
+        let is_about_the_grant = matches!(
             self.code.as_str(),
             "InvalidGrant" | "InvalidToken" | "InvalidTokenType"
         );
-        is_of_the_grant && self.is_final()
+        is_about_the_grant && self.is_final()
     }
 
     /// Whether it says that the session is over.
@@ -327,13 +334,13 @@ impl Refusal {
         self.code == "InvalidSession" && self.is_final()
     }
 
-    /// Whether it is a refusal and not a failure, whatever its code says.
+    /// Whether the status is one of a refusal and not of a transient failure, whatever the code is.
     fn is_final(&self) -> bool {
-        (400..500).contains(&self.status) && !self.may_pass()
+        (400..500).contains(&self.status) && !self.may_be_transient()
     }
 
-    /// Whether the same request may be answered otherwise later.
-    fn may_pass(&self) -> bool {
+    /// Whether the same request may succeed later.
+    fn may_be_transient(&self) -> bool {
         matches!(self.status, 408 | 429) || (self.status >= 500 && self.status != 501)
     }
 
@@ -360,10 +367,10 @@ impl Refusal {
             }
             "InvalidContractId" => "check the contract id",
             "InvalidConsentAccessApplication" => {
-                "check the application id and that the contract is one of its own"
+                "check the application id, and that the contract belongs to the application"
             }
             "InvalidRedirectUri" => {
-                "use a redirect URI that the contract whitelists, character for character"
+                "use a redirect URI that is registered for the contract, character for character"
             }
             "InvalidRequest" => "check the contract and the base URL",
             "InvalidJWT" => {
@@ -382,12 +389,12 @@ impl Refusal {
                 404 => "check the ids and the base URL",
                 413 if operation == Operation::Push => "push something smaller",
                 413 => {
-                    "check what stands between this machine and the platform, and takes only smaller requests"
+                    "check the proxy between this machine and the platform, which takes only smaller requests"
                 }
                 _ if self.is_redirection() => {
-                    "check the base URL and what stands between, since redirections are not followed"
+                    "check the base URL and any proxy in between, since redirections are not followed"
                 }
-                _ if self.may_pass() => "try again later",
+                _ if self.may_be_transient() => "try again later",
                 _ if operation == Operation::Push => "check the item and the contract",
                 _ => "check the contract and the base URL",
             },

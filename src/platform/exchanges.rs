@@ -1,7 +1,7 @@
-//! Codes that are being exchanged, or were, by the flows of one client.
+//! The codes that the flows of one client exchange or have exchanged.
 //!
-//! A code is good for one exchange (RFC 6749, section 4.1.2). So an exchange goes on when its caller is dropped, and what
-//! it brings is kept for whoever comes with the same code and verifier next.
+//! A code can be exchanged once (RFC 6749, section 4.1.2). So an exchange continues if its caller is dropped, and its tokens
+//! are kept for the next caller with the same code and verifier.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,16 +20,16 @@ use super::{Platform, Tokens};
 use crate::callback::AuthorizationCode;
 use crate::pkce::CodeVerifier;
 
-/// How long an exchange is remembered: longer than a session, under which a callback comes, usually lasts.
+/// How long an exchange is remembered: longer than a session usually lasts, during which the callback must come.
 const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 
-/// How many exchanges are remembered at most.
+/// How many exchanges are remembered.
 const MOST_EXCHANGES: usize = 10_000;
 
 #[derive(Debug, Default)]
 pub struct Exchanges(Mutex<HashMap<Key, Exchange>>);
 
-/// Names a code with its verifier and client id. It is a hash, so that no secret is kept in it.
+/// Identifies a code with its verifier and client id. It is a hash, so it reveals no secret.
 type Key = [u8; 32];
 
 #[derive(Debug)]
@@ -40,17 +40,17 @@ struct Exchange {
 
 #[derive(Clone, Debug)]
 enum Attempt {
-    /// It runs, or has ended and nobody has taken its outcome.
+    /// It is running, or has ended and no caller has taken its outcome.
     Begun(Shared<BoxFuture<'static, Result<Tokens, PlatformError>>>),
-    /// Its tokens were taken.
+    /// A caller has taken its tokens.
     Taken,
 }
 
 impl Platform {
-    /// Exchanges the callback's code, with the verifier, for tokens: once, however many ask for it. One of them gets the
-    /// tokens.
+    /// Exchanges the callback's code, with the verifier, for tokens. The code is sent once, however many callers there are,
+    /// and one of them gets the tokens.
     ///
-    /// The exchange goes on when this future is dropped.
+    /// The exchange continues if this future is dropped.
     pub async fn exchange_code(
         &self,
         code: &AuthorizationCode,
@@ -112,7 +112,7 @@ impl Platform {
         let mut hash = digest::Context::new(&digest::SHA256);
         let client_id = self.credentials.client_id();
         for part in [code.expose(), verifier.expose(), &client_id] {
-            // The length says where a part ends.
+            // The length keeps the parts apart.
             hash.update(&(part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }
@@ -123,14 +123,14 @@ impl Platform {
 }
 
 impl Exchanges {
-    /// Gives the tokens to one of those that waited for them. The flows of two would refresh the same token.
+    /// Gives the tokens to the first caller that takes them. Two flows with the same tokens would both refresh them.
     fn take(
         &self,
         key: &Key,
         outcome: Result<Tokens, PlatformError>,
     ) -> Result<Tokens, PlatformError> {
         if outcome.is_err() {
-            // Whoever has learned that the code may be spent decides whether it is sent again.
+            // The caller learns that the code may be spent, and decides whether it is sent again.
             self.lock().remove(key);
         }
         let tokens = outcome?;
@@ -151,7 +151,7 @@ impl Exchanges {
     }
 }
 
-/// Forgets what nobody comes back for. Where too many are left, the oldest go.
+/// Forgets old exchanges. If too many are left, it forgets the oldest one.
 fn forget_old(exchanges: &mut HashMap<Key, Exchange>) {
     exchanges.retain(|_, exchange| exchange.begun.elapsed() < REMEMBERED);
     if exchanges.len() >= MOST_EXCHANGES {

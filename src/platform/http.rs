@@ -1,4 +1,4 @@
-//! One request over HTTP: how it is sent, and what its answer means.
+//! Sends one request over HTTP and interprets its answer.
 
 use std::error::Error as StdError;
 use std::time::{Duration, SystemTime};
@@ -21,35 +21,35 @@ use super::transport::{BoxError, TransportError};
 use crate::postbox::EncryptionError;
 use crate::unix_time;
 
-/// The longest answer that is read. Real ones are some kilobytes; a platform that sends more is broken or hostile.
+/// The longest answer that is read. Real answers have some kilobytes; a platform that sends more is broken or hostile.
 const LONGEST_ANSWER: usize = 1 << 20;
 
-/// How long the answer to a request that can be sent only once is waited for. Its caller waits for as long as the
-/// application allows. The request goes on by itself after that, since its answer holds tokens that nobody else gets.
+/// How long to wait for the answer to a request that can be sent only once. The caller waits for as long as the application
+/// allows. After that the request continues in its own task, since no other answer has its tokens.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
 /// A small request.
 pub(super) struct Call<'a> {
     pub operation: Operation,
     pub deadline: Deadline,
-    /// What the request sends and no error may show.
+    /// The secrets in the request, which no error may show.
     pub secrets: &'a [&'a str],
-    /// Whether it is sent again until the deadline, whatever it fails by.
+    /// Whether it is retried until the deadline after any failure.
     pub is_persistent: bool,
 }
 
-/// What came back.
+/// The answer to a request.
 pub(super) struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Result<Bytes, PlatformError>,
-    /// When it came by this machine's clock, in Unix milliseconds. The caller may look at it much later.
+    /// When it came by this machine's clock, in Unix milliseconds. The caller may see it much later.
     came_at: u64,
 }
 
 impl Platform {
-    /// Sends a request until its answer is final, and reads the answer. `request` is called for each attempt. Gives what the
-    /// answer says, and when it came by this machine's clock, in Unix milliseconds.
+    /// Sends a request until its answer is final, and reads the answer. `request` is called for each attempt. Returns the
+    /// answer's content, and when the answer came by this machine's clock, in Unix milliseconds.
     pub(super) async fn call<T: DeserializeOwned>(
         &self,
         call: &Call<'_>,
@@ -90,8 +90,8 @@ impl Platform {
                         .await
                         .map_err(|error| without_secrets(error, call.secrets))?;
                     let came_at = answer.came_at;
-                    let said = self.understand(operation, answer, call.secrets)?;
-                    Ok((said, came_at))
+                    let content = self.understand(operation, answer, call.secrets)?;
+                    Ok((content, came_at))
                 },
             )
             .await;
@@ -122,7 +122,7 @@ impl Platform {
         .await
     }
 
-    /// What an answer says: JSON with a 2xx, a refusal otherwise.
+    /// Reads an answer: JSON if the status is 2xx, a refusal otherwise.
     pub(super) fn understand<T: DeserializeOwned>(
         &self,
         operation: Operation,
@@ -141,7 +141,7 @@ impl Platform {
         let platform_ahead = date
             .filter(|_| !headers.contains_key(AGE))
             .map(|date| client::platform_ahead(unix_time::millis(date), came_at));
-        // A key set may come out of a cache, with the date of its making.
+        // A cached key set has the `Date` of the original answer.
         let learn = || match platform_ahead {
             Some(ahead) if operation != Operation::FetchKeys => {
                 self.client.learn_platform_time(ahead);
@@ -150,23 +150,23 @@ impl Platform {
         };
         warn_of_sdk_status(&headers, &redaction);
         if status.is_success() {
-            let said =
+            let content =
                 serde_json::from_slice(&body.map_err(|error| without_secrets(error, secrets))?)
                     .map_err(|error| RequestError::Malformed {
                         operation,
-                        // serde's own text may quote what it read.
+                        // serde's own message may quote the answer.
                         reason: format!(
                             "not the JSON that was expected, at byte {}",
                             error.column()
                         ),
                     })?;
             learn();
-            return Ok(said);
+            return Ok(content);
         }
-        // The status says enough where the body is lost.
+        // The status is enough if the body is lost.
         let mut refusal = refusal(status, &body.unwrap_or_default(), &redaction);
         if !refusal.code.is_empty() {
-            // Without a code it is some gateway's.
+            // A refusal without a code comes from a gateway.
             learn();
         }
         refusal.clock_ahead = platform_ahead
@@ -190,13 +190,13 @@ impl Answer {
     }
 }
 
-/// Does the work of an attempt in a task, which ends when this future is dropped. So its time-outs measure the network
-/// and not how often the application polls the call.
+/// Does the work of an attempt in a task, which ends when this future is dropped. So its timeouts measure the network, and
+/// not how often the application polls the call.
 pub(super) fn in_a_task<T: Send + 'static>(
     operation: Operation,
     work: impl Future<Output = Result<T, PlatformError>> + Send + 'static,
 ) -> impl Future<Output = Result<T, PlatformError>> + Send {
-    // Started here and not in the future, which would have to have room for it.
+    // Spawned here and not in the future, which would otherwise have to hold the work.
     let task = AbortOnDropHandle::new(tokio::spawn(work.in_current_span()));
     async move {
         task.await.unwrap_or_else(|_| {
@@ -227,7 +227,7 @@ async fn body(operation: Operation, mut response: Response) -> Result<Bytes, Pla
     Ok(body.freeze())
 }
 
-/// The error without the secrets of its request, which the other side may repeat while it ends the connection.
+/// Removes the secrets of the request from its error: the other side may repeat them while it closes the connection.
 pub(super) fn without_secrets(mut error: PlatformError, secrets: &[&str]) -> PlatformError {
     if let PlatformError::Request(
         RequestError::NotSent { source, .. }
@@ -240,7 +240,7 @@ pub(super) fn without_secrets(mut error: PlatformError, secrets: &[&str]) -> Pla
     error
 }
 
-/// What a request that got no answer says of itself.
+/// The error of a request that got no answer.
 pub(super) fn failed(operation: Operation, error: &TransportError) -> PlatformError {
     match error {
         TransportError::Unsendable(cause) => unsendable(operation, &**cause),
@@ -268,7 +268,7 @@ pub(super) fn lost(operation: Operation, source: Cause) -> PlatformError {
     RequestError::AnswerLost { operation, source }.into()
 }
 
-/// The innermost reason, which is the one that helps: the outer ones repeat "error sending request".
+/// The innermost cause, which says most: the outer ones only repeat "error sending request".
 fn innermost(error: &(dyn StdError + 'static)) -> Cause {
     if error
         .downcast_ref::<reqwest::Error>()
@@ -286,7 +286,7 @@ fn sources<'a>(
     std::iter::successors(error.source(), |&source| source.source())
 }
 
-/// The error of an item that could not be read, where that is what stopped a request.
+/// The error of the item, if the request failed because its item can't be read.
 fn item_error(error: &BoxError) -> Option<&EncryptionError> {
     sources(&**error).find_map(|source| source.downcast_ref())
 }
@@ -317,13 +317,13 @@ pub(crate) fn refusal(status: StatusCode, body: &[u8], redaction: &Redaction<'_>
     }
 }
 
-/// When the platform answered, by its own clock (RFC 9110, section 6.6.1).
+/// When the platform answered, by its clock (RFC 9110, section 6.6.1).
 fn date(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }
 
-/// `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3). A value that can't be read still asks for a pause,
-/// which is then `unreadable` long.
+/// `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3). A value that can't be read still asks for a pause:
+/// it counts as `unreadable`.
 fn retry_after(headers: &HeaderMap, now: SystemTime, unreadable: Duration) -> Option<Duration> {
     let text = headers
         .get(RETRY_AFTER)?
@@ -363,7 +363,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pause_is_read_in_seconds_and_as_a_date() {
+    fn retry_after_is_read_in_seconds_and_as_a_date() {
         let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:30 GMT").expect("a date");
         let asked = |text: &str| {
             let headers =

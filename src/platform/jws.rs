@@ -1,7 +1,7 @@
 //! JWS in its compact serialization (RFC 7515, section 7.1), for PS512 alone.
 //!
-//! The usual crate for JWTs parses the private key for every token, which costs more than the signature, so the few
-//! lines are here.
+//! The usual crate for JWTs parses the private key again for every token, which costs more than the signature. So this
+//! module signs and verifies tokens itself.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -18,13 +18,13 @@ use zeroize::Zeroizing;
 use crate::contract::PrivateKey;
 use crate::internal::InternalError;
 
-/// The one algorithm, by its name in headers and key sets (RFC 7518, section 3.5).
+/// The only algorithm, by its name in headers and key sets (RFC 7518, section 3.5).
 pub const ALGORITHM: &str = "PS512";
 
 /// The header of every token that is sent.
 const HEADER: &str = r#"{"alg":"PS512","typ":"JWT"}"#;
 
-/// A signed token of `claims`.
+/// Signs `claims` as a token.
 pub fn sign(claims: &impl Serialize, key: &PrivateKey) -> Result<Zeroizing<String>, InternalError> {
     let claims = Zeroizing::new(
         serde_json::to_vec(claims).map_err(|_| InternalError("writing a request token"))?,
@@ -41,7 +41,7 @@ pub fn sign(claims: &impl Serialize, key: &PrivateKey) -> Result<Zeroizing<Strin
     Ok(token)
 }
 
-/// A token that was received, taken apart and not verified.
+/// A received token, split into its parts and not verified.
 pub struct Received<'a> {
     header: &'a str,
     payload: &'a str,
@@ -50,7 +50,7 @@ pub struct Received<'a> {
 }
 
 impl<'a> Received<'a> {
-    /// Takes a token apart; nothing where it is not three parts of base64url.
+    /// Splits a token; `None` if it is not three base64url parts.
     pub fn parse(token: &'a str) -> Option<Self> {
         let (signed, signature) = token.rsplit_once('.')?;
         let (header, payload) = signed.split_once('.')?;
@@ -63,12 +63,12 @@ impl<'a> Received<'a> {
         })
     }
 
-    /// The header, for what must be known before the token can be verified.
+    /// The header, which says what is needed to verify the token.
     pub fn unverified_header<T: DeserializeOwned>(&self) -> Option<T> {
         json(self.header)
     }
 
-    /// The claims, where the signature is PS512 by `key`.
+    /// The claims, if the signature is valid PS512 by `key`.
     pub fn verify<T: DeserializeOwned>(&self, key: &ParsedPublicKey) -> Result<T, BadToken> {
         key.verify_sig(self.signed.as_bytes(), &self.signature)
             .map_err(|_| BadToken::Signature)?;
@@ -76,15 +76,15 @@ impl<'a> Received<'a> {
     }
 }
 
-/// What is wrong with a token that was received.
+/// What is wrong with a received token.
 pub enum BadToken {
     Signature,
     Claims,
 }
 
-/// A public key of 2048 to 8192 bits that verifies PS512, from the DER of PKCS#1 or SPKI.
+/// Reads a public key that verifies PS512, from PKCS#1 or SPKI in DER. It must have 2048 to 8192 bits.
 pub fn verifying_key(der: &[u8]) -> Option<ParsedPublicKey> {
-    // A parsed key of another length would refuse every signature, and so look like a forger's.
+    // A key of another length would refuse every signature, and each token would look forged.
     let bytes = PublicKey::from_der(der).ok()?.modulus_len();
     if !(2048 / 8..=8192 / 8).contains(&bytes) {
         return None;
@@ -92,7 +92,7 @@ pub fn verifying_key(der: &[u8]) -> Option<ParsedPublicKey> {
     ParsedPublicKey::new(&RSA_PSS_2048_8192_SHA512, der).ok()
 }
 
-/// Reads a part that is a JSON object in UTF-8 (RFC 7515, section 4; RFC 7519, section 3).
+/// Decodes a part that is a JSON object in UTF-8 (RFC 7515, section 4; RFC 7519, section 3).
 fn json<T: DeserializeOwned>(part: &str) -> Option<T> {
     let bytes = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(part).ok()?);
     // serde_json alone does not check the encoding of what is skipped.
@@ -101,7 +101,7 @@ fn json<T: DeserializeOwned>(part: &str) -> Option<T> {
     Some(value)
 }
 
-/// What is read from a JSON object. serde's derive would read a struct from an array as well, its fields in order.
+/// A value that is read from a JSON object only. serde's derive would read a struct from an array too, field by field.
 pub struct JsonObject<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
@@ -129,8 +129,7 @@ mod tests {
     use super::*;
     use crate::vectors::wycheproof;
 
-    /// Whether a signature of anything is PS512 by the key. It goes through a token where what is signed can stand in
-    /// one.
+    /// Whether the signature is valid PS512 by the key. A message that is UTF-8 is verified as a token, any other directly.
     fn is_ps512(der: &[u8], message: &[u8], signature: &[u8]) -> bool {
         let key = verifying_key(der).expect("a key");
         let Ok(signed) = std::str::from_utf8(message) else {
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn signatures_of_wycheproof_are_accepted_where_they_are_ps512_and_else_refused() {
+    fn wycheproof_signatures_are_accepted_only_if_they_are_valid_ps512() {
         let (mut accepted, mut refused) = (0, 0);
         for vector in wycheproof::signatures() {
             for der in std::iter::once(&vector.pkcs1).chain(&vector.spki) {

@@ -1,7 +1,7 @@
-//! The platform's keys: a key set as it is served (RFC 7517), and the sets that are remembered.
+//! The platform's keys: key sets as the platform serves them (RFC 7517), and a cache of them.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::hash_map;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
@@ -12,17 +12,17 @@ use url::Url;
 
 use super::jws::{ALGORITHM, JsonObject, verifying_key};
 
-/// How many key sets are remembered. A platform has one; the bound is for one that names ever new addresses.
+/// How many key sets are cached. The platform has one; the limit is for a hostile one that names ever new URLs.
 const MOST_KEY_SETS: usize = 8;
 
-/// A JWK set as the platform writes it.
+/// A JWK set as the platform serves it.
 #[derive(Deserialize)]
 #[serde(from = "JsonObject<Members>")]
-pub struct JwkSet(Vec<Listed>);
+pub struct JwkSet(Vec<Entry>);
 
 #[derive(Deserialize)]
 struct Members {
-    keys: Vec<Listed>,
+    keys: Vec<Entry>,
 }
 
 impl From<JsonObject<Members>> for JwkSet {
@@ -31,13 +31,13 @@ impl From<JsonObject<Members>> for JwkSet {
     }
 }
 
-/// An entry of a key set. One that is not understood is skipped (RFC 7517, section 5), so that a new kind of key does
-/// not make the others useless.
+/// An entry of a key set. An unknown entry is skipped (RFC 7517, section 5), so that a new kind of key does not make the
+/// others useless.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Listed {
+enum Entry {
     Key(JsonObject<Key>),
-    NotUnderstood(IgnoredAny),
+    Unknown(IgnoredAny),
 }
 
 #[derive(Deserialize)]
@@ -52,14 +52,14 @@ struct Key {
 }
 
 impl Key {
-    /// The key, where it can be read and is meant to verify the platform's tokens (RFC 7517, sections 4.2 to 4.4).
+    /// The key, if it can be read and may verify the platform's tokens (RFC 7517, sections 4.2 to 4.4).
     fn into_verifying(self) -> Option<(String, ParsedPublicKey)> {
         let is_for_signatures = self.intended_use.is_none_or(|name| name == "sig");
         let may_verify = self
             .operations
             .is_none_or(|operations| operations.iter().any(|name| name == "verify"));
-        let is_of_the_algorithm = self.alg.is_none_or(|name| name == ALGORITHM);
-        if !(is_for_signatures && may_verify && is_of_the_algorithm) {
+        let has_the_algorithm = self.alg.is_none_or(|name| name == ALGORITHM);
+        if !(is_for_signatures && may_verify && has_the_algorithm) {
             return None;
         }
         let pem = pem::parse(self.pem).ok()?;
@@ -67,33 +67,33 @@ impl Key {
     }
 }
 
-/// What a key set has under a `kid`.
+/// The keys of a key set that have the same `kid`.
 #[derive(Clone)]
-pub enum Named {
+pub enum KeysOfKid {
     One(Arc<ParsedPublicKey>),
-    /// Different keys, of which none can be said to be the one that is meant.
+    /// Different keys, so it is not known which one is meant.
     Several,
 }
 
-type Keys = HashMap<String, Named>;
+type Keys = HashMap<String, KeysOfKid>;
 
 impl JwkSet {
     fn into_keys(self) -> Keys {
         let mut keys = Keys::new();
-        for listed in self.0 {
-            let Listed::Key(JsonObject(key)) = listed else {
+        for entry in self.0 {
+            let Entry::Key(JsonObject(key)) = entry else {
                 continue;
             };
             let Some((kid, key)) = key.into_verifying() else {
                 continue;
             };
             match keys.entry(kid) {
-                Entry::Vacant(free) => {
-                    free.insert(Named::One(Arc::new(key)));
+                hash_map::Entry::Vacant(free) => {
+                    free.insert(KeysOfKid::One(Arc::new(key)));
                 }
-                Entry::Occupied(mut taken) => {
-                    if !matches!(taken.get(), Named::One(first) if are_equal(first, &key)) {
-                        taken.insert(Named::Several);
+                hash_map::Entry::Occupied(mut taken) => {
+                    if !matches!(taken.get(), KeysOfKid::One(first) if are_equal(first, &key)) {
+                        taken.insert(KeysOfKid::Several);
                     }
                 }
             }
@@ -102,7 +102,7 @@ impl JwkSet {
     }
 }
 
-/// Whether two keys are the same, in whichever of the two encodings each came.
+/// Whether two keys are the same, even if one was PKCS#1 and the other SPKI.
 fn are_equal(one: &ParsedPublicKey, other: &ParsedPublicKey) -> bool {
     let der = |key: &ParsedPublicKey| -> Option<PublicKeyX509Der<'static>> { key.as_der().ok() };
     match (der(one), der(other)) {
@@ -111,12 +111,12 @@ fn are_equal(one: &ParsedPublicKey, other: &ParsedPublicKey) -> bool {
     }
 }
 
-/// The platform's keys, by where they were fetched and by their `kid`.
+/// The platform's keys, by the URL of their key set and by their `kid`.
 #[derive(Default)]
 pub struct KeyCache(RwLock<HashMap<Url, Keys>>);
 
 impl KeyCache {
-    pub fn get(&self, jku: &Url, kid: &str) -> Option<Named> {
+    pub fn get(&self, jku: &Url, kid: &str) -> Option<KeysOfKid> {
         let sets = self.0.read().unwrap_or_else(PoisonError::into_inner);
         sets.get(jku)?.get(kid).cloned()
     }
@@ -127,7 +127,7 @@ impl KeyCache {
         sets.clear();
     }
 
-    /// Takes a fetched set in place of the one that was known.
+    /// Replaces a key set by one that was just fetched.
     pub fn replace(&self, jku: &Url, set: JwkSet) {
         let keys = set.into_keys();
         let mut sets = self.0.write().unwrap_or_else(PoisonError::into_inner);

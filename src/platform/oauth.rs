@@ -18,21 +18,36 @@ use crate::callback::AuthorizationCode;
 use crate::pkce::CodeVerifier;
 use crate::{secret, unix_time};
 
-/// What lets the application push for a user, until it expires (RFC 6749, section 1.4).
+/// The token with which the application may push for a user until it expires (RFC 6749, section 1.4).
 ///
-/// It can't be printed; [`AccessToken::secret`] reads it.
+/// It can't be printed. Two tokens are compared in constant time.
+///
+/// ```
+/// # use digime::{Authorized, Flow};
+/// # fn run<C>(authorized: &Flow<C, Authorized>) {
+/// let token = authorized.access_token();
+/// assert_eq!(format!("{token:?}"), "AccessToken([redacted])");
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct AccessToken(SecretString);
 
 impl AccessToken {
-    /// The token itself. Whoever has it and the contract's key can push.
+    /// The token as a string. Anyone who has it and the contract's private key can push.
+    ///
+    /// ```
+    /// # use digime::AccessToken;
+    /// fn is_known(token: &AccessToken, digest: impl Fn(&str) -> u64, known: u64) -> bool {
+    ///     digest(token.secret()) == known
+    /// }
+    /// ```
     #[must_use]
     pub fn secret(&self) -> &str {
         self.0.expose_secret()
     }
 }
 
-/// In constant time.
+/// Compares in constant time.
 impl PartialEq for AccessToken {
     fn eq(&self, other: &Self) -> bool {
         verify_slices_are_equal(self.secret().as_bytes(), other.secret().as_bytes()).is_ok()
@@ -53,7 +68,7 @@ pub struct Authorization {
     pub preauthorization_code: SecretString,
 }
 
-/// An access token, when it expires, and what it is refreshed with.
+/// An access token, its expiry, and the refresh token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tokens {
     #[serde(serialize_with = "secret::expose")]
@@ -62,18 +77,19 @@ pub struct Tokens {
     pub refresh_token: SecretString,
     /// Unix time in seconds.
     expires_on: u64,
-    /// What is known of the refresh token.
+    /// Whether the refresh token was used, as far as it is known.
     #[serde(default, skip_serializing_if = "RefreshToken::is_unsent")]
     pub refresh: RefreshToken,
     /// When the user's consent was received, in Unix milliseconds by the platform's clock.
     #[serde(default)]
     consented_at: u64,
-    /// How often tokens of this consent were refreshed to get these.
+    /// How many refreshes led to these tokens since the consent.
     #[serde(default)]
     refreshes: u64,
 }
 
-/// The answer to a token request. It is not read as [`Tokens`], since a platform must not say what only we know.
+/// The answer to a token request. It is not read as [`Tokens`], since the platform must not set the fields that only this
+/// library knows.
 #[derive(Deserialize)]
 struct TokenAnswer {
     access_token: SecretString,
@@ -94,7 +110,7 @@ impl TokenAnswer {
         }
     }
 
-    /// The tokens in place of others.
+    /// The tokens that replace spent ones.
     fn in_place_of(self, spent: &Tokens) -> Tokens {
         Tokens {
             refreshes: spent.refreshes.saturating_add(1),
@@ -103,14 +119,14 @@ impl TokenAnswer {
     }
 }
 
-/// What is known of a refresh token, which the platform takes once.
+/// Whether a refresh token was used, as far as it is known. The platform takes it once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefreshToken {
     /// It was not sent, or the platform did not use it.
     #[default]
     Unsent,
-    /// It may have been sent, and what became of it is known to nobody but its sender.
+    /// It may have been sent. Only its sender may know the result.
     Sent { by: String },
     /// The platform refused it with this code: the grant has ended.
     Ended { code: String },
@@ -131,7 +147,7 @@ impl Tokens {
         unix_time::time(Duration::from_secs(self.expires_on))
     }
 
-    /// Whether these are later tokens than others of the same consent. Tokens that an earlier version of this library wrote
+    /// Whether these are newer than other tokens of the same consent. Tokens that an earlier version of this library wrote
     /// have no count.
     pub fn are_refreshed_from(&self, other: &Self) -> bool {
         if self.consented_at == 0 || other.consented_at == 0 {
@@ -140,7 +156,7 @@ impl Tokens {
         (self.refreshes, self.expires_on) > (other.refreshes, other.expires_on)
     }
 
-    /// When the user's consent was received, in Unix milliseconds by the platform's clock; 0 where it is not known.
+    /// When the user's consent was received, in Unix milliseconds by the platform's clock; 0 if it is not known.
     pub fn consented_at(&self) -> u64 {
         self.consented_at
     }
@@ -173,7 +189,7 @@ enum GrantClaims<'a> {
 }
 
 impl Platform {
-    /// Announces a flow, by its challenge and state.
+    /// Sends the authorization request of a flow, with its challenge and state.
     pub async fn authorize(
         &self,
         verifier: &CodeVerifier,
@@ -191,7 +207,7 @@ impl Platform {
             .map(|(authorization, _)| authorization)
     }
 
-    /// Exchanges the callback's code, with the verifier, for tokens. Whoever drops this future loses the code.
+    /// Exchanges the callback's code, with the verifier, for tokens. If this future is dropped, the code is lost.
     pub(super) async fn send_code(
         &self,
         code: &AuthorizationCode,
@@ -206,18 +222,18 @@ impl Platform {
         self.oauth(Operation::ExchangeCode, "token", &claims, &secrets)
             .await
             .map(|(answer, came_at)| {
-                self.are_new(&answer, came_at);
+                self.learn_from_new(&answer, came_at);
                 answer.of_consent(self.client.platform_time(came_at))
             })
     }
 
-    /// Learns from tokens that were just given that they are not over.
-    fn are_new(&self, answer: &TokenAnswer, came_at: u64) {
+    /// Learns the platform's time from tokens that were just issued and so have not expired.
+    fn learn_from_new(&self, answer: &TokenAnswer, came_at: u64) {
         let expires = answer.expires_on.saturating_mul(1000);
         self.client.end_of_new(expires, came_at);
     }
 
-    /// Exchanges a refresh token for new tokens. Whoever drops this future loses the token.
+    /// Exchanges a refresh token for new tokens. If this future is dropped, the new tokens are lost.
     pub async fn refresh(&self, tokens: &Tokens) -> Result<Tokens, PlatformError> {
         let refresh_token = tokens.refresh_token.expose_secret();
         let claims = GrantClaims::RefreshToken { refresh_token };
@@ -225,7 +241,7 @@ impl Platform {
             .oauth(Operation::RefreshToken, "token", &claims, &[refresh_token])
             .await;
         refreshed.map(|(answer, came_at)| {
-            self.are_new(&answer, came_at);
+            self.learn_from_new(&answer, came_at);
             answer.in_place_of(tokens)
         })
     }
@@ -255,7 +271,7 @@ impl Platform {
             .call(&call, || {
                 let token = self.request_token(claims)?;
                 let request = self.client.http().post(url.clone()).bearer_auth(&*token);
-                // Everything is in the token; the length of nothing is still owed (RFC 9110, section 8.6).
+                // The body is empty, since the token has all claims. A POST still needs its length (RFC 9110, section 8.6).
                 Ok(request.header(CONTENT_LENGTH, 0))
             })
             .await?;

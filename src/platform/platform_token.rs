@@ -1,4 +1,4 @@
-//! The tokens with which the platform answers: which key may have signed them, and that it did.
+//! The tokens with which the platform answers: which key may sign them, and whether it did.
 
 use backon::BackoffBuilder;
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use super::attempts::Deadline;
 use super::error::{Cause, Operation, PlatformError, PlatformTokenError, RequestError};
 use super::http::{Call, PATIENCE, lost};
 use super::jws::{ALGORITHM, BadToken, Received};
-use super::keys::{JwkSet, KeyCache, Named};
+use super::keys::{JwkSet, KeyCache, KeysOfKid};
 
 #[derive(Deserialize)]
 struct Header {
@@ -29,7 +29,7 @@ impl Platform {
         token: &str,
         secrets: &[&str],
     ) -> Result<T, PlatformError> {
-        // Only this answer holds the tokens, so they are worth more time than the caller has.
+        // No other answer has these tokens, so their keys may take longer than the caller waits.
         let holds_tokens = !operation.is_repeatable();
         let deadline = if holds_tokens {
             Deadline::after(PATIENCE)
@@ -43,7 +43,7 @@ impl Platform {
             is_persistent: holds_tokens,
         };
         let mut pauses = self.client.backoff().build();
-        let mut may_be_wrong = holds_tokens;
+        let mut cached_key_may_be_wrong = holds_tokens;
         let verified = loop {
             let fetch = async |jku: Url| {
                 self.call(&call, || Ok(self.client.http().get(jku.clone())))
@@ -55,10 +55,10 @@ impl Platform {
                 break verified;
             };
             let may_pass = match error {
-                // A key set that is cached on the way may lag behind a key that has just been changed.
+                // A key set from a cache may be older than a key that has just been changed.
                 PlatformTokenError::UnknownKey | PlatformTokenError::AmbiguousKey => holds_tokens,
-                // The key that is known under that name may be wrong, which another look shows.
-                PlatformTokenError::Signature => std::mem::take(&mut may_be_wrong),
+                // The cached key may be wrong, which fetching the key set again shows.
+                PlatformTokenError::Signature => std::mem::take(&mut cached_key_may_be_wrong),
                 _ => false,
             };
             match pauses.next() {
@@ -74,7 +74,7 @@ impl Platform {
             Err(Failure::Token(source)) => {
                 Err(RequestError::Untrusted { operation, source }.into())
             }
-            // The platform has acted, and what it said can't be believed: as good as lost.
+            // The platform has acted, but its answer can't be verified: it counts as lost.
             Err(Failure::Fetch(error)) => match last_attempt(error) {
                 PlatformError::Request(error) => {
                     Err(lost(operation, Cause::keys_are_missing(error)))
@@ -85,7 +85,7 @@ impl Platform {
     }
 }
 
-/// Why the last attempt failed, without what earlier ones may have done: a request for keys does nothing.
+/// The error of the last attempt alone: earlier requests for keys can't have taken effect.
 fn last_attempt(error: PlatformError) -> PlatformError {
     match error {
         PlatformError::EarlierAttempt { source, .. } => last_attempt(*source),
@@ -112,14 +112,14 @@ pub async fn verify<T: DeserializeOwned>(
 ) -> Result<T, Failure> {
     let token = Received::parse(token).ok_or(PlatformTokenError::Malformed)?;
     let (jku, kid) = key_named_by(&token, base_url)?;
-    let key = if let Some(Named::One(key)) = cache.get(&jku, &kid) {
+    let key = if let Some(KeysOfKid::One(key)) = cache.get(&jku, &kid) {
         key
     } else {
         let set = fetch(jku.clone()).await.map_err(Failure::Fetch)?;
         cache.replace(&jku, set);
         match cache.get(&jku, &kid) {
-            Some(Named::One(key)) => key,
-            Some(Named::Several) => return Err(PlatformTokenError::AmbiguousKey.into()),
+            Some(KeysOfKid::One(key)) => key,
+            Some(KeysOfKid::Several) => return Err(PlatformTokenError::AmbiguousKey.into()),
             None => return Err(PlatformTokenError::UnknownKey.into()),
         }
     };
@@ -131,8 +131,8 @@ pub async fn verify<T: DeserializeOwned>(
     })
 }
 
-/// Where the key is that a token's header names, before the token is verified: all that is decided here is whether that
-/// place may be asked at all.
+/// The URL of the key set and the `kid` that a token's header names. The token is not verified yet: this only decides
+/// whether that URL may be fetched.
 fn key_named_by(token: &Received<'_>, base_url: &Url) -> Result<(Url, String), PlatformTokenError> {
     let header: Header = token
         .unverified_header()
@@ -150,9 +150,8 @@ fn key_named_by(token: &Received<'_>, base_url: &Url) -> Result<(Url, String), P
     Ok((jku, kid))
 }
 
-/// The URL, where it is at the base URL's origin: scheme, host and port are compared as text, up to the slash that ends
-/// them. A comparison of parsed origins would take the `blob:` URL of an origin, and every other spelling of it, for the
-/// origin itself.
+/// The URL, if it has the base URL's origin: scheme, host and port are compared as strings, up to the slash after them.
+/// A comparison of parsed origins would also accept a `blob:` URL of the origin, and any other spelling of it.
 fn at_origin_of(base_url: &Url, url: &str) -> Option<Url> {
     let origin = base_url.origin().ascii_serialization();
     if !url.strip_prefix(&origin)?.starts_with('/') {
@@ -216,7 +215,7 @@ mod tests {
         (result, fetches.get())
     }
 
-    /// A token with this header and a signature of nobody's.
+    /// A token with this header and an invalid signature.
     fn token_with_header(header: &serde_json::Value) -> String {
         let header = BASE64_URL_SAFE_NO_PAD.encode(header.to_string());
         format!("{header}.e30.AA")
@@ -231,7 +230,7 @@ mod tests {
         vectors::tokens().accept[0].token()
     }
 
-    /// The PEM of a key of the vectors' key set.
+    /// The PEM of a key in the vectors' key set.
     fn pem_of(kid: &str) -> serde_json::Value {
         let jwks = vectors::jwks();
         let keys = jwks["keys"].as_array().expect("keys");
@@ -276,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_looked_for_once_more() {
+    fn a_key_set_is_fetched_again_for_an_unknown_key() {
         let cache = KeyCache::default();
         let tokens = vectors::tokens();
         let unknown = tokens
@@ -302,7 +301,8 @@ mod tests {
             (Err(PlatformTokenError::Critical), 0)
         );
     }
-    /// The changes that Project Wycheproof makes to JSON Web Signatures, made to a token of the platform's.
+
+    /// Makes the changes of Project Wycheproof's tests for JSON Web Signatures to a platform token.
     #[test]
     fn a_changed_token_is_refused() {
         let token = token_of_k1();
@@ -314,13 +314,13 @@ mod tests {
             let other = if part.starts_with('X') { "Y" } else { "X" };
             format!("{other}{}", &part[1..])
         };
-        // The last character of the signature holds four bits of it and two that are nothing.
+        // The last character of the signature holds four bits of it and two unused bits.
         let last = signature.chars().last().expect("a character");
         let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let value = alphabet.find(last).expect("base64url");
         let same_bits = &alphabet[value + 1..value + 2];
         let unused_bits = format!("{}{same_bits}", &signature[..signature.len() - 1]);
-        let of_nobody = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none","kid":"k1"}"#);
+        let unsigned_header = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none","kid":"k1"}"#);
         for (change, changed) in [
             (
                 "signature",
@@ -346,10 +346,10 @@ mod tests {
             ("an empty fourth part", format!("{token}.")),
             ("a fourth part", format!("{token}.foo")),
             ("an empty part before", format!(".{token}")),
-            ("no algorithm", format!("{of_nobody}.{claims}.")),
+            ("no algorithm", format!("{unsigned_header}.{claims}.")),
             (
                 "no algorithm, signed",
-                format!("{of_nobody}.{claims}.{signature}"),
+                format!("{unsigned_header}.{claims}.{signature}"),
             ),
             ("padding", format!("{token}==")),
             (
@@ -358,7 +358,7 @@ mod tests {
             ),
             ("unused bits", format!("{header}.{claims}.{unused_bits}")),
             ("standard base64", token.replace('-', "+").replace('_', "/")),
-            ("white space around", format!(" {token} ")),
+            ("whitespace around", format!(" {token} ")),
             ("a line break", format!("{header}.{claims}.\n{signature}")),
             ("a zero byte", format!("{token}\0")),
             ("a signature twice", format!("{token}{signature}")),
@@ -547,7 +547,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_list_of_keys_is_no_key_set() {
+    fn json_without_a_list_of_keys_is_no_key_set() {
         for jwks in [
             "null",
             "[]",
@@ -571,7 +571,7 @@ mod tests {
                 check_against(&jwks, &token_of_k1(), &cache),
                 (Err(PlatformTokenError::AmbiguousKey), 1)
             );
-            // The platform may have mended its key set.
+            // The platform may have corrected its key set.
             let (result, fetches) = check(&token_of_k1(), &cache);
             assert!(result.is_ok());
             assert_eq!(fetches, 1);
@@ -602,7 +602,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_says_it_is_for_something_else_verifies_nothing() {
+    fn a_key_for_another_use_verifies_nothing() {
         for (member, value, is_for_this) in [
             ("use", json!("sig"), true),
             ("use", json!(null), true),
@@ -663,8 +663,8 @@ mod tests {
         );
     }
 
-    /// Asks a platform for tokens whose key set is answered as `keys` says, by how often it was asked and for how long. Gives
-    /// the outcome, how often the key set was asked for, and how long that took.
+    /// Refreshes tokens with a platform that answers requests for its key set by `keys`, which gets the number of earlier
+    /// requests and the time since the first. Returns the outcome, the number of requests for the key set, and the time.
     async fn refresh(
         keys: impl Fn(u32, Duration) -> Answer + Send + Sync + 'static,
     ) -> (Result<Tokens, PlatformError>, u32, Duration) {
@@ -696,7 +696,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn tokens_outlive_a_key_set_that_is_away_for_minutes() {
+    async fn tokens_survive_minutes_without_a_key_set() {
         let away: [fn() -> Answer; 4] = [
             || scripted::status(503),
             || scripted::status(404),
@@ -717,7 +717,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_key_set_that_stays_away_is_named_when_the_time_is_over() {
+    async fn a_key_set_that_never_comes_is_named_in_the_error() {
         let (refreshed, fetches, took) = refresh(|_, _| scripted::status(503)).await;
         let error = Chain(&refreshed.expect_err("no keys")).to_string();
         assert!(error.contains("keys") && error.contains("503"), "{error}");
@@ -727,7 +727,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_key_that_its_set_lacks_is_looked_for_as_often_as_a_request_is_tried_again() {
+    async fn a_key_set_without_the_key_is_fetched_again_as_often_as_requests_are_retried() {
         let lacks = |lacking: u32| {
             refresh(move |fetch, _| {
                 if fetch < lacking {
@@ -754,7 +754,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_key_set_that_is_wrong_once_costs_no_tokens() {
+    async fn a_key_set_that_is_wrong_once_loses_no_tokens() {
         let wrong = vectors::key_pem("contract", "RSA PUBLIC KEY", "pkcs1_public_der_b64");
         let right = scripted::key_set()["keys"][0].clone();
         let wrong = json!({"kid": right["kid"], "pem": wrong});
@@ -770,7 +770,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_a_key_set_repeats_of_a_request_is_redacted() {
+    async fn a_secret_that_a_key_set_repeats_is_redacted() {
         let refused =
             json!({"error": {"code": "No", "message": "your refresh token is refresh-secret-123"}});
         let (refreshed, ..) = refresh(move |_, _| {
@@ -787,7 +787,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn keys_that_no_tokens_wait_for_are_fetched_as_before() {
+    async fn keys_for_answers_without_tokens_are_retried_as_usual() {
         for (keys, expected) in [
             (no_keys as fn() -> Answer, 1),
             (|| scripted::ok(&json!("maintenance")), 1),

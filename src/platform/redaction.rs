@@ -1,7 +1,7 @@
-//! What a text from outside may say in an error or a log.
+//! Removes secrets from the strings of the platform that are shown in an error or a log.
 //!
-//! A secret is looked for in its usual encodings, and in pieces of them. Only letters and digits are compared, in lower
-//! case, so that neither case nor what is put between them hides it.
+//! A secret is recognized in its usual encodings and in pieces of them. Only letters and digits are compared, in lower case,
+//! so that neither case nor the characters in between hide it.
 
 use std::cell::OnceCell;
 use std::fmt::Write;
@@ -12,28 +12,28 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
-/// How much of a text from outside is read, in bytes. An answer may be a mebibyte long, and an error shows little of it.
+/// How many bytes of a string are read. An answer may be a mebibyte long, and an error shows little of it.
 const LONGEST_READ: usize = 4 * 1024;
 
-/// The longest text of the platform's that is taken into an error, in characters.
+/// The longest string that is shown, in characters.
 const LONGEST_TEXT: usize = 300;
 
-/// The longest word that is taken. Tokens are longer.
+/// The longest word that is shown. Tokens are longer.
 const LONGEST_WORD: usize = 64;
 
-/// How many letters and digits of a secret, one after another, are redacted wherever they are.
+/// A sequence of this many letters and digits of a secret is redacted wherever it appears.
 const PIECE: usize = 8;
 
-/// The shortest form of a secret that is looked for. Words that mean nothing are as long as shorter ones.
+/// The shortest encoded secret that is redacted. Shorter ones would match ordinary words.
 const SHORTEST_FORM: usize = 4;
 
 const REDACTED: &str = "[redacted]";
 
-/// What a request sends and nobody may read in an error: a platform may echo it, in its answer's words.
+/// The secrets of a request, which the platform may repeat in its answer and no error may show.
 #[derive(Default)]
 pub struct Redaction<'a> {
     secrets: &'a [&'a str],
-    /// Made for the first text that has something to say.
+    /// Made when first needed.
     forms: OnceCell<Forms>,
 }
 
@@ -43,8 +43,7 @@ impl<'a> Redaction<'a> {
         Self { secrets, forms }
     }
 
-    /// A text from outside as one line, bounded, without the secrets of the request and without words that are as long
-    /// as tokens are.
+    /// The string as one line of limited length, without the secrets of the request and without words as long as tokens.
     pub fn line(&self, text: &str) -> String {
         let text = self.hide(beginning(text));
         let word = |word: &str| match word.len() {
@@ -59,7 +58,7 @@ impl<'a> Redaction<'a> {
         line.trim().chars().take(LONGEST_TEXT).collect()
     }
 
-    /// The text without the secrets, in whatever form it has them.
+    /// The string without the secrets, in any of their encodings.
     fn hide(&self, text: &str) -> String {
         let mut hidden = vec![false; text.len()];
         for secret in self.secrets.iter().filter(|secret| !secret.is_empty()) {
@@ -81,7 +80,7 @@ impl<'a> Redaction<'a> {
     }
 }
 
-/// The part of a text that is read, without a word that is cut.
+/// The beginning of a string, up to the limit, without a word that the limit cuts.
 fn beginning(text: &str) -> &str {
     if text.len() <= LONGEST_READ {
         return text;
@@ -93,7 +92,7 @@ fn beginning(text: &str) -> &str {
         .map_or(cut, |end| &cut[..end])
 }
 
-/// Hides a secret as it is, for those that have few letters and digits.
+/// Hides a secret in its literal form, which may have few letters and digits.
 fn hide_literally(text: &str, secret: &str, hidden: &mut [bool]) {
     for (at, part) in text.as_bytes().windows(secret.len()).enumerate() {
         if part.eq_ignore_ascii_case(secret.as_bytes()) {
@@ -102,10 +101,10 @@ fn hide_literally(text: &str, secret: &str, hidden: &mut [bool]) {
     }
 }
 
-/// What is looked for: the forms of all secrets.
+/// The encoded forms of all secrets, which are searched for.
 #[derive(Default)]
 struct Forms {
-    /// The pieces of long forms, sorted. A number holds the letters and digits of one.
+    /// The pieces of long forms, sorted. A number holds the letters and digits of one piece.
     pieces: Zeroizing<Vec<u64>>,
     /// The forms that are shorter than a piece.
     short: Vec<Zeroizing<Vec<u8>>>,
@@ -129,7 +128,7 @@ impl Forms {
         forms
     }
 
-    /// Hides each run of letters and digits that is in one of the forms, with what is between them.
+    /// Hides each run of letters and digits that is in one of the forms, and the characters between them.
     fn hide(&self, text: &str, hidden: &mut [bool]) {
         let (letters, places): (Zeroizing<Vec<u8>>, Vec<usize>) = {
             let (letters, places): (Vec<u8>, Vec<usize>) = letters(text).unzip();
@@ -140,7 +139,7 @@ impl Forms {
             let Some(length) = self.found_at(&letters[begin..]) else {
                 continue;
             };
-            // What is between two runs that touch is hidden too.
+            // The characters between two adjacent runs are hidden too.
             let first = if begin == run_ends {
                 begin.saturating_sub(1)
             } else {
@@ -151,7 +150,7 @@ impl Forms {
         }
     }
 
-    /// How many of these letters are a piece of a secret.
+    /// The length of the piece of a secret with which these letters begin.
     fn found_at(&self, letters: &[u8]) -> Option<usize> {
         if let Some(&piece) = letters.first_chunk::<PIECE>()
             && self
@@ -168,7 +167,7 @@ impl Forms {
     }
 }
 
-/// The letters and digits of a text in lower case, and where they are.
+/// The letters and digits of a string in lower case, with their positions.
 fn letters(text: &str) -> impl Iterator<Item = (u8, usize)> {
     let bytes = text.bytes().enumerate();
     bytes
@@ -176,7 +175,7 @@ fn letters(text: &str) -> impl Iterator<Item = (u8, usize)> {
         .map(|(at, byte)| (byte.to_ascii_lowercase(), at))
 }
 
-/// A secret in the encodings in which a platform may repeat it, as the letters and digits of each.
+/// The letters and digits of a secret in each encoding in which a platform may repeat it.
 fn forms_of(secret: &str) -> impl Iterator<Item = Zeroizing<Vec<u8>>> {
     let bytes = secret.as_bytes();
     let (mut json, mut utf_16) = (String::new(), String::new());
@@ -191,7 +190,7 @@ fn forms_of(secret: &str) -> impl Iterator<Item = Zeroizing<Vec<u8>>> {
     }
     [
         secret.to_owned(),
-        // Also what is left of a text in which every byte is percent-encoded.
+        // Also the letters and digits of a string in which every byte is percent-encoded.
         hex::encode(bytes),
         json,
         utf_16,
@@ -199,17 +198,17 @@ fn forms_of(secret: &str) -> impl Iterator<Item = Zeroizing<Vec<u8>>> {
         literals,
         utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(),
         form_urlencoded::byte_serialize(bytes).collect(),
-        base64_behind(0, bytes),
-        base64_behind(1, bytes),
-        base64_behind(2, bytes),
+        base64_after(0, bytes),
+        base64_after(1, bytes),
+        base64_after(2, bytes),
     ]
     .into_iter()
     .map(Zeroizing::new)
     .map(|form| Zeroizing::new(letters(&form).map(|(letter, _)| letter).collect()))
 }
 
-/// What base64 makes of a secret behind so many other bytes, without the letters that depend on what is around it.
-fn base64_behind(before: usize, secret: &[u8]) -> String {
+/// The base64 of a secret that follows `before` other bytes, without the letters that depend on its neighbours.
+fn base64_after(before: usize, secret: &[u8]) -> String {
     let all = Zeroizing::new([&[0].repeat(before), secret].concat());
     let encoded = Zeroizing::new(BASE64_STANDARD_NO_PAD.encode(&*all));
     let (first, end) = ((before * 8).div_ceil(6), all.len() * 8 / 6);
@@ -225,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_from_outside_becomes_one_line_without_tokens() {
+    fn a_string_becomes_one_line_without_tokens() {
         let token = "ey.".repeat(40);
         let nothing = Redaction::default();
         assert_eq!(
@@ -239,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_is_redacted_whatever_its_length() {
+    fn secrets_of_any_length_are_redacted() {
         let verifier = "v".repeat(43);
         let secrets = ["c0de", &verifier, ""];
         let redaction = Redaction::new(&secrets);
@@ -256,13 +255,13 @@ mod tests {
 
     const SECRET: &str = "Tr0ub4dor-3_correct.horse~battery";
 
-    /// What is left of a text in which only the secret is not ours to say.
+    /// The redacted form of a string with the secret in it.
     fn left_of(text: &str) -> String {
         Redaction::new(&[SECRET]).hide(&format!("before: {text} :after"))
     }
 
     #[test]
-    fn a_secret_is_redacted_in_every_form_that_is_looked_for() {
+    fn a_secret_is_redacted_in_every_encoding() {
         let bytes = SECRET.as_bytes();
         let each = |write: fn(char) -> String| SECRET.chars().map(write).collect::<String>();
         for form in [
@@ -327,12 +326,12 @@ mod tests {
             Redaction::new(&["c0de"]).hide("no 63306465 here"),
             "no [redacted] here"
         );
-        // Too short to be told from other words.
+        // Too short to be distinguished from other words.
         assert_eq!(Redaction::new(&["z"]).hide("7a eg=="), "7a eg==");
     }
 
     #[test]
-    fn only_the_beginning_of_a_long_text_is_read() {
+    fn only_the_beginning_of_a_long_string_is_read() {
         let text = format!("{} {SECRET}", "\u{1f512}".repeat(1 << 18));
         assert_eq!(Redaction::new(&[SECRET]).line(&text), REDACTED);
         let text = format!("{}{SECRET}", "a ".repeat(LONGEST_READ / 2 - 4));
@@ -343,13 +342,13 @@ mod tests {
         );
     }
 
-    /// The letters and digits of a text, which are all that a reader needs to see a secret again.
+    /// The letters and digits of a string, which are enough to recover a secret.
     fn letters(text: &str) -> String {
         let letters = text.chars().filter(char::is_ascii_alphanumeric);
         letters.map(|c| c.to_ascii_lowercase()).collect()
     }
 
-    /// The forms of a secret, and how much of both ends of each depends on what is around it.
+    /// The forms of a secret, and how many characters at the end of each depend on its neighbours.
     fn forms_of(secret: &str) -> Vec<(String, usize)> {
         let each = |write: fn(u8) -> String| secret.bytes().map(write).collect::<String>();
         let mut forms = vec![
@@ -362,7 +361,7 @@ mod tests {
         ];
         for before in ["", "a", "ab"] {
             let encoded = BASE64_STANDARD.encode(format!("{before}{secret}"));
-            // Each of the secret's bytes before and after has a share in two letters at most.
+            // A neighbouring byte affects two letters at most.
             let edge = if before.is_empty() {
                 0
             } else {
@@ -375,7 +374,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_piece_of_any_form_of_a_secret_is_left(
+        fn no_piece_of_an_encoded_secret_remains(
             secret in "[A-Za-z0-9_-]{16,64}",
             which in 0_usize..9,
             before in "\\PC{0,40}",

@@ -1,4 +1,4 @@
-//! The token that stands in every request but the one for a session.
+//! The signed token in every request except the one for a session.
 
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -7,7 +7,7 @@ use super::{Platform, jws};
 use crate::internal::InternalError;
 use crate::random;
 
-/// The claims that every request token has, and those of its request.
+/// The claims that every request token has, and those of the particular request.
 #[derive(Serialize)]
 struct Claims<'a, T> {
     client_id: String,
@@ -20,7 +20,7 @@ struct Claims<'a, T> {
 }
 
 impl Platform {
-    /// A token for one request. The platform takes a nonce once, so every attempt needs a token of its own.
+    /// Signs a token for one attempt at a request. The platform accepts a nonce once, so each attempt needs its own token.
     pub fn request_token(
         &self,
         of_request: &impl Serialize,

@@ -1,4 +1,4 @@
-//! A platform whose answers a test writes, in place of the network.
+//! A platform for tests, whose answers the test provides, in place of the network.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -29,7 +29,7 @@ impl<F: Fn(&str) -> Answer + Send + Sync> Transport for Scripted<F> {
     }
 }
 
-/// A client of a platform that gives these answers to the paths of requests.
+/// A client of a platform that answers each path by `answer`.
 pub fn client(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> ClientBuilder {
     Client::builder()
         .base_url("https://api.digi.me/v1.5")
@@ -51,8 +51,7 @@ pub fn with_header(mut answer: Answer, name: &'static str, value: &str) -> Answe
     answer
 }
 
-/// What a platform answers that refuses nothing: with tokens that are never the same, a session of half an hour, and tokens
-/// of an hour.
+/// The answers of a platform that refuses nothing. Its tokens are unique and last an hour; its sessions last half an hour.
 pub fn good(path: &str) -> Answer {
     let now = unix_time::millis(SystemTime::now());
     match path.rsplit('/').next().unwrap_or_default() {

@@ -1,4 +1,4 @@
-//! `POST permission-access/session`
+//! `POST permission-access/session`.
 
 use std::time::{Duration, SystemTime};
 
@@ -27,7 +27,7 @@ struct SessionRequest<'a> {
     accept: serde_json::Value,
 }
 
-/// The answer. It is not read as [`SessionData`], since a platform may say something else of the scope.
+/// The answer. It is not read as [`SessionData`], since the platform must not set the scope.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SessionAnswer {
@@ -37,7 +37,7 @@ struct SessionAnswer {
     expiry: u64,
 }
 
-/// What the platform says of a session.
+/// A session, as the platform describes it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionData {
@@ -47,11 +47,11 @@ pub struct SessionData {
     pub exchange_token: SecretString,
     /// Unix time in milliseconds.
     pub expiry: u64,
-    /// What it is limited to, as the session that replaces it must be. The platform does not repeat it.
+    /// The limits of the session. A session that replaces it must have the same. The platform does not return them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
-    /// When it ends by this machine's clock, in Unix milliseconds, where it was given to this process. What is learned of the
-    /// platform's time from other answers changes nothing of it.
+    /// When it ends by this machine's clock, in Unix milliseconds, if this process established it. Later estimates of the
+    /// platform's time do not change this.
     #[serde(skip)]
     pub ends: Option<u64>,
 }
@@ -82,7 +82,7 @@ impl SessionData {
 }
 
 impl Platform {
-    /// Establishes a session. Asking again after a fault makes a second one, which nobody uses and which expires.
+    /// Establishes a session. A retry after a lost answer may establish a second one, which expires unused.
     pub async fn establish_session(
         &self,
         scope: Option<&Scope>,

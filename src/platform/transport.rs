@@ -1,4 +1,4 @@
-//! How a request gets to the platform and its answer back.
+//! Transports a request to the platform and its answer back.
 
 use std::error::Error as StdError;
 
@@ -6,19 +6,19 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use reqwest::{Request, Response};
 
-/// Sends requests. It is the seam at which tests put a platform in place of the network.
+/// Sends requests. Tests implement it to replace the network by a simulated platform.
 pub trait Transport: Send + Sync {
     fn send(&self, request: Request) -> BoxFuture<'static, Result<Response, TransportError>>;
 }
 
-/// Why a request has no answer.
+/// Why a request got no answer.
 #[derive(Debug)]
 pub enum TransportError {
-    /// The request is not one that can be sent.
+    /// The request can't be sent, for example because it is malformed.
     Unsendable(BoxError),
-    /// There is no connection to the platform, so nothing was sent.
+    /// No connection to the platform was made, so nothing was sent.
     NotConnected(BoxError),
-    /// The request, or a part of it, was sent.
+    /// The request, or a part of it, was sent, and no answer came back.
     Lost(BoxError),
 }
 

@@ -1,5 +1,4 @@
-//! What an application does with the library, one journey each. They are what users of the library write, with faults
-//! handled as its documentation says.
+//! What an application does with the library, as users would write it, with faults handled as the documentation says.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -24,12 +23,12 @@ use crate::{Callback, DeliveryStatus, PostboxItem, Suspended};
 
 type Authorization = Flow<Receipts, Authorized>;
 
-/// What the application knows of its users, and the simulation of the application.
+/// What the application knows about its users, and what the simulation knows about the application.
 #[derive(Default)]
 pub struct Users {
     pub all: Vec<User>,
     pub links: Vec<Link>,
-    /// How often the application has asked for a refresh by name, for each user: each may send a token again.
+    /// How many explicit refreshes the application asked for, for each user. Each may send a token again.
     pub refreshes: Vec<usize>,
     items: u64,
 }
@@ -40,13 +39,13 @@ pub struct User {
     pub is_forgotten: bool,
     pub has_withdrawn: bool,
     pub has_refreshed: bool,
-    /// The application has kept an older flow while the user connected again.
+    /// The application kept an older flow while the user connected again.
     pub is_muddled: bool,
     /// How many calls may keep tokens for the user.
     pub connecting: usize,
-    /// Calls that were dropped may do that too, since they go on.
+    /// Dropped calls may do that too, since they continue.
     has_dropped_a_callback: bool,
-    /// How many exchanges there were when the user was forgotten, with none under way.
+    /// How many exchanges there were when the user was forgotten while none was running.
     pub forgotten_for_good: Option<usize>,
     /// The flows that each machine holds.
     flows: BTreeMap<u64, Arc<Authorization>>,
@@ -60,13 +59,13 @@ pub struct Link {
     pub query: String,
     pub state: String,
     pub code: String,
-    /// When its session ends. Nobody puts its flow back after that.
+    /// When its session ends. No call puts its flow back after that.
     expires: SystemTime,
     /// The application took the flow and is responsible for it.
     pub is_taken: bool,
-    /// The application has lost what it had, or may have.
+    /// The application has lost the flow, or may have lost it.
     pub is_given_up: bool,
-    /// A flow was suspended while its refresh may have been running: what that brought came to nobody.
+    /// A flow was suspended while its refresh may have been running, so the new tokens are lost.
     was_suspended: bool,
     /// The store is known to have its flow.
     is_parked: bool,
@@ -74,7 +73,7 @@ pub struct Link {
     touched_by: Vec<u64>,
     /// How many calls are receiving its callback.
     receiving: usize,
-    /// A call that has ended, or the application by itself, may send its code yet.
+    /// A call that has ended, or the application itself, may still send its code.
     goes_on: bool,
 }
 
@@ -154,7 +153,7 @@ impl Drop {
     }
 }
 
-/// What the application does at once for a user who has connected.
+/// What the application does directly after a user has connected.
 #[derive(Clone, Copy)]
 pub enum Then {
     Nothing,
@@ -178,7 +177,7 @@ pub struct Pushing {
     pub user: usize,
     pub shape: Shape,
     pub drop: Drop,
-    /// A flow that the machine already has is used again.
+    /// The machine uses a flow that it already has.
     pub reuses: bool,
     pub size: usize,
 }
@@ -186,13 +185,13 @@ pub struct Pushing {
 #[derive(Clone, Copy, Debug)]
 pub enum Shape {
     One,
-    /// Many pushes at once, each a call of its own.
+    /// Many pushes at once, as separate calls.
     Burst(usize),
-    /// `push_many`, with a consumer that takes so long for each result.
+    /// `push_many`, with a consumer that takes this long for each result.
     Many(usize, Duration),
     /// `push_many`, with another push in the body of the loop.
     Nested(usize),
-    /// A push that is polled once and kept, while another is awaited.
+    /// A push that is polled once and held while another is awaited.
     BesideOneThatIsKept,
 }
 
@@ -230,8 +229,8 @@ impl Machine {
         }
     }
 
-    /// The same, and the user is sent on while the flow is being parked. The machine is paused meanwhile, so that it parks
-    /// the flow once more when another machine may have received the callback.
+    /// The same, but the user follows the link while the flow is being parked. The machine is paused in the meantime, so it
+    /// parks the flow once more when another machine may already have received the callback.
     pub async fn begin_hastily(self: Arc<Self>, other: Arc<Self>, user: usize) {
         let Some((suspended, url)) = self.ask(user).await else {
             return;
@@ -248,7 +247,7 @@ impl Machine {
         self.world.lock().users.links[link].is_parked = is_parked;
     }
 
-    /// Parks a flow, and tries again where that fails.
+    /// Parks a flow, and retries if that fails.
     async fn park(
         &self,
         mut suspended: Suspended<Receipts, AwaitingCallback<Verifier>, String>,
@@ -264,8 +263,8 @@ impl Machine {
         false
     }
 
-    /// A flow that was just parked waits until its session ends, or for the ten minutes that a session is taken to last
-    /// where a clock or a `Date` says that it has ended already.
+    /// A flow that was just parked waits until its session ends, or for the ten minutes that a session is assumed to last if a
+    /// clock or a `Date` says that it has already ended.
     fn check_parking(&self, link: usize) {
         let now = self.world.time();
         let state = self.world.lock();
@@ -273,7 +272,7 @@ impl Machine {
         let left = link.expires.duration_since(now).unwrap_or_default();
         let life = state.platform.session_life;
         let assumed = Duration::from_mins(10).min(life);
-        // Without a `Date` nothing says how wrong a clock is that is not wrong enough to be refuted.
+        // Without a `Date`, the error of a clock is unknown unless it makes something new seem expired.
         let unknown = match state.weather.dates {
             Dates::Missing => Duration::from_millis(self.host.set_up.clock_ahead.unsigned_abs()),
             _ => Duration::ZERO,
@@ -362,7 +361,7 @@ impl Machine {
         link
     }
 
-    /// Takes a callback as a web application does.
+    /// Receives a callback as a web application does.
     pub async fn receive(self: Arc<Self>, link: usize, drop: Drop, then: Then) {
         let number = link;
         let link = self.touch(number);
@@ -427,7 +426,7 @@ impl Machine {
         }
     }
 
-    /// Takes a callback on a machine that is paused while it does, for so long that the call ends before its flow is taken.
+    /// Receives a callback on a machine that is paused for so long that the call ends before its flow is claimed.
     pub async fn receive_late(self: Arc<Self>, link: usize, mut rng: StdRng) {
         let receiving = self.clone().receive(link, Drop::Never, Then::Nothing);
         let receiving = tokio::spawn(receiving);
@@ -458,14 +457,14 @@ impl Machine {
         self.world.log(format!("{:?} resumes", self.host));
     }
 
-    /// The user declines first: the flow waits on.
+    /// The user declines first, and the flow still waits.
     pub async fn decline(self: Arc<Self>, link: usize) {
         let link = self.touch(link);
         let query = format!("result=CANCEL&state={}", link.state);
         let _ = self.call("decline", CALL, self.receiving(&query)).await;
     }
 
-    /// Takes a callback on its own, uses the flow while the tokens are its own, then keeps them.
+    /// Exchanges the code without the store, uses the flow while it does not share the tokens, then keeps them.
     pub async fn connect_by_hand(self: Arc<Self>, link: usize, mut rng: StdRng) {
         let number = link;
         let link = self.touch(number);
@@ -479,7 +478,7 @@ impl Machine {
         let Some(Ok((awaiting, _))) = Drop::any(&mut rng).apply(claiming).await else {
             return;
         };
-        // From here on the flow is the application's to lose.
+        // From here on the application is responsible for the flow.
         let responsible = Responsible::begin(&self, number);
         let parked = serde_json::to_string(&awaiting.suspend()).expect("JSON");
         let Some(flow) = self.exchange(&link, &parked, &mut rng).await else {
@@ -512,7 +511,7 @@ impl Machine {
         }
     }
 
-    /// Whether the user connects again meanwhile, so that older tokens must not take the place of newer ones.
+    /// Whether the user connects again in the meantime, so that older tokens must not replace newer ones.
     fn is_overtaken(&self, link: &Link) -> bool {
         let state = self.world.lock();
         let own = state.platform.codes[&link.code].grant;
@@ -549,7 +548,7 @@ impl Machine {
                         self.world.lock().platform.allow_code(&link.code);
                     }
                 }
-                // It goes on, so the code must not be sent again.
+                // It continues, so the code must not be sent again.
                 None => {}
             }
             sleep(Duration::from_millis(rng.random_range(0..5_000))).await;
@@ -557,7 +556,7 @@ impl Machine {
         None
     }
 
-    /// Uses a flow that nobody else has: pushes that are dropped leave refreshes behind, and the flow is suspended.
+    /// Uses a flow that is not shared: dropped pushes leave refreshes running, and the flow is suspended.
     async fn use_alone(
         &self,
         link: &Link,
@@ -573,7 +572,7 @@ impl Machine {
                 self.check_doubt(link, &results);
             }
             if rng.random_bool(0.3) {
-                // Whatever a refresh that is running brings has no flow to come to.
+                // The new tokens of a running refresh have no flow to go to.
                 self.give_up(link);
                 self.world.log(format!(
                     "{:?} suspends the flow of {}",
@@ -684,7 +683,7 @@ impl Machine {
         }
     }
 
-    /// That consent has ended is said only where something speaks for it.
+    /// Checks that consent is reported as ended only for a reason.
     fn check_ended(&self, user: usize, error: &Error) {
         let state = self.world.lock();
         let known = &state.users.all[user];
@@ -711,7 +710,7 @@ impl Machine {
         }
     }
 
-    /// A flow that nobody else has knows what became of its refresh token: it is in doubt only after a lost answer.
+    /// Checks that a flow that is not shared is in doubt about its refresh token only after a lost answer.
     fn check_doubt(&self, link: &Link, results: &[Result<crate::Delivery, Error>]) {
         let state = self.world.lock();
         let links = &state.users.links;
@@ -757,7 +756,7 @@ impl Machine {
         flow
     }
 
-    /// The application asks for a refresh by name.
+    /// The application asks for a refresh explicitly.
     pub async fn refresh(self: Arc<Self>, user: usize, drop: Drop) {
         let Some(flow) = self.flow_of(user, true).await else {
             return;
@@ -789,7 +788,8 @@ impl Machine {
         let _ = refreshing.await;
     }
 
-    /// An answer that has come during a call is not lost. A push may refresh twice; the last refresh is the one that fails.
+    /// Checks that an answer which came during a call is not lost. A push may refresh twice; the last refresh is the one that
+    /// fails.
     fn check_lost(&self, user: usize, begun: Instant, error: &Error) {
         let begun = Instant::now()
             .checked_sub(CALL)
@@ -813,11 +813,11 @@ impl Machine {
         }
     }
 
-    /// A machine is paused while it refreshes, for so long that another is asked for a refresh by name.
+    /// A machine is paused during a refresh for so long that another is asked for an explicit refresh.
     pub async fn be_overtaken(self: Arc<Self>, other: Arc<Self>, user: usize, mut rng: StdRng) {
         let mut pause = rng.random_range(10..70);
         if rng.random_bool(0.3) {
-            // A push that finds its token expired takes longer to come to its refresh.
+            // A push that finds its token expired takes longer to reach its refresh.
             self.world.lock().platform.expire_access_tokens(user);
             pause += rng.random_range(0..80);
             let pushing = Pushing {
@@ -834,7 +834,7 @@ impl Machine {
             return;
         }
         if rng.random_bool(0.5) {
-            // Its sign of life says that the token is on its way.
+            // Its lease shows that the token is being sent.
             self.host.pause_at(Some("lease"));
         } else {
             sleep(Duration::from_millis(pause)).await;
@@ -843,7 +843,7 @@ impl Machine {
         }
         sleep(Duration::from_secs(rng.random_range(62..160))).await;
         self.host.pause_at(None);
-        // The other machine may be paused, or die. Where its flow is an old one, it sends nothing.
+        // The other machine may be paused or die. If its flow is an old one, it sends nothing.
         let refreshing = async {
             other.flow_of(user, false).await;
             other.refresh(user, Drop::any(&mut rng)).await;
@@ -853,7 +853,7 @@ impl Machine {
         self.world.log(format!("{:?} resumes", self.host));
     }
 
-    /// The user leaves the application.
+    /// The application forgets the user.
     pub async fn forget(self: Arc<Self>, user: usize) {
         self.world.lock().users.all[user].is_forgotten = true;
         let name = name(user);
@@ -867,7 +867,7 @@ impl Machine {
             {
                 let after = self.exchanges(user);
                 let user = &mut self.world.lock().users.all[user];
-                // An exchange that went on meanwhile may keep its tokens after that.
+                // An exchange that was still running may keep its tokens after that.
                 let is_alone = before == after && after.0 == 0 && !user.has_dropped_a_callback;
                 user.forgotten_for_good = is_alone.then_some(after.1);
                 return;
@@ -875,14 +875,14 @@ impl Machine {
         }
     }
 
-    /// How many exchanges of a user are under way, and how many there were.
+    /// How many exchanges of a user are running, and how many there were.
     fn exchanges(&self, user: usize) -> (usize, usize) {
         let state = self.world.lock();
         let connecting = state.users.all[user].connecting;
         (connecting, state.platform.grants_of(user))
     }
 
-    /// Notes that something may keep tokens for a user.
+    /// Notes that a call may keep tokens for a user.
     fn connecting(&self, user: usize) -> Connecting<'_> {
         let mut state = self.world.lock();
         state.users.all[user].connecting += 1;
@@ -893,7 +893,7 @@ impl Machine {
         }
     }
 
-    /// What a callback brings when all faults are over, and were so at a time.
+    /// Checks the result of a callback after all faults have ended.
     pub async fn receive_at_last(&self, link: usize, calm_at: SystemTime) {
         let number = link;
         let link = self.touch(number);
@@ -928,7 +928,7 @@ impl Machine {
         }
     }
 
-    /// Whether a user's consent can be used when all faults are over.
+    /// Checks that a user's consent can be used after all faults have ended.
     pub async fn push_at_last(&self, user: usize) {
         let Some(flow) = self.flow_of(user, false).await else {
             return self.lost(user, "the store has nothing");
@@ -958,7 +958,7 @@ impl Machine {
     }
 }
 
-/// Whether a flow's refresh token is being sent, or may have been, also by the machine that has marked it in the store.
+/// Whether a flow's refresh token is being sent or may have been sent, possibly by the machine that marked it in the store.
 fn is_in_doubt(flow: &Authorization) -> bool {
     let text = serde_json::to_string(&flow.suspend()).expect("JSON");
     text.contains(r#""sent""#)
@@ -976,7 +976,7 @@ impl std::ops::Drop for Connecting<'_> {
     }
 }
 
-/// A call that receives a callback. Where it is dropped, it goes on.
+/// A call that receives a callback. It continues if it is dropped.
 struct Receiving<'a> {
     machine: &'a Machine,
     link: usize,
@@ -993,7 +993,7 @@ impl<'a> Receiving<'a> {
         }
     }
 
-    /// A call says that its code was not used, and no other is running: then it is not sent any more.
+    /// A call reports that its code was not used, and no other call is running. Then the code is not sent any more.
     fn end(mut self, error: Option<&Error>) {
         self.has_ended = error.is_none_or(|error| !error.may_have_taken_effect());
         let mut state = self.machine.world.lock();
@@ -1015,7 +1015,7 @@ impl std::ops::Drop for Receiving<'_> {
     }
 }
 
-/// The application is responsible for a flow, and has lost it where it ends before the flow is kept.
+/// The application is responsible for a flow. It has lost the flow if this is dropped before the flow is kept.
 struct Responsible<'a> {
     machine: &'a Machine,
     link: usize,

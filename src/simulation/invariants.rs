@@ -1,4 +1,4 @@
-//! The promises, as checks of what the calls say against what the platform and the store know.
+//! The promises, as checks: they compare the results of the calls with what the platform and the store know.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -20,24 +20,24 @@ pub const CALL: Duration = Duration::from_secs(30);
 /// How long a call that asks the store once may take.
 pub const STORE: Duration = Duration::from_secs(26);
 
-/// How long `keep` may take: it waits for a refresh that is running, and that waits for the platform and its keys.
+/// How long `keep` may take: it waits for a running refresh, which waits for the platform and its keys.
 pub const KEEP: Duration = CALL.saturating_add(STORE);
 
 /// How long a push may take. Each of four uploads (a session and a token may be replaced in between) has five attempts,
-/// which may stand still for a minute and a quarter, with pauses of up to a minute.
+/// which may stall for a minute and a quarter, with pauses of up to a minute.
 pub const PUSH: Duration = Duration::from_secs(4 * 5 * (75 + 10 + 60) + 4 * 30);
 
-/// What is rounded away.
+/// The tolerance for rounding.
 const LEEWAY: Duration = Duration::from_secs(1);
 
-/// What is known of the calls, and what was found wrong.
+/// What is known about the calls, and the violations that were found.
 #[derive(Default)]
 pub struct Book {
     pub violations: Vec<String>,
     pub log: Vec<String>,
     calls: BTreeMap<u64, Call>,
     begun: u64,
-    /// Items whose push failed and may not have had an effect.
+    /// Items whose push failed and must not have taken effect.
     not_delivered: BTreeSet<String>,
     pub calls_ended: u64,
 }
@@ -49,7 +49,7 @@ struct Call {
     limit: Duration,
 }
 
-/// An error of a call, alone or with the flow that came back.
+/// An error of a call, alone or with the flow that was given back.
 pub trait Failure: Debug {
     fn error(&self) -> &Error;
 }
@@ -67,7 +67,7 @@ impl<F> Failure for Rejected<F> {
 }
 
 impl Machine {
-    /// Makes a call of the library, and checks how long it takes and what it says when it fails.
+    /// Makes a call of the library, and checks how long it takes and what its error says.
     pub fn call<'a, T, E: Failure>(
         &'a self,
         what: impl Into<String>,
@@ -116,7 +116,7 @@ impl Machine {
         if is_not_sent != reason.to_string().contains("was not reached") {
             wrong("it says that the platform was not reached, or fails to");
         }
-        // A renewal that others began may have met the fault before the call began.
+        // A renewal that another call began may have met the fault before this call began.
         let is_new = begun.is_zero() || self.host.not_connected.load(Relaxed) > not_connected;
         if is_not_sent && !is_new && self.host.not_connected.load(Relaxed) == 0 {
             wrong("no connection had failed");
@@ -140,7 +140,7 @@ impl Machine {
     }
 }
 
-/// A call that is in the book until it ends or is dropped.
+/// A call that is recorded until it ends or is dropped.
 struct Running<'a> {
     world: &'a World,
     host: &'a Host,
@@ -204,7 +204,7 @@ impl Drop for Running<'_> {
 impl Book {
     fn check_limit(&mut self, call: &Call, now: Duration, paused: Duration) {
         let took = now.saturating_sub(call.begun);
-        // Only a call that waits for the store is held up by the machine's pauses; all of them are forgiven.
+        // A call that waits for the store is delayed by the machine's pauses, which do not count.
         if took > call.limit + paused {
             self.violations.push(format!(
                 "4: m{} {} takes {took:?}, its limit is {:?}",
@@ -213,7 +213,7 @@ impl Book {
         }
     }
 
-    /// Calls of a machine that has died are nobody's any more.
+    /// Removes the calls of a machine that has died.
     pub fn forget_calls_of(&mut self, machine: u64) {
         self.calls.retain(|_, call| call.machine != machine);
     }
@@ -301,7 +301,7 @@ impl World {
         }
     }
 
-    /// What must hold at any time.
+    /// Checks what must hold at any time.
     pub fn check(&self, paused: impl Fn(u64) -> Duration) {
         let now = self.elapsed();
         for text in self.texts.take() {

@@ -1,4 +1,4 @@
-//! A machine of the application: its own client, clock and connections. It runs, is paused, or is dead.
+//! A machine of the application, with its own client, clock and connections. It is running, paused or dead.
 
 use std::fmt;
 use std::io;
@@ -24,7 +24,7 @@ use crate::platform::{Transport, TransportError};
 use crate::store::SharedTokens;
 use crate::{ApplicationId, Client, ContractId, PrivateKey, RedirectUri, digime_contract, vectors};
 
-/// How long the library has to wait for an answer with tokens in it, whoever waits for the call.
+/// How long the library waits for an answer with tokens in it, even if no caller waits for it.
 pub const PATIENCE: Duration = Duration::from_mins(5);
 
 #[digime_contract(ongoing)]
@@ -48,7 +48,7 @@ impl Receipts {
     }
 }
 
-/// How a machine is set up, which may be wrong.
+/// The configuration of a machine, which may be wrong.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SetUp {
     /// By how many milliseconds its clock is ahead of the platform's.
@@ -63,13 +63,13 @@ enum Power {
     Dead,
 }
 
-/// The power of a machine, and who waits for it to run.
+/// Whether a machine is running, and the tasks that wait for it to run.
 struct Supply {
     now: Power,
     waiting: Vec<Waker>,
 }
 
-/// A machine, as its connections see it.
+/// A machine as seen by its connections.
 pub struct Host {
     pub id: u64,
     pub set_up: SetUp,
@@ -77,9 +77,9 @@ pub struct Host {
     no_platform: AtomicBool,
     no_store: AtomicBool,
     paused: Mutex<(Option<Instant>, Duration)>,
-    /// The call of the store whose effect the machine is paused at.
+    /// The call of the store after whose effect the machine is paused.
     pauses_at: Mutex<Option<&'static str>>,
-    /// How many connections were not made.
+    /// How many connections failed.
     pub not_connected: AtomicU64,
 }
 
@@ -90,8 +90,8 @@ impl fmt::Debug for Host {
 }
 
 impl Host {
-    /// Waits until the machine runs: for ever, if it is dead. Those that wait go on in the order in which they came, which
-    /// tokio's own channels don't promise.
+    /// Waits until the machine is running, forever if it is dead. Tasks continue in the order in which they came, which tokio's
+    /// own channels don't promise.
     pub async fn runs(&self) {
         poll_fn(|context| {
             let mut power = self.power.lock().expect("no panic");
@@ -125,7 +125,7 @@ impl Host {
         }
     }
 
-    /// Pauses the machine as soon as the store has done what it is asked for by a call, or not any more.
+    /// Pauses the machine as soon as a certain call of the store has taken effect, or cancels that.
     pub fn pause_at(&self, call: Option<&'static str>) {
         *self.pauses_at.lock().expect("no panic") = call;
     }
@@ -147,7 +147,7 @@ impl Host {
         }
     }
 
-    /// For how long it was paused in all.
+    /// How long it was paused in total.
     pub fn paused_for(&self) -> Duration {
         let (since, before) = *self.paused.lock().expect("no panic");
         before + since.map_or(Duration::ZERO, |since| since.elapsed())
@@ -179,7 +179,7 @@ impl Host {
     }
 }
 
-/// A machine, as the application sees it.
+/// A machine as seen by the application.
 pub struct Machine {
     pub world: Arc<World>,
     pub host: Arc<Host>,
@@ -282,7 +282,7 @@ async fn exchange(
     if endpoint == Endpoint::Keys {
         world.lock().platform.keys_are_fetched(host.id);
     }
-    // It may sleep until nobody looks for the keys any more.
+    // It may sleep until the keys are no longer fetched.
     if endpoint == Endpoint::Keys && host.power() == Power::Paused {
         world.keys_are_missing(&host);
     }
@@ -294,7 +294,7 @@ async fn exchange(
         host.runs().await;
         unsent.end();
         world.log(format!("{host:?} {endpoint:?} not connected"));
-        // Anything shorter is outlasted.
+        // A shorter one is waited for.
         if endpoint == Endpoint::Keys && is_away {
             world.keys_are_missing(&host);
         }
@@ -333,12 +333,12 @@ async fn exchange(
         return Err(TransportError::Lost(reset.into()));
     };
     let is_cut = fault == Fault::Cut;
-    // Then there is one attempt left for the keys.
+    // Then one attempt is left for the keys.
     if endpoint == Endpoint::Keys && answer.retry_after == Some(FOR_EVER) {
         world.keys_are_missing(&host);
     }
     match fault {
-        // The status of a refusal arrives in any case, and says all.
+        // The status of a refusal arrives in any case, and is enough.
         Fault::Cut | Fault::Forged if answer.status == 200 => {
             waiting.end_without_answer("the answer was damaged");
         }
@@ -350,7 +350,7 @@ async fn exchange(
     Ok(response(&world, answer, is_cut))
 }
 
-/// What happens on the platform's side, whether its client waits or not.
+/// What happens at the platform, whether its client waits or not.
 async fn serve(
     world: Arc<World>,
     host: Arc<Host>,
@@ -417,7 +417,7 @@ fn endpoint(url: &url::Url) -> (Endpoint, String) {
     (endpoint, last)
 }
 
-/// A request that a paused machine has not sent yet. Where the library gives it up then, it can't know that.
+/// A request that a paused machine has not sent yet. If the library gives it up then, it can't know that.
 struct Unsent<'a> {
     world: &'a World,
     authorization: &'a str,
@@ -438,7 +438,7 @@ impl Drop for Unsent<'_> {
     }
 }
 
-/// A request whose answer is waited for. Where that ends early, it is noted whose fault it is.
+/// A request whose answer is waited for. If the waiting ends early, the reason is noted.
 struct Waiting {
     world: Arc<World>,
     id: u64,

@@ -1,25 +1,25 @@
 //! A simulation of the library in use: several machines, users and stores, against a model of the platform, under
 //! schedules that a seed generates.
 //!
-//! What runs is the real library; only what it talks to is made up. Time is tokio's and paused, so that it goes on only
-//! when nothing is left to do, and years pass in seconds. A run is
+//! The real library runs against a simulated environment. Tokio's time is paused: it advances only when all tasks wait, so
+//! years pass in seconds. A run is
 //!
-//! 1. a [`World`] with a [model of the platform](platform), a [store](store) and a [`weather`], which decides for each
-//!    request and each call of the store how late it is and what goes wrong,
+//! 1. a [`World`] with a [model of the platform](platform), a [store](store) and a [`weather`], which decides the delay
+//!    and the fault of each request and each call of the store,
 //! 2. some [machines](machine), which can be paused, cut off, killed and replaced, and whose clocks may be wrong,
 //! 3. a [schedule] of steps: users connect, an [`application`] pushes, futures are dropped, consents end,
-//! 4. the [`invariants`], which compare what the calls say with what the platform and the store know, at any time and
-//!    once more when all faults are over.
+//! 4. the [`invariants`], which compare the results of the calls with what the platform and the store know, at any time and
+//!    once more when all faults have ended.
 //!
 //! A run that fails prints its seed and its log. `DIGIME_SIMULATION_SEED=…` makes that run again,
-//! `DIGIME_SIMULATION_RUNS=…` or `DIGIME_SIMULATION_SECONDS=…` says how long to look for others, from a random seed on.
-//! Without them the runs are those from seed 0 on.
+//! `DIGIME_SIMULATION_RUNS=…` or `DIGIME_SIMULATION_SECONDS=…` says how many more runs to make, beginning at a random seed.
+//! Without them the runs begin at seed 0.
 //!
 //! A seed decides the steps, the faults and the pauses between attempts. The library's ids and signatures are random in
-//! each run, and nothing depends on them. Two things are left to the system: when a task of tokio's pool of threads ends
-//! among what happens at the same instant (the library asks there whether a stalled upload moves), and the date on which
-//! a run begins. So a seed makes the same run again, to the line of its log, as long as the library and this folder do
-//! not change; a test compares some.
+//! each run, and nothing depends on them. The system decides two things: when a task of tokio's blocking pool ends among the
+//! events of the same instant (the library asks there whether a stalled upload makes progress), and the date on which a run
+//! begins. So a seed repeats the same run, with the same log, as long as the library and this folder do not change. A test
+//! compares some runs.
 //!
 
 mod application;
@@ -46,10 +46,10 @@ use store::Records;
 use trace::Texts;
 use weather::{Passage, Weather};
 
-/// For how long runs are made, where nothing else is said.
+/// How long runs are made by default.
 const DEFAULT_SECONDS: u64 = 45;
 
-/// All that the machines share.
+/// What the machines share.
 struct World {
     state: Mutex<State>,
     begun: Instant,
@@ -75,7 +75,7 @@ impl World {
         self.begun.elapsed()
     }
 
-    /// What time it is on the platform.
+    /// The time at the platform.
     fn time(&self) -> SystemTime {
         self.base + self.elapsed()
     }
@@ -99,7 +99,7 @@ impl World {
         self.is_over.load(Relaxed)
     }
 
-    /// A machine has died: what only it knew is lost.
+    /// Notes that a machine has died, so what only it knew is lost.
     fn machine_is_gone(&self, host: &Host) {
         let State {
             platform,
@@ -114,7 +114,7 @@ impl World {
         book.forget_calls_of(host.id);
     }
 
-    /// A machine can't fetch the platform's keys, so it can't believe the tokens that it got.
+    /// Notes that a machine can't fetch the platform's keys, so it can't verify the tokens that it got.
     fn keys_are_missing(&self, host: &Host) {
         let State {
             platform, records, ..
@@ -132,7 +132,7 @@ impl State {
     }
 }
 
-/// What came of a run.
+/// The result of a run.
 struct Outcome {
     violations: Vec<String>,
     log: Vec<String>,
@@ -178,7 +178,7 @@ fn the_promises_hold_under_generated_schedules() {
         (Some(_), None) => Duration::MAX,
         (None, None) => Duration::from_secs(DEFAULT_SECONDS),
     };
-    // The suite makes the same runs each time. Whoever asks for more gets others.
+    // The suite makes the same runs each time, unless more are asked for.
     let first = match (seed, runs.or(seconds)) {
         (Some(seed), _) => seed,
         (None, Some(_)) => u64::from(rand::random::<u32>()),

@@ -1,7 +1,7 @@
-//! A model of the platform: what it decides, and all that the invariants want to know of what it did.
+//! A model of the platform, with a record of everything that the invariants need.
 //!
-//! It verifies little, since the sandbox does that; it remembers much. Every code and refresh token knows how often it
-//! arrived and what became of the answers.
+//! It verifies little, since the sandbox does that. It records how many times each code and refresh token arrived, and whether
+//! the answers reached their senders.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -16,7 +16,7 @@ use super::weather::{Endpoint, Fault};
 use crate::contract::PrivateKey;
 use crate::vectors;
 
-/// A word that stands in every secret which the model hands out, so that no text may have it.
+/// A word in every secret that the model issues, so no error or log may contain it.
 pub const SECRET: &str = "5ecr3t";
 
 pub const BASE_URL: &str = "http://127.0.0.1:9/v1.5";
@@ -36,7 +36,7 @@ fn key(owner: &str) -> PrivateKey {
     PrivateKey::from_pem(pem).expect("a key of the vectors")
 }
 
-/// The platform, and the truth about what it did.
+/// The platform, and a record of what it did.
 #[derive(Debug)]
 pub struct Platform {
     pub session_life: Duration,
@@ -47,12 +47,12 @@ pub struct Platform {
     pub grants: Vec<Grant>,
     refresh_tokens: BTreeMap<String, RefreshToken>,
     access_tokens: BTreeMap<String, AccessToken>,
-    /// How often each item was delivered, by its name.
+    /// How many times each item was delivered, by its name.
     pub inbox: BTreeMap<String, usize>,
     /// Items whose delivery was confirmed to their sender.
     pub confirmed: BTreeSet<String>,
     nonces: BTreeSet<String>,
-    /// The verifiers that arrived: the secrets that the model does not make.
+    /// The verifiers that arrived, which are secrets that the model does not make.
     pub verifiers: Vec<String>,
     requests: BTreeMap<u64, Sent>,
     handed_out: u64,
@@ -69,21 +69,21 @@ pub struct Code {
     /// The machine whose request was granted.
     spent_by: Option<u64>,
     arrivals: Arrivals,
-    /// All calls for it have said that it was not used.
+    /// All calls for it have reported that it was not used.
     must_not_be_sent: bool,
 }
 
-/// A consent that was made into tokens.
+/// A consent for which tokens were issued.
 #[derive(Debug)]
 pub struct Grant {
     pub user: usize,
     /// The user has withdrawn it.
     pub is_withdrawn: bool,
-    /// The refresh token that is good now.
+    /// The refresh token that is valid now.
     pub current: String,
     /// The machine to which that token was sent.
     pub holder: u64,
-    /// Why nobody can be blamed for not having the token.
+    /// Why the loss of the token is nobody's fault, if it is.
     pub excuse: Option<&'static str>,
 }
 
@@ -99,25 +99,25 @@ struct AccessToken {
     expiry: u64,
 }
 
-/// How often something that can be used once has arrived.
+/// How many times a secret that can be used once has arrived.
 #[derive(Debug, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "they are separate facts")]
 struct Arrivals {
-    /// Arrivals of which their sender does not know that they came to nothing.
+    /// Arrivals whose sender does not know that they had no effect.
     undecided: usize,
-    /// How often the application has decided to send it in spite of that.
+    /// How many times the application decided to send it nevertheless.
     allowed: usize,
     was_allowed: bool,
-    /// An answer did not reach its sender, or does not say what became of it.
+    /// An answer did not reach its sender, or does not say whether it was used.
     was_lost: bool,
-    /// Its sender has waited for an answer to the end.
+    /// Its sender waited for an answer until the timeout.
     has_failed_in_doubt: bool,
     /// A paused machine gave up a request with it, and could not know that it was not sent.
     was_given_up: bool,
 }
 
 impl Arrivals {
-    /// Counts an arrival, and says by what right it came.
+    /// Counts an arrival, and says why it was allowed.
     fn count(&mut self, allowance: &mut usize) -> Right {
         let is_first = self.undecided == 0;
         self.undecided += 1;
@@ -135,7 +135,7 @@ impl Arrivals {
         Right::Allowed
     }
 
-    /// An arrival is known to have come to nothing. Its call may try again.
+    /// Notes that an arrival is known to have had no effect. Its call may try again.
     fn came_to_nothing(&mut self, right: Right) {
         self.undecided = self.undecided.saturating_sub(1);
         if right == Right::Allowed {
@@ -144,12 +144,12 @@ impl Arrivals {
     }
 }
 
-/// By what right a token arrives.
+/// Why a token may arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Right {
     /// It did not arrive before, or is known not to have been used.
     First,
-    /// The application has decided it.
+    /// The application decided to send it.
     Allowed,
     None,
 }
@@ -164,7 +164,7 @@ struct Sent {
     status: u16,
     /// When its sender got the answer and could read it.
     answered: Option<Instant>,
-    /// Why its sender waits no more, where that is nobody's fault.
+    /// Why its sender no longer waits, if that is nobody's fault.
     excuse: Option<&'static str>,
 }
 
@@ -185,7 +185,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The platform's words, which may repeat what it was sent.
+    /// The platform's message, which may repeat the request.
     pub fn words(&self) -> String {
         let body: Value = serde_json::from_str(&self.body).unwrap_or_default();
         text(&body["error"], "message")
@@ -236,7 +236,7 @@ impl Platform {
         format!("{SECRET}-{kind}-{}", self.handed_out)
     }
 
-    /// A request leaves a machine.
+    /// Notes that a request leaves a machine.
     pub fn sent(&mut self, machine: u64) -> u64 {
         let id = self.requests.len() as u64;
         let sent = Sent {
@@ -256,7 +256,7 @@ impl Platform {
         self.requests.len()
     }
 
-    /// A request arrives. Gives the answer, where there is one, after the platform has acted or not.
+    /// Handles a request that arrives. Returns the answer, if there is one.
     pub fn arrived(
         &mut self,
         request: &Request,
@@ -311,7 +311,7 @@ impl Platform {
         }
     }
 
-    /// The answer has reached its sender, whole and of this platform.
+    /// Notes that the complete and authentic answer has reached its sender.
     pub fn answered(&mut self, id: u64) {
         let Some(sent) = self.requests.get_mut(&id) else {
             return;
@@ -350,8 +350,7 @@ impl Platform {
             .any(|it| self.grants[it.grant].user == user && it.arrivals.was_lost)
     }
 
-    /// The answer does not reach its sender, or reaches one that is no more: for a reason, or because it was not
-    /// waited for.
+    /// Notes that the answer does not reach its sender, for a reason or because the sender no longer waits.
     pub fn unanswered(&mut self, id: u64, excuse: Option<&'static str>) {
         if let Some(sent) = self.requests.get_mut(&id) {
             sent.excuse = excuse;
@@ -367,7 +366,7 @@ impl Platform {
         }
     }
 
-    /// A machine has lost what it was told, for a reason.
+    /// Notes that a machine has lost the answers that it got, for a reason.
     pub fn excuse(&mut self, machine: u64, reason: &'static str, is_kept: impl Fn(&str) -> bool) {
         for grant in &mut self.grants {
             if grant.holder == machine && grant.excuse.is_none() && !is_kept(&grant.current) {
@@ -411,7 +410,7 @@ impl Platform {
         }
     }
 
-    /// A request is given up before it was sent.
+    /// Notes that a request is given up before it was sent.
     pub fn given_up(&mut self, authorization: &str) {
         let code = text(&claims(authorization), "code");
         if let Some(code) = self.codes.get_mut(&code) {
@@ -419,7 +418,7 @@ impl Platform {
         }
     }
 
-    /// The application has decided to send a code again that may be spent.
+    /// Notes that the application decided to send a code again that may be spent.
     pub fn allow_code(&mut self, code: &str) {
         if let Some(code) = self.codes.get_mut(code) {
             code.arrivals.allowed += 1;
@@ -441,12 +440,12 @@ impl Platform {
             .is_some_and(|code| code.spent_by == Some(machine) && !code.arrivals.was_allowed)
     }
 
-    /// How often a user's code was made into tokens.
+    /// How many times a user's code was exchanged.
     pub fn grants_of(&self, user: usize) -> usize {
         self.grants.iter().filter(|it| it.user == user).count()
     }
 
-    /// Whether it is not known of a code what became of it.
+    /// Whether it is unknown if a code was used.
     pub fn is_code_in_doubt(&self, code: &str) -> bool {
         self.codes
             .get(code)
@@ -613,7 +612,7 @@ impl Platform {
         Answer::ok(&json!({"status": "delivered", "expires": 60}))
     }
 
-    /// A user opens the link and consents. Gives the query that their client calls back, and the code in it.
+    /// A user opens the link and consents. Returns the query that their client calls back, and the code in it.
     pub fn consent(&mut self, preauthorization: &str, user: usize) -> (String, String) {
         let (challenge, state) = self.preauthorizations[preauthorization].clone();
         let code = self.secret("code");
@@ -648,19 +647,19 @@ impl Platform {
         Answer::ok(&json!({"token": format!("{message}.{signature}")}))
     }
 
-    /// The platform signs with another key from now on.
+    /// Makes the platform sign with another key from now on.
     pub fn change_key(&mut self) {
         self.key += 1;
     }
 
-    /// A machine fetches keys, so it can't verify yet what has just come.
+    /// Notes that a machine fetches keys, so it can't verify its last answer yet.
     pub fn keys_are_fetched(&mut self, by: u64) {
         for sent in self.requests.values_mut().filter(|it| it.machine == by) {
             sent.answered.take_if(|came| *came == Instant::now());
         }
     }
 
-    /// Whether all that a machine has sent to refresh a user's tokens was answered, with new tokens since a time.
+    /// Whether all refreshes of a machine for a user were answered, with new tokens since a time.
     pub fn has_refreshed(&self, machine: u64, user: usize, since: Instant) -> bool {
         let is_refresh = |sent: &&Sent| {
             let Some((token, false, _)) = &sent.token else {
@@ -682,7 +681,7 @@ impl Platform {
         self.expire_access_tokens(user);
     }
 
-    /// The platform forgets access tokens before the time that it told.
+    /// Makes the platform forget access tokens before their expiry.
     pub fn expire_access_tokens(&mut self, user: usize) {
         for token in self.access_tokens.values_mut() {
             if self.grants[token.grant].user == user {
@@ -717,8 +716,8 @@ fn claims(authorization: &str) -> Value {
     serde_json::from_slice(&json).unwrap_or_default()
 }
 
-/// What the platform was sent, in its own words: without what is random and no secret, so that a run's log is the same
-/// again.
+/// The request as the platform's message repeats it: without random parts that are no secrets, so that a run's log can be
+/// repeated.
 fn echo(claims: &Value, authorization: &str) -> String {
     let claims = claims.as_object().into_iter().flatten();
     let claims =

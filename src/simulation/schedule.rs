@@ -18,7 +18,7 @@ use super::trace::Texts;
 use super::weather::{Dates, Weather, pick};
 use super::{Outcome, State, World, base};
 
-/// The machines of a run, and what decides about them.
+/// The machines of a run, and the random numbers that decide the steps.
 struct Run {
     world: Arc<World>,
     rng: StdRng,
@@ -119,7 +119,7 @@ impl Run {
                 -2 * day,
             ],
         );
-        // A wrong clock that a wrong `Date` agrees with can't be refuted.
+        // A wrong clock can't be detected if a wrong `Date` agrees with it.
         let clock_ahead = match self.world.lock().weather.dates {
             Dates::SometimesWrong => 0,
             Dates::Right | Dates::Missing => clock_ahead,
@@ -199,7 +199,7 @@ impl Run {
         (!connected.is_empty()).then(|| pick(&mut self.rng, &connected))
     }
 
-    /// A user's link, one that was not followed yet by preference.
+    /// A user's link, preferably one that was not followed yet.
     fn link(&mut self) -> Option<usize> {
         let state = self.world.lock();
         let links = &state.users.links;
@@ -308,7 +308,7 @@ impl Run {
         }
     }
 
-    /// Something of the platform's ends before its time.
+    /// Ends a session, token, consent or key of the platform early.
     fn something_ends(&mut self, user: usize) {
         let mut state = self.world.lock();
         let line = match self.rng.random_range(0..11) {
@@ -334,7 +334,7 @@ impl Run {
         self.world.log(line);
     }
 
-    /// A machine or a line fails, or works again.
+    /// Makes a machine or a connection fail, or work again.
     fn something_fails(&mut self, machine: usize) {
         let host = self.machines[machine].machine.host.clone();
         let fails = self.rng.random();
@@ -383,7 +383,7 @@ impl Run {
         self.world.machine_is_gone(host);
     }
 
-    /// Ends all faults, waits, and checks what is left.
+    /// Ends all faults, waits, and makes the final checks.
     async fn end(&mut self) {
         self.world.log("all faults are over");
         let calm_at = self.world.time();
@@ -415,7 +415,7 @@ impl Run {
         self.check();
     }
 
-    /// No call runs any more, no tokens wait to be saved, and nothing is sent.
+    /// Whether no call is running, no tokens wait to be saved, and nothing is sent.
     async fn check_silence(&mut self) {
         let (are_running, before) = {
             let state = self.world.lock();
@@ -455,7 +455,7 @@ impl Run {
         }
     }
 
-    /// Whether a user's last consent has to be good: it was made into tokens, and nobody is to blame for its loss.
+    /// Whether a user's last consent must be usable: tokens were issued for it, and nothing excuses their loss.
     fn must_have_consent(&self, user: usize) -> bool {
         let state = self.world.lock();
         let known = &state.users.all[user];
@@ -470,7 +470,7 @@ impl Run {
             state.users.links.iter().any(|link| {
                 link.is_given_up && state.platform.codes[&link.code].grant == Some(number)
             });
-        // Which of two consents is the later is told by the platform's time.
+        // The platform's time decides which of two consents is the later one.
         let is_order_known =
             state.weather.dates == Dates::Right || state.platform.grants_of(user) == 1;
         !grant.is_withdrawn && grant.excuse.is_none() && !is_given_up && is_order_known

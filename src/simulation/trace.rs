@@ -1,4 +1,4 @@
-//! Reads all that the library logs, in search of secrets.
+//! Searches everything that the library logs for secrets.
 
 use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -8,12 +8,12 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
-/// Keeps what is logged.
+/// Collects the log.
 #[derive(Clone, Default)]
 pub struct Texts(Arc<Mutex<Vec<String>>>);
 
 impl Texts {
-    /// What was logged since the last time.
+    /// What was logged since the last call.
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().expect("no panic"))
     }

@@ -1,4 +1,4 @@
-//! What goes wrong: a fault for each request and each call of the store, drawn from the run's seed.
+//! The faults: one for each request and each call of the store, drawn from the run's seed.
 
 use std::time::{Duration, SystemTime};
 
@@ -29,7 +29,7 @@ pub enum Fault {
     Silent {
         acts: bool,
     },
-    /// The platform refuses, or fails after it acted.
+    /// The platform refuses, or fails after it has acted.
     Refused {
         status: u16,
         code: &'static str,
@@ -38,7 +38,7 @@ pub enum Fault {
     },
     /// The platform acts, and half of its answer arrives.
     Cut,
-    /// The platform acts, and its answer is signed with a key that is not its own.
+    /// The platform acts, and its answer is signed with a foreign key.
     Forged,
 }
 
@@ -48,7 +48,7 @@ pub struct Passage {
     pub fault: Fault,
     pub there: Duration,
     pub back: Duration,
-    /// The platform repeats in its words what it was sent.
+    /// The platform's message repeats the request.
     pub echoes: bool,
 }
 
@@ -64,7 +64,7 @@ pub enum StoreFault {
     },
 }
 
-/// What the platform's answers say of the time.
+/// The `Date` of the platform's answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dates {
     Right,
@@ -74,13 +74,13 @@ pub enum Dates {
     SometimesWrong,
 }
 
-/// A `Retry-After` that nobody outlasts.
+/// A `Retry-After` that is too long to wait for.
 pub const FOR_EVER: &str = "99999999999999999999";
 
 /// How wrong a wrong `Date` is.
 const WRONG_BY: Duration = Duration::from_hours(48);
 
-/// How rough a run is. Each run has a weather of its own.
+/// How likely each fault is in a run. Each run has its own weather.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "they are separate facts")]
 pub struct Weather {
@@ -97,7 +97,7 @@ pub struct Weather {
     pub store_is_away: bool,
 }
 
-/// How long the store tries by itself before it says that it failed.
+/// How long the store retries before it reports that it failed.
 pub const STORE_PATIENCE: Duration = Duration::from_secs(20);
 
 impl Weather {
@@ -126,7 +126,7 @@ impl Weather {
         }
     }
 
-    /// Begins or ends a time without new faults.
+    /// Begins or ends a period without new faults.
     pub fn set_calm(&mut self, is_calm: bool) {
         self.is_calm = is_calm;
     }
@@ -157,7 +157,7 @@ impl Weather {
     }
 
     pub fn store_fault(&mut self, call: &str) -> (StoreFault, Duration, Duration) {
-        // Saving is what matters most.
+        // Saving matters most.
         let rate = match call {
             "replace" => (self.store * 2.0).min(0.5),
             _ => self.store,

@@ -12,7 +12,7 @@ use crate::callback::{Callback, CallbackError};
 use crate::error::Error;
 use crate::flow::contract::{self, Contract, Kind};
 use crate::flow::suspended::{ContractIds, Reaches, Suspended, SuspendedError, SuspendedRecord};
-use crate::flow::{Announce, AwaitingCallback, Flow, Rejected};
+use crate::flow::{AwaitingCallback, Flow, MaybeVerifier, Rejected};
 use crate::platform::Platform;
 use crate::platform::client::Client;
 
@@ -86,7 +86,7 @@ impl<S: FlowStore> ParkedFlows<S> {
         mut flow: Suspended<C, AwaitingCallback<V>, D>,
     ) -> Result<(), Rejected<Suspended<C, AwaitingCallback<V>, D>>>
     where
-        V: Announce,
+        V: MaybeVerifier,
         D: Serialize + Send + Sync,
     {
         match self.put(&mut flow).await {
@@ -95,7 +95,7 @@ impl<S: FlowStore> ParkedFlows<S> {
         }
     }
 
-    async fn put<C, V: Announce, D: Serialize>(
+    async fn put<C, V: MaybeVerifier, D: Serialize>(
         &self,
         flow: &mut Suspended<C, AwaitingCallback<V>, D>,
     ) -> Result<(), Error> {
@@ -154,7 +154,7 @@ impl<S: FlowStore> ParkedFlows<S> {
     }
 }
 
-fn resumed<C: Reaches<AwaitingCallback<V>>, V: Announce, D: DeserializeOwned>(
+fn resumed<C: Reaches<AwaitingCallback<V>>, V: MaybeVerifier, D: DeserializeOwned>(
     record: &str,
     platform: Platform,
 ) -> Result<Claimed<C, V, D>, Error> {

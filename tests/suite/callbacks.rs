@@ -1,4 +1,4 @@
-//! Callbacks that are not the answer a flow waits for: each is a distinct error, and the flow goes on to a right one.
+//! Wrong callbacks: each is a distinct error, and the flow can still take the right callback.
 
 use digime::error::CallbackError;
 use digime::url::Url;
@@ -6,7 +6,7 @@ use digime::{Callback, Error};
 
 use crate::set_up::{awaiting_once, awaiting_ongoing, consent, sandbox};
 
-/// A callback URL with a parameter changed, or taken away where there is no value.
+/// A callback URL with a parameter changed, or removed if there is no value.
 fn with(url: &Url, name: &str, value: Option<&str>) -> Callback {
     let mut changed = url.clone();
     let others = url.query_pairs().filter(|(own, _)| own != name);
@@ -18,7 +18,7 @@ fn with(url: &Url, name: &str, value: Option<&str>) -> Callback {
     Callback::from_url(changed).expect("a callback")
 }
 
-/// What is wrong with a callback, each way, beside what is said of it.
+/// Every kind of wrong callback, with its error.
 fn wrong_ones(good: &Url) -> Vec<(Callback, CallbackError)> {
     let short = include_str!("../keys/rsa-1024.pem");
     let elliptic = include_str!("../keys/p-256.pem");
@@ -93,7 +93,7 @@ async fn a_one_off_flow_survives_every_wrong_callback() {
 }
 
 #[tokio::test]
-async fn an_ongoing_flow_survives_every_wrong_callback_and_sends_nothing_for_it() {
+async fn an_ongoing_flow_survives_every_wrong_callback_and_sends_nothing() {
     let sandbox = sandbox().await;
     let mut awaiting = awaiting_ongoing(&sandbox).await;
     let good = sandbox.consent(awaiting.url()).await.expect("a callback");
@@ -116,7 +116,7 @@ async fn an_ongoing_flow_survives_every_wrong_callback_and_sends_nothing_for_it(
 }
 
 #[tokio::test]
-async fn a_user_who_declines_can_be_asked_again_with_the_same_link() {
+async fn a_user_who_declined_can_be_asked_again_with_the_same_link() {
     let sandbox = sandbox().await;
     let awaiting = awaiting_ongoing(&sandbox).await;
     let declined = Callback::from_url(sandbox.decline(awaiting.url()).await.expect("a callback"))

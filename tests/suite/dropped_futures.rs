@@ -1,4 +1,4 @@
-//! Calls that are dropped after any number of polls lose nothing that can be had only once.
+//! A call that is dropped after any number of polls loses nothing that can be used only once.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::set_up::{
     sandbox,
 };
 
-/// Polls a call some times, with a pause after each, and drops it. Says whether it had not ended.
+/// Polls a call `polls` times, with a pause after each, and drops it. False if the call ended before.
 async fn is_dropped_after(polls: usize, call: impl Future) -> bool {
     let mut call = pin!(call);
     for _ in 0..polls {
@@ -27,7 +27,7 @@ async fn is_dropped_after(polls: usize, call: impl Future) -> bool {
 }
 
 #[tokio::test]
-async fn a_push_that_is_dropped_after_any_poll_sends_its_refresh_token_once() {
+async fn a_dropped_push_sends_its_refresh_token_once() {
     let sandbox = sandbox().await;
     for polls in 1..30 {
         let flow = authorized(&sandbox).await;
@@ -42,7 +42,7 @@ async fn a_push_that_is_dropped_after_any_poll_sends_its_refresh_token_once() {
 }
 
 #[tokio::test]
-async fn an_exchange_that_is_dropped_after_any_poll_sends_its_code_once() {
+async fn a_dropped_exchange_sends_its_code_once() {
     let sandbox = sandbox().await;
     let client = client(&sandbox);
     for polls in 1..12 {
@@ -64,7 +64,7 @@ async fn an_exchange_that_is_dropped_after_any_poll_sends_its_code_once() {
 }
 
 #[tokio::test]
-async fn a_callback_that_is_dropped_after_any_poll_connects_its_customer() {
+async fn a_dropped_callback_connects_its_customer() {
     let sandbox = sandbox().await;
     let (receipts, client) = (receipts(&sandbox), client(&sandbox));
     for polls in 1..12 {
@@ -83,7 +83,7 @@ async fn a_callback_that_is_dropped_after_any_poll_connects_its_customer() {
 }
 
 #[tokio::test]
-async fn tokens_whose_keeping_is_dropped_after_any_poll_are_kept() {
+async fn tokens_are_kept_although_the_call_that_keeps_them_is_dropped() {
     let sandbox = sandbox().await;
     let (receipts, client) = (receipts(&sandbox), client(&sandbox));
     for polls in 1..6 {

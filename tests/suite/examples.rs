@@ -1,4 +1,4 @@
-//! The examples, run as a user would.
+//! Runs the examples as a user would.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Output, Stdio};
@@ -31,7 +31,7 @@ fn stdout(output: &Output) -> String {
 }
 
 #[test]
-fn both_flows_in_their_shortest_form_deliver() {
+fn the_shortest_programs_of_both_flows_deliver() {
     let once = stdout(&output(&mut example("once")));
     assert!(
         once.starts_with("Pending: ") && once.contains("welcome.txt"),
@@ -45,7 +45,7 @@ fn both_flows_in_their_shortest_form_deliver() {
 }
 
 #[test]
-fn the_loopback_is_reached_without_the_systems_proxy() {
+fn the_loopback_is_reached_without_a_proxy() {
     let mut once = example("once");
     for variable in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
         once.env(variable, "http://127.0.0.1:1");
@@ -57,7 +57,7 @@ fn the_loopback_is_reached_without_the_systems_proxy() {
 }
 
 #[test]
-fn push_shows_each_state_and_what_was_received() {
+fn push_prints_each_state_and_what_was_received() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("say \"hi\".txt");
     std::fs::write(&path, "abc").expect("a file");
@@ -77,7 +77,7 @@ fn push_shows_each_state_and_what_was_received() {
     }
 }
 
-/// Starts `push` against the sandbox as if it were any platform.
+/// Starts `push` with the sandbox as another platform.
 fn push_to(sandbox: &Sandbox, folder: &std::path::Path, kind: &str) -> Command {
     let contract = if kind == "once" {
         &sandbox.contracts().once
@@ -103,7 +103,7 @@ fn push_to(sandbox: &Sandbox, folder: &std::path::Path, kind: &str) -> Command {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn push_talks_to_any_platform_and_a_person() {
+async fn push_works_with_any_platform_and_a_person() {
     let sandbox = sandbox().await;
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("a.txt");
@@ -118,10 +118,10 @@ async fn push_talks_to_any_platform_and_a_person() {
         let link = asked.strip_prefix("open ").expect("a link");
         let callback = sandbox.consent(link).await.expect("a callback");
         writeln!(push.stdin.take().expect("its input"), "{callback}").expect("it reads");
-        let told: Value =
+        let message: Value =
             serde_json::from_str(&lines.next().expect("a line").expect("a line")).expect("JSON");
         assert_eq!(
-            told,
+            message,
             json!({"file": file, "status": status, "expires": 604_800})
         );
         assert!(lines.next().is_none());
@@ -136,7 +136,7 @@ async fn push_talks_to_any_platform_and_a_person() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn push_fails_with_one_line_that_says_why() {
+async fn a_failing_push_prints_one_line_that_says_why() {
     let sandbox = sandbox().await;
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("a.txt");

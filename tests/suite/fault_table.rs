@@ -1,4 +1,4 @@
-//! Each row of `docs/faults.md`.
+//! Checks each row of `docs/faults.md`.
 
 use std::io::{self, Cursor};
 use std::pin::Pin;
@@ -15,42 +15,42 @@ use crate::set_up::{authorized_with, quick, receipts, sandbox};
 
 const SIZE: usize = 1_500_000;
 
-/// How often the client of a row sends a push.
+/// How many times the client of a row sends a push.
 const ATTEMPTS: usize = 3;
 
 /// How the platform answers a push whose access token has expired.
 const PENDING: &str = r#"{"status":"pending","expires":60}"#;
 
-/// What befalls the pushes of a row.
-enum Befalls {
+/// A fault of a row.
+enum RowFault {
     Push(Fault),
-    /// Nobody listens where the client looks.
+    /// Nothing listens at the base URL.
     Nobody,
     ExpiredTokens,
     EndedConsent,
     /// The answer says that the token has expired, and the refresh is refused.
     EndsConsent,
     Refresh(Fault),
-    /// It fails before its end.
+    /// The item's reader fails before its end.
     BrokenItem,
-    /// It gives a half of itself and then nothing.
+    /// The item's reader hangs in the middle.
     SilentItem,
-    /// It can be opened once.
+    /// The item can be opened once.
     GoneItem,
 }
 
-fn befalls(fault: &str) -> Befalls {
+fn row_fault(fault: &str) -> RowFault {
     let middle = SIZE as u64 / 2;
-    Befalls::Push(match fault {
-        "nobody listens" => return Befalls::Nobody,
-        "the access token has expired" => return Befalls::ExpiredTokens,
-        "consent has ended" => return Befalls::EndedConsent,
-        "consent ends" => return Befalls::EndsConsent,
-        "the refresh is refused" => return Befalls::Refresh(Fault::Refuse(401, "InvalidJWT")),
-        "nobody answers the refresh" => return Befalls::Refresh(Fault::DisconnectAfter(0)),
-        "the item can't be read to its end" => return Befalls::BrokenItem,
-        "the item gives nothing more" => return Befalls::SilentItem,
-        "the item is gone" => return Befalls::GoneItem,
+    RowFault::Push(match fault {
+        "nobody listens" => return RowFault::Nobody,
+        "the access token has expired" => return RowFault::ExpiredTokens,
+        "consent has ended" => return RowFault::EndedConsent,
+        "consent ends" => return RowFault::EndsConsent,
+        "the refresh is refused" => return RowFault::Refresh(Fault::Refuse(401, "InvalidJWT")),
+        "nobody answers the refresh" => return RowFault::Refresh(Fault::DisconnectAfter(0)),
+        "the item can't be read to its end" => return RowFault::BrokenItem,
+        "the item's reader hangs" => return RowFault::SilentItem,
+        "the item is gone" => return RowFault::GoneItem,
         "killed before the first byte" => Fault::DisconnectAfter(0),
         "killed in the middle" => Fault::DisconnectAfter(middle),
         "killed after the last byte" => Fault::DisconnectAfter(u64::MAX),
@@ -74,10 +74,10 @@ fn befalls(fault: &str) -> Befalls {
     })
 }
 
-fn item(all: &[Befalls]) -> PostboxItem {
-    let is_broken = all.iter().any(|one| matches!(one, Befalls::BrokenItem));
-    let is_silent = all.iter().any(|one| matches!(one, Befalls::SilentItem));
-    let is_gone = all.iter().any(|one| matches!(one, Befalls::GoneItem));
+fn item(all: &[RowFault]) -> PostboxItem {
+    let is_broken = all.iter().any(|one| matches!(one, RowFault::BrokenItem));
+    let is_silent = all.iter().any(|one| matches!(one, RowFault::SilentItem));
+    let is_gone = all.iter().any(|one| matches!(one, RowFault::GoneItem));
     let opened = AtomicUsize::new(0);
     let open = move || {
         let is_first = opened.fetch_add(1, Ordering::Relaxed) == 0;
@@ -96,7 +96,7 @@ fn item(all: &[Befalls]) -> PostboxItem {
     PostboxItem::open_with("a.bin", open).length(length as u64)
 }
 
-/// A reader that never gives a byte.
+/// A reader that never returns a byte.
 struct Silent;
 
 impl AsyncRead for Silent {
@@ -120,34 +120,34 @@ fn reader(is_broken: bool) -> Box<dyn AsyncRead + Send + Unpin> {
     Box::new(data.chain(Box::pin(breaks)))
 }
 
-/// Lets the platform misbehave as a row says.
-fn inject(sandbox: &Sandbox, one: &Befalls) {
+/// Injects a row's fault into the sandbox.
+fn inject(sandbox: &Sandbox, one: &RowFault) {
     match one {
-        Befalls::Push(fault) => sandbox.inject(Endpoint::Push, fault.clone()),
-        Befalls::ExpiredTokens => sandbox.expire_access_tokens(),
-        Befalls::EndedConsent => sandbox.end_consent(),
-        Befalls::EndsConsent => {
+        RowFault::Push(fault) => sandbox.inject(Endpoint::Push, fault.clone()),
+        RowFault::ExpiredTokens => sandbox.expire_access_tokens(),
+        RowFault::EndedConsent => sandbox.end_consent(),
+        RowFault::EndsConsent => {
             sandbox.inject(Endpoint::Push, Fault::Answer(PENDING.into()));
             sandbox.inject(Endpoint::Token, Fault::Refuse(401, "InvalidToken"));
         }
-        Befalls::Refresh(fault) => sandbox.inject(Endpoint::Token, fault.clone()),
-        Befalls::Nobody | Befalls::BrokenItem | Befalls::SilentItem | Befalls::GoneItem => {}
+        RowFault::Refresh(fault) => sandbox.inject(Endpoint::Token, fault.clone()),
+        RowFault::Nobody | RowFault::BrokenItem | RowFault::SilentItem | RowFault::GoneItem => {}
     }
 }
 
-/// The row that is true of a fault, or of several, one after another.
+/// Measures the row of one fault, or of several faults in a row.
 async fn row(faults: &str, when: &str) -> String {
     let sandbox = sandbox().await;
-    let all: Vec<Befalls> = faults.split(", then ").map(befalls).collect();
+    let all: Vec<RowFault> = faults.split(", then ").map(row_fault).collect();
     let mut client = quick(&sandbox);
-    let never_ends = |one: &Befalls| {
+    let never_ends = |one: &RowFault| {
         matches!(
             one,
-            Befalls::SilentItem | Befalls::Push(Fault::StopReading(_) | Fault::Delay(_))
+            RowFault::SilentItem | RowFault::Push(Fault::StopReading(_) | Fault::Delay(_))
         )
     };
     if all.iter().any(never_ends) {
-        // Only where nothing else can end an attempt: no other row depends on how fast this machine is.
+        // Only if nothing else can end an attempt, so that no other row depends on how fast this machine is.
         client = client.stall_timeout(Duration::from_secs(3));
     }
     let authorized = authorized_with(&sandbox, &client.clone().build().expect("a client")).await;
@@ -155,7 +155,7 @@ async fn row(faults: &str, when: &str) -> String {
     for one in std::iter::repeat_n(&all, times).flatten() {
         inject(&sandbox, one);
     }
-    if matches!(all[..], [Befalls::Nobody]) {
+    if matches!(all[..], [RowFault::Nobody]) {
         client = client.base_url("http://127.0.0.1:1");
     }
     let client = client.build().expect("a client");
@@ -167,7 +167,7 @@ async fn row(faults: &str, when: &str) -> String {
     let (seen, may) = outcome(&pushed);
     let sent = match (&all[..], sandbox.requests(Endpoint::Push)) {
         // The platform may see the connection end before it sees the request.
-        ([Befalls::BrokenItem], 0 | 1) => "0 or 1".to_owned(),
+        ([RowFault::BrokenItem], 0 | 1) => "0 or 1".to_owned(),
         (_, sent) => sent.to_string(),
     };
     let delivered = sandbox.inbox().len();
@@ -204,7 +204,7 @@ fn outcome(pushed: &Result<Delivery, Error>) -> (String, &'static str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_row_of_the_page_of_faults_is_true() {
+async fn every_row_of_the_table_of_faults_is_true() {
     let page = include_str!("../../docs/faults.md");
     let (_, table) = page.split_once("| fault |").expect("the table");
     let rows = table

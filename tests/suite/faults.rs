@@ -1,4 +1,4 @@
-//! A network and a platform that fail: what is sent again, and what is said of the rest.
+//! Faults of the network and the platform: what is retried, and which errors the rest leads to.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::set_up::{
 };
 
 #[tokio::test]
-async fn what_may_pass_is_tried_again() {
+async fn transient_faults_are_retried() {
     let sandbox = sandbox().await;
     let flow = receipts(&sandbox).flow(&client(&sandbox));
     for fault in [
@@ -38,7 +38,7 @@ async fn what_may_pass_is_tried_again() {
 }
 
 #[tokio::test]
-async fn what_will_not_pass_is_not_tried_again() {
+async fn permanent_refusals_are_not_retried() {
     let sandbox = sandbox().await;
     let flow = welcome(&sandbox).flow(&client(&sandbox));
     for status in [400, 403, 404, 301, 501] {
@@ -49,7 +49,7 @@ async fn what_will_not_pass_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn trying_again_ends() {
+async fn retries_end() {
     let sandbox = sandbox().await;
     let flow = welcome(&sandbox).flow(&client(&sandbox));
     for _ in 0..3 {
@@ -64,7 +64,7 @@ async fn trying_again_ends() {
 }
 
 #[tokio::test]
-async fn the_platform_says_when_to_come_back() {
+async fn a_retry_waits_for_as_long_as_the_platform_asks() {
     let sandbox = sandbox().await;
     let flow = welcome(&sandbox).flow(&client(&sandbox));
     sandbox.inject(Endpoint::Session, Fault::RetryAfter(503, 1));
@@ -86,7 +86,7 @@ async fn the_platform_says_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_code_is_exchanged_again_only_where_it_can_not_be_spent() {
+async fn a_code_is_exchanged_again_only_if_it_can_not_be_spent() {
     let sandbox = sandbox().await;
     for fault in [Fault::Status(429), Fault::Status(503), Fault::Status(408)] {
         let awaiting = awaiting_ongoing(&sandbox).await;
@@ -124,7 +124,7 @@ async fn a_code_is_exchanged_again_only_where_it_can_not_be_spent() {
 }
 
 #[tokio::test]
-async fn the_keys_that_an_exchange_needs_being_out_of_reach_is_a_lost_answer() {
+async fn an_exchange_whose_keys_can_not_be_fetched_is_a_lost_answer() {
     let sandbox = sandbox().await;
     let client = quick(&sandbox)
         .call_timeout(Duration::from_secs(1))
@@ -144,7 +144,7 @@ async fn the_keys_that_an_exchange_needs_being_out_of_reach_is_a_lost_answer() {
 }
 
 #[tokio::test]
-async fn the_keys_that_an_exchange_needs_are_asked_for_again() {
+async fn the_keys_that_an_exchange_needs_are_fetched_again() {
     let sandbox = sandbox().await;
     let client = quick(&sandbox).max_retries(0).build().expect("a client");
     let awaiting = awaiting_with(&sandbox, &client).await;
@@ -164,7 +164,7 @@ async fn the_keys_that_an_exchange_needs_are_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_push_is_repeated_with_the_file_read_again() {
+async fn a_retried_push_reads_the_file_again() {
     let sandbox = sandbox().await;
     let flow = authorized(&sandbox).await;
     let folder = tempfile::tempdir().expect("a folder");
@@ -228,14 +228,14 @@ async fn a_push_that_is_too_large_says_so() {
 }
 
 #[tokio::test]
-async fn a_small_request_that_is_called_too_large_is_no_push() {
+async fn a_small_request_that_is_refused_as_too_large_is_not_called_a_push() {
     let sandbox = sandbox().await;
     sandbox.inject(Endpoint::Session, Fault::Status(413));
     let flow = welcome(&sandbox).flow(&client(&sandbox));
     let error = flow.establish_session().await.expect_err("a refusal");
-    let told = error.to_string();
-    assert!(!told.contains("push"), "{told}");
-    assert!(told.contains("check what stands between"), "{told}");
+    let message = error.to_string();
+    assert!(!message.contains("push"), "{message}");
+    assert!(message.contains("proxy"), "{message}");
 }
 
 #[tokio::test]
@@ -247,13 +247,13 @@ async fn a_redirected_exchange_may_have_spent_its_code() {
     let rejected = awaiting.exchange_code(callback).await;
     let rejected = rejected.expect_err("a redirection");
     assert!(rejected.error().may_have_taken_effect(), "{rejected}");
-    let told = rejected.to_string();
-    assert!(told.contains("check the base URL"), "{told}");
+    let message = rejected.to_string();
+    assert!(message.contains("check the base URL"), "{message}");
     assert_eq!(sandbox.requests(Endpoint::Token), 1);
 }
 
 #[tokio::test]
-async fn an_item_that_gives_nothing_is_not_blamed_on_the_platform() {
+async fn an_item_whose_reader_hangs_is_not_blamed_on_the_platform() {
     let sandbox = sandbox().await;
     let client = quick(&sandbox)
         .stall_timeout(Duration::from_secs(1))
@@ -289,13 +289,13 @@ async fn an_item_that_changes_after_a_lost_answer_does_not_deny_the_delivery() {
     let error = flow.push(item.length(10)).await.expect_err("it changed");
     assert!(error.may_have_taken_effect(), "{error}");
     assert_eq!(sandbox.inbox().len(), 1);
-    let told = error.to_string();
-    assert!(!told.contains("nothing was delivered"), "{told}");
-    assert!(told.contains("the last attempt"), "{told}");
+    let message = error.to_string();
+    assert!(!message.contains("nothing was delivered"), "{message}");
+    assert!(message.contains("the last attempt"), "{message}");
 }
 
 #[tokio::test]
-async fn a_slow_platform_is_not_waited_for_forever() {
+async fn a_slow_platform_times_out() {
     let sandbox = sandbox().await;
     let moment = Duration::from_millis(200);
     let client = quick(&sandbox)
@@ -308,18 +308,18 @@ async fn a_slow_platform_is_not_waited_for_forever() {
     for endpoint in [Endpoint::Token, Endpoint::Push] {
         sandbox.inject(endpoint, Fault::Delay(Duration::from_mins(1)));
     }
-    let error = flow.refresh().await.expect_err("a time-out");
+    let error = flow.refresh().await.expect_err("a timeout");
     assert!(error.report().to_string().contains("timed out"), "{error}");
     let error = flow
         .push(PostboxItem::bytes("a", "b"))
         .await
-        .expect_err("a time-out");
+        .expect_err("a timeout");
     assert!(error.report().to_string().contains("timed out"), "{error}");
     assert!(error.may_have_taken_effect());
 }
 
 #[tokio::test]
-async fn a_platform_that_is_not_there_was_sent_nothing() {
+async fn nothing_is_sent_to_a_platform_that_is_not_running() {
     let sandbox = sandbox().await;
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -393,7 +393,7 @@ async fn a_file_that_changes_while_it_is_sent_is_not_delivered() {
     let folder = tempfile::tempdir().expect("a folder");
     for grows in [true, false] {
         let path = folder.path().join(format!("{grows}.bin"));
-        // More than is read ahead.
+        // Longer than the library reads ahead.
         std::fs::write(&path, vec![3; 20_000_000]).expect("a file");
         let file = std::fs::OpenOptions::new()
             .write(true)
@@ -414,7 +414,7 @@ async fn a_file_that_changes_while_it_is_sent_is_not_delivered() {
     assert!(sandbox.inbox().is_empty());
 }
 
-/// What befalls the pushes of a call, two of them one after another.
+/// The faults of a call's pushes, two of which follow each other.
 const OF_PUSHES: [Fault; 11] = [
     Fault::LoseAnswer,
     Fault::CutAnswer,
@@ -447,7 +447,7 @@ async fn a_push_that_fails_after_any_two_faults_says_what_they_may_have_done() {
                 Ok(_) => assert!(arrived > 0, "{what}"),
                 Err(error) => assert!(arrived == 0 || error.may_have_taken_effect(), "{what}"),
             }
-            // Each of these takes at least one of the faults that are left.
+            // Each of these uses up at least one of the remaining faults.
             for _ in 0..2 {
                 let _ = flow.push(PostboxItem::bytes("rest", "b")).await;
             }
@@ -457,7 +457,7 @@ async fn a_push_that_fails_after_any_two_faults_says_what_they_may_have_done() {
 }
 
 #[tokio::test]
-async fn keys_that_are_away_for_a_moment_cost_no_token() {
+async fn keys_that_are_missing_for_a_moment_lose_no_tokens() {
     let sandbox = sandbox().await;
     for fault in [
         Fault::Status(503),
@@ -465,7 +465,7 @@ async fn keys_that_are_away_for_a_moment_cost_no_token() {
         Fault::CutAnswer,
         Fault::DisconnectAfter(0),
     ] {
-        // Each client has to fetch them.
+        // Each client has to fetch the keys.
         let awaiting = awaiting_ongoing(&sandbox).await.suspend();
         let awaiting = awaiting.resume(receipts(&sandbox), &client(&sandbox));
         let awaiting = awaiting.expect("the flow");

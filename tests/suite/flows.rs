@@ -1,4 +1,4 @@
-//! What works.
+//! Both flows without faults.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -13,7 +13,7 @@ use crate::set_up::{
     authorized, awaiting_once, awaiting_ongoing, client, ready, receipts, sandbox, welcome,
 };
 
-/// The SHA-256 of `bytes`, computed by other code than what is tested.
+/// The SHA-256 of `bytes`, computed by code other than the tested code.
 fn sha256(bytes: &[u8]) -> String {
     hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes))
 }
@@ -33,7 +33,7 @@ async fn a_one_off_push_waits_for_the_user() {
 }
 
 #[tokio::test]
-async fn an_ongoing_push_is_delivered_with_what_was_said_of_it() {
+async fn an_ongoing_push_is_delivered_with_its_description() {
     let sandbox = sandbox().await;
     let flow = authorized(&sandbox).await;
     let item = PostboxItem::bytes("r.json", "{}")
@@ -81,7 +81,7 @@ async fn files_of_every_length_arrive_whole() {
 }
 
 #[tokio::test]
-async fn names_arrive_as_they_are() {
+async fn names_arrive_unchanged() {
     let sandbox = sandbox().await;
     let flow = ready(&sandbox).await;
     for name in [
@@ -101,7 +101,7 @@ async fn names_arrive_as_they_are() {
 }
 
 #[tokio::test]
-async fn progress_is_told_from_the_first_byte_to_the_last() {
+async fn progress_is_reported_from_the_first_byte_to_the_last() {
     let sandbox = sandbox().await;
     let last = Arc::new(AtomicU64::new(0));
     let seen = last.clone();
@@ -114,7 +114,7 @@ async fn progress_is_told_from_the_first_byte_to_the_last() {
 }
 
 #[tokio::test]
-async fn many_pushes_go_on_at_a_time() {
+async fn many_pushes_run_at_once() {
     let sandbox = sandbox().await;
     let flow = authorized(&sandbox).await;
     let pushes =
@@ -149,7 +149,7 @@ async fn a_session_can_be_limited_to_a_scope() {
 }
 
 #[tokio::test]
-async fn one_contract_begins_many_flows_and_none_has_the_state_of_another() {
+async fn flows_of_one_contract_have_different_states() {
     let sandbox = sandbox().await;
     let (one, other) = (awaiting_once(&sandbox).await, awaiting_once(&sandbox).await);
     assert_ne!(one.state(), other.state());
@@ -162,7 +162,7 @@ async fn one_contract_begins_many_flows_and_none_has_the_state_of_another() {
 }
 
 #[tokio::test]
-async fn a_question_can_be_put_in_three_ways() {
+async fn a_waiting_flow_has_three_links() {
     let sandbox = sandbox().await;
     let awaiting = awaiting_ongoing(&sandbox).await;
     let query = awaiting.url().query().expect("a query");
@@ -183,7 +183,7 @@ async fn a_question_can_be_put_in_three_ways() {
     );
 }
 
-/// Answers each request to `listener` with a refusal and gives its head.
+/// Answers each request to `listener` with a refusal, and yields the request's head.
 fn heads(listener: TcpListener) -> impl Iterator<Item = String> {
     std::iter::from_fn(move || {
         let (mut stream, _) = listener.accept().ok()?;
@@ -201,7 +201,7 @@ fn heads(listener: TcpListener) -> impl Iterator<Item = String> {
 }
 
 #[tokio::test]
-async fn a_request_without_a_body_says_so() {
+async fn a_request_without_a_body_has_a_content_length() {
     let sandbox = sandbox().await;
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let base_url = format!("http://{}", listener.local_addr().expect("an address"));

@@ -1,4 +1,4 @@
-//! Servers that speak HTTP and are no platform: they redirect, never end, or never answer.
+//! HTTP servers that are no digi.me platform: they redirect, never end, or never answer.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::set_up::{in_time, quick, ready, sandbox, welcome};
 
-/// A server that gives the same bytes in answer to everything and keeps its connections.
+/// A server that answers everything with the same bytes and keeps its connections open.
 struct Server {
     base_url: String,
     requests: watch::Receiver<u32>,
@@ -58,7 +58,7 @@ async fn serve(mut connection: TcpStream, answer: Vec<u8>, count: watch::Sender<
     }
 }
 
-/// What asking a server for a session fails with.
+/// The error of establishing a session with a server.
 async fn failure(client: &Client) -> Error {
     let flow = welcome(&sandbox().await).flow(client);
     in_time(flow.establish_session())
@@ -89,14 +89,14 @@ async fn an_answer_that_is_too_long_is_not_read_to_its_end() {
 const HALF: &str = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{";
 
 #[tokio::test]
-async fn an_answer_that_stops_in_the_middle_is_given_up() {
+async fn an_answer_that_stops_in_the_middle_times_out() {
     let server = Server::answering(HALF).await;
     let error = failure(&server.client()).await;
     assert!(error.report().to_string().contains("timed out"), "{error}");
 }
 
 #[tokio::test]
-async fn an_answer_to_a_push_that_stops_in_the_middle_is_given_up() {
+async fn an_answer_to_a_push_that_stops_in_the_middle_times_out() {
     let server = Server::answering(HALF).await;
     let sandbox = sandbox().await;
     let flow = ready(&sandbox).await.suspend();
@@ -108,10 +108,10 @@ async fn an_answer_to_a_push_that_stops_in_the_middle_is_given_up() {
     assert!(error.report().to_string().contains("timed out"), "{error}");
 }
 
-// Elsewhere a full queue refuses connections.
+// On other systems a full queue refuses connections.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_connection_that_is_not_taken_up_is_given_up_and_nothing_was_sent() {
+async fn a_connection_that_is_never_accepted_times_out_and_nothing_was_sent() {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket
         .bind("127.0.0.1:0".parse().expect("an address"))
@@ -119,7 +119,7 @@ async fn a_connection_that_is_not_taken_up_is_given_up_and_nothing_was_sent() {
     let listener = socket.listen(1).expect("a queue");
     let address = listener.local_addr().expect("an address");
     let mut queued = Vec::new();
-    // As many as the queue takes.
+    // As many connections as the queue takes.
     while let Ok(Ok(connection)) =
         tokio::time::timeout(Duration::from_millis(500), TcpStream::connect(address)).await
     {
@@ -128,7 +128,7 @@ async fn a_connection_that_is_not_taken_up_is_given_up_and_nothing_was_sent() {
     let client = Client::builder()
         .base_url(format!("http://{address}/v1.5"))
         .connect_timeout(Duration::from_millis(500))
-        // Long after the connection is given up, and before the system does that by itself.
+        // Long after the client gives up the connection, and before the system does.
         .timeout(Duration::from_secs(20))
         .call_timeout(Duration::from_secs(20))
         .max_retries(0)
@@ -157,7 +157,7 @@ async fn settings_of_any_size_do_not_panic() {
             .expect("a client");
         let flow = welcome(&sandbox).flow(&client);
         let established = flow.establish_session().await;
-        // What is there at once may be taken in no time.
+        // An answer that is available at once may be read within no time.
         assert!(established.is_ok() || duration == Duration::ZERO);
         let flow = ready(&sandbox).await.suspend();
         let flow = flow.resume(welcome(&sandbox), &client).expect("the flow");
@@ -178,7 +178,7 @@ async fn settings_of_any_size_do_not_panic() {
     assert!(error.to_string().contains("503"), "{error}");
 }
 
-/// What comes of a session whose answer has a date, or whatever stands in its place.
+/// The outcome of a session whose answer has this `Date`.
 async fn link_under(date: &str) -> Result<(), Error> {
     let in_half_an_hour = SystemTime::now() + Duration::from_secs(30 * 60);
     let expiry = in_half_an_hour.duration_since(SystemTime::UNIX_EPOCH);
@@ -194,7 +194,7 @@ async fn link_under(date: &str) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn no_date_of_an_answer_ends_a_session_that_has_just_been_given() {
+async fn no_date_ends_a_session_that_was_just_established() {
     for date in [
         "",
         "date: soon\r\n",

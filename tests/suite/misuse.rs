@@ -81,7 +81,10 @@ async fn a_redirect_uri_that_is_not_whitelisted_is_named() {
         ),
     )
     .await;
-    assert_one_line(&error, "use a redirect URI that the contract whitelists");
+    assert_one_line(
+        &error,
+        "use a redirect URI that is registered for the contract",
+    );
 }
 
 #[tokio::test]

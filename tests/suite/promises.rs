@@ -1,4 +1,4 @@
-//! What holds while a program runs: nothing is sent twice, lost, or waited for without end.
+//! The promises that hold at run time: nothing is sent twice, lost, or waited for without end.
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::set_up::{
     receipts, sandbox, until, welcome,
 };
 
-/// For how long the platform keeps an answer back that a client has given up.
+/// How long the platform delays an answer for which the client no longer waits.
 const TOO_LONG: Duration = Duration::from_secs(3);
 
-/// Waits until the platform has seen so many requests.
+/// Waits until the platform has received `count` requests.
 async fn requests(sandbox: &Sandbox, endpoint: Endpoint, count: u64) {
     while sandbox.requests(endpoint) < count {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -57,7 +57,7 @@ async fn pushes_that_wait_for_a_refresh_share_its_failure() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_that_the_platform_did_not_use_is_found_good_by_name() {
+async fn an_explicit_refresh_finds_that_a_doubtful_token_is_unused() {
     let sandbox = sandbox().await;
     let flow = authorized(&sandbox).await;
     sandbox.expire_access_tokens();
@@ -69,7 +69,7 @@ async fn a_refresh_token_that_the_platform_did_not_use_is_found_good_by_name() {
 }
 
 #[tokio::test]
-async fn a_refresh_that_nobody_waits_for_any_more_sends_one_request() {
+async fn an_abandoned_refresh_sends_one_request() {
     let sandbox = sandbox().await;
     let flow = authorized(&sandbox).await;
     let before = sandbox.requests(Endpoint::Token);
@@ -85,7 +85,7 @@ async fn a_refresh_that_nobody_waits_for_any_more_sends_one_request() {
 }
 
 #[tokio::test]
-async fn an_answer_that_comes_after_its_call_has_ended_is_not_lost() {
+async fn an_answer_after_the_end_of_its_call_is_not_lost() {
     let sandbox = sandbox().await;
     let client = quick(&sandbox)
         .call_timeout(Duration::from_secs(1))
@@ -106,7 +106,7 @@ async fn an_answer_that_comes_after_its_call_has_ended_is_not_lost() {
 }
 
 #[tokio::test]
-async fn an_exchange_that_is_dropped_is_found_by_the_next_call_with_its_code() {
+async fn a_dropped_exchange_is_found_by_the_next_call_with_its_code() {
     let sandbox = sandbox().await;
     let client = client(&sandbox);
     let awaiting = awaiting_with(&sandbox, &client).await;
@@ -144,7 +144,7 @@ async fn an_exchange_that_is_dropped_is_found_by_the_next_call_with_its_code() {
 }
 
 #[tokio::test]
-async fn of_two_exchanges_of_one_code_at_once_one_gets_the_tokens() {
+async fn one_of_two_concurrent_exchanges_of_a_code_gets_the_tokens() {
     let sandbox = sandbox().await;
     let client = client(&sandbox);
     let awaiting = awaiting_with(&sandbox, &client).await;
@@ -162,7 +162,7 @@ async fn of_two_exchanges_of_one_code_at_once_one_gets_the_tokens() {
 }
 
 #[tokio::test]
-async fn one_call_takes_the_callback_of_a_web_application() {
+async fn receive_callback_does_everything_in_one_call() {
     let sandbox = sandbox().await;
     let (receipts, client) = (receipts(&sandbox), client(&sandbox));
     let store = MemoryStore::new();
@@ -206,7 +206,7 @@ async fn one_call_takes_the_callback_of_a_web_application() {
 }
 
 #[tokio::test]
-async fn a_callback_whose_request_is_dropped_connects_the_customer_all_the_same() {
+async fn a_callback_whose_request_is_dropped_still_connects_the_customer() {
     let sandbox = sandbox().await;
     let (receipts, client) = (receipts(&sandbox), client(&sandbox));
     let store = MemoryStore::new();
@@ -237,7 +237,7 @@ async fn a_callback_whose_request_is_dropped_connects_the_customer_all_the_same(
 }
 
 #[tokio::test]
-async fn a_callback_that_failed_without_effect_can_be_loaded_again() {
+async fn a_callback_that_failed_without_effect_can_be_retried() {
     let sandbox = sandbox().await;
     let (receipts, client) = (receipts(&sandbox), client(&sandbox));
     let store = MemoryStore::new();
@@ -285,7 +285,7 @@ async fn a_callback_whose_code_may_be_spent_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn what_a_wrong_machine_is_refused_for_ends_nobodys_consent() {
+async fn a_misconfigured_machine_ends_nobodys_consent() {
     let sandbox = sandbox().await;
     let client = client(&sandbox);
     let tokens = SharedTokens::new(MemoryStore::new());
@@ -307,7 +307,7 @@ async fn what_a_wrong_machine_is_refused_for_ends_nobodys_consent() {
         .clock(|| SystemTime::now() + Duration::from_hours(48))
         .build()
         .expect("a client");
-    for (receipts, client, told) in [
+    for (receipts, client, message) in [
         (&wrong_key, &client, "check that the private key"),
         (&wrong_uri, &client, "use a redirect URI"),
         (
@@ -319,7 +319,7 @@ async fn what_a_wrong_machine_is_refused_for_ends_nobodys_consent() {
         let flow = tokens.find("customer-42", receipts, client).await;
         let flow = flow.expect("the store works").expect("the flow");
         let error = flow.refresh().await.expect_err("a refusal");
-        assert!(error.to_string().contains(told), "{error}");
+        assert!(error.to_string().contains(message), "{error}");
         assert!(!matches!(error, Error::ConsentEnded { .. }), "{error}");
     }
 
@@ -333,7 +333,7 @@ async fn what_a_wrong_machine_is_refused_for_ends_nobodys_consent() {
 }
 
 #[tokio::test]
-async fn a_flow_that_is_kept_during_a_refresh_is_kept_with_the_new_token() {
+async fn a_flow_kept_during_a_refresh_has_the_new_token() {
     let sandbox = sandbox().await;
     let (receipts, client) = (receipts(&sandbox), client(&sandbox));
     let tokens = SharedTokens::new(MemoryStore::new());
@@ -387,7 +387,7 @@ async fn a_push_inside_the_loop_over_other_pushes_ends() {
 }
 
 #[tokio::test]
-async fn a_push_beside_one_that_is_not_polled_any_more_ends() {
+async fn a_push_beside_one_that_is_no_longer_polled_ends() {
     let sandbox = Sandbox::builder()
         .session_lifetime(Duration::ZERO)
         .start()
@@ -398,7 +398,7 @@ async fn a_push_beside_one_that_is_not_polled_any_more_ends() {
     let mut kept = Box::pin(flow.push(item()));
     assert!(futures_util::poll!(&mut kept).is_pending());
     let pushed = in_time(flow.push(item())).await;
-    // This sandbox's sessions end at once, so each push is refused in the end.
+    // This sandbox's sessions end at once, so each push is refused.
     assert!(pushed.is_err());
     drop(kept);
 }
@@ -419,7 +419,7 @@ async fn ready_without_session(
 }
 
 #[tokio::test]
-async fn an_answer_counts_however_late_its_push_is_polled() {
+async fn an_answer_counts_however_late_the_push_is_polled() {
     let sandbox = sandbox().await;
     let client = quick(&sandbox)
         .max_retries(0)
@@ -491,7 +491,7 @@ async fn a_session_that_the_platform_has_ended_is_replaced_once() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_ahead_is_named_and_ends_no_session() {
+async fn a_clock_that_is_ahead_is_reported_and_ends_no_session() {
     let sandbox = sandbox().await;
     let client = quick(&sandbox)
         .clock(|| SystemTime::now() + Duration::from_hours(1))
@@ -500,18 +500,18 @@ async fn a_clock_that_is_ahead_is_named_and_ends_no_session() {
     let flow = receipts(&sandbox).flow(&client);
     let session = flow.establish_session().await.expect("a session");
     let rejected = flow.create_postbox(session).await.expect_err("a refusal");
-    let told = rejected.to_string();
+    let message = rejected.to_string();
     assert!(
-        told.contains("set this machine's clock") && told.contains("seconds ahead of"),
-        "{told}"
+        message.contains("set this machine's clock") && message.contains("seconds ahead of"),
+        "{message}"
     );
     let ready = ready_with(&sandbox, &client).await;
-    let told = ready.push(item()).await.expect_err("a refusal").to_string();
-    assert!(told.contains("set this machine's clock"), "{told}");
+    let message = ready.push(item()).await.expect_err("a refusal").to_string();
+    assert!(message.contains("set this machine's clock"), "{message}");
 }
 
 #[tokio::test]
-async fn a_platform_that_says_nothing_holds_no_call_longer_than_it_may_take() {
+async fn a_silent_platform_holds_no_call_longer_than_its_timeout() {
     let sandbox = sandbox().await;
     let client = quick(&sandbox)
         .max_retries(1000)
@@ -530,7 +530,7 @@ async fn a_platform_that_says_nothing_holds_no_call_longer_than_it_may_take() {
 }
 
 #[tokio::test]
-async fn a_retry_after_that_makes_no_sense_is_still_a_pause() {
+async fn an_unreadable_retry_after_is_still_a_pause() {
     let sandbox = sandbox().await;
     let client = quick(&sandbox)
         .retry_delays(Duration::from_millis(1), Duration::from_millis(50))
@@ -547,7 +547,7 @@ async fn a_retry_after_that_makes_no_sense_is_still_a_pause() {
 }
 
 #[tokio::test]
-async fn what_a_platform_echoes_is_in_no_error() {
+async fn an_echoed_secret_is_in_no_error() {
     let sandbox = sandbox().await;
     let flow = authorized(&sandbox).await;
     let record = serde_json::to_value(flow.suspend()).expect("JSON");
@@ -576,8 +576,9 @@ async fn what_a_platform_echoes_is_in_no_error() {
     let waiting = serde_json::to_value(awaiting.suspend()).expect("JSON");
     let verifier = waiting["state_data"]["verifier"]["code_verifier"].as_str();
     let verifier = verifier.expect("a verifier").to_owned();
-    let told = format!("{pushed} {pushed:?} {refreshed} {refreshed:?} {exchanged} {exchanged:?}");
-    assert!(told.contains("[redacted]"), "{told}");
+    let message =
+        format!("{pushed} {pushed:?} {refreshed} {refreshed:?} {exchanged} {exchanged:?}");
+    assert!(message.contains("[redacted]"), "{message}");
     for secret in [
         secret("/state_data/tokens/access_token"),
         secret("/state_data/tokens/refresh_token"),
@@ -586,12 +587,12 @@ async fn what_a_platform_echoes_is_in_no_error() {
         state,
         verifier,
     ] {
-        assert!(!told.contains(&secret), "{told}");
+        assert!(!message.contains(&secret), "{message}");
     }
 }
 
 #[tokio::test]
-async fn a_client_that_never_reaches_anyone_says_only_that() {
+async fn a_client_that_never_connects_reports_only_that() {
     let sandbox = sandbox().await;
     let client = Client::builder()
         .base_url("http://127.0.0.1:1/v1.5")
@@ -607,7 +608,7 @@ async fn a_client_that_never_reaches_anyone_says_only_that() {
 }
 
 #[tokio::test]
-async fn a_panic_of_the_application_is_in_no_error_and_loses_no_flow() {
+async fn a_panic_of_the_application_loses_no_flow_and_is_in_no_error() {
     let sandbox = sandbox().await;
     let (receipts, client) = (receipts(&sandbox), client(&sandbox));
     let store = MemoryStore::new();
@@ -618,8 +619,8 @@ async fn a_panic_of_the_application_is_in_no_error_and_loses_no_flow() {
         .receive_callback(callback.clone(), &receipts, &client, panics)
         .await
         .expect_err("a panic");
-    let told = format!("{error} {error:?}");
-    assert!(!told.contains("secret"), "{told}");
+    let message = format!("{error} {error:?}");
+    assert!(!message.contains("secret"), "{message}");
     assert!(
         matches!(error, Error::Callback(CallbackError::UserPanicked)),
         "{error}"
@@ -672,7 +673,7 @@ async fn an_item_whose_reader_never_gives_anything_ends_its_push() {
         .build()
         .expect("a client");
     let flow = authorized_with(&sandbox, &client).await;
-    // Nobody writes to the other end.
+    // Nothing writes to the other end.
     let (_kept, reader) = tokio::io::duplex(64);
     let pushed = in_time(flow.push(PostboxItem::reader("a.bin", reader))).await;
     let error = pushed.expect_err("nothing was read");
@@ -681,7 +682,7 @@ async fn an_item_whose_reader_never_gives_anything_ends_its_push() {
 }
 
 #[tokio::test]
-async fn a_session_is_taken_whatever_else_the_platform_says_of_it() {
+async fn a_session_is_accepted_whatever_else_the_platform_says_about_it() {
     let sandbox = sandbox().await;
     let flow = welcome(&sandbox).flow(&client(&sandbox));
     for scope in ["null", "\"all\"", "{\"timeRanges\":null}"] {

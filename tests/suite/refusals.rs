@@ -1,4 +1,4 @@
-//! Each row of `docs/faults.md` about the refusal of a refresh.
+//! Checks each row of `docs/faults.md` about refusals of a refresh.
 
 use digime::Error;
 use digime::store::MemoryStore;
@@ -7,12 +7,12 @@ use digime_sandbox::{Endpoint, Fault};
 
 use crate::set_up::{authorized, client, receipts, sandbox};
 
-/// What the page says of a code.
+/// What the table says about a code.
 struct Row {
     code: &'static str,
     fails_with: &'static str,
     tokens: &'static str,
-    told: &'static str,
+    message: &'static str,
 }
 
 fn rows() -> Vec<Row> {
@@ -27,21 +27,21 @@ fn rows() -> Vec<Row> {
             .split('|')
             .map(|cell| cell.trim().trim_matches('`'))
             .collect();
-        let [_, code, fails_with, tokens, told, _] = cells[..] else {
+        let [_, code, fails_with, tokens, message, _] = cells[..] else {
             panic!("{line}")
         };
         Row {
             code,
             fails_with,
             tokens,
-            told,
+            message,
         }
     })
     .collect()
 }
 
 #[tokio::test]
-async fn every_row_of_the_page_about_refusals_is_true() {
+async fn every_row_of_the_table_of_refusals_is_true() {
     let sandbox = sandbox().await;
     let (receipts, client) = (receipts(&sandbox), client(&sandbox));
     let rows = rows();
@@ -62,7 +62,7 @@ async fn every_row_of_the_page_about_refusals_is_true() {
         };
         assert_eq!(fails_with, row.fails_with, "{}", row.code);
         assert!(
-            error.to_string().contains(row.told),
+            error.to_string().contains(row.message),
             "{}: {error}",
             row.code
         );

@@ -1,4 +1,4 @@
-//! How calls share what is sent once, and what they know of it when its runtime ends.
+//! Calls share a request that may be sent only once, and handle the end of its runtime.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::set_up::{
     quick, ready, receipts,
 };
 
-/// A platform whose access tokens are good, but so short-lived that each push refreshes them first.
+/// A platform whose access tokens are valid for such a short time that each push refreshes them first.
 async fn sandbox() -> Sandbox {
     Sandbox::builder()
         .access_token_lifetime(Duration::from_secs(20))
@@ -23,7 +23,7 @@ async fn sandbox() -> Sandbox {
         .expect("a port")
 }
 
-/// A flow whose refresh token was sent and not used, which only the platform knows.
+/// A flow whose refresh token was sent but not used. Only the platform knows that.
 async fn in_doubt(sandbox: &Sandbox) -> Flow<Receipts, Authorized> {
     let flow = authorized(sandbox).await;
     sandbox.inject(Endpoint::Token, Fault::DisconnectAfter(0));
@@ -38,7 +38,7 @@ fn assert_in_doubt<T: std::fmt::Debug>(result: Result<T, Error>) {
 }
 
 #[tokio::test]
-async fn a_refresh_by_name_beside_a_push_sends_the_token_in_doubt_once() {
+async fn an_explicit_refresh_beside_a_push_sends_the_doubtful_token_once() {
     let sandbox = sandbox().await;
     let flow = in_doubt(&sandbox).await;
     let before = sandbox.requests(Endpoint::Token);
@@ -50,7 +50,7 @@ async fn a_refresh_by_name_beside_a_push_sends_the_token_in_doubt_once() {
 }
 
 #[tokio::test]
-async fn a_refresh_by_name_beside_a_push_sends_a_shared_token_in_doubt_once() {
+async fn an_explicit_refresh_beside_a_push_sends_a_doubtful_shared_token_once() {
     let sandbox = sandbox().await;
     let (receipts, client) = (receipts(&sandbox), client(&sandbox));
     let tokens = SharedTokens::new(MemoryStore::new());
@@ -66,7 +66,7 @@ async fn a_refresh_by_name_beside_a_push_sends_a_shared_token_in_doubt_once() {
 }
 
 #[tokio::test]
-async fn a_refresh_by_name_shares_the_lost_answer_of_a_push() {
+async fn an_explicit_refresh_shares_the_lost_answer_of_a_push() {
     let sandbox = sandbox().await;
     let flow = authorized(&sandbox).await;
     let before = sandbox.requests(Endpoint::Token);
@@ -84,7 +84,7 @@ async fn a_refresh_by_name_shares_the_lost_answer_of_a_push() {
     assert_eq!(sandbox.requests(Endpoint::Token), before + 1);
 }
 
-/// Begins a call in a runtime that ends as soon as the platform has the call's request to an endpoint.
+/// Begins a call in a runtime that ends as soon as the platform has received the call's request to an endpoint.
 fn run_until_requested(
     call: impl Future<Output: std::fmt::Debug>,
     sandbox: &Sandbox,
@@ -112,7 +112,7 @@ fn runtime() -> tokio::runtime::Runtime {
         .expect("a runtime")
 }
 
-/// A runtime that works although nobody waits for it, as a platform must.
+/// A runtime with a thread of its own, as the platform needs.
 fn platforms_runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -146,7 +146,7 @@ fn a_refresh_token_whose_runtime_ended_is_in_doubt() {
 }
 
 #[test]
-fn a_session_whose_runtime_ended_is_established_by_the_push_after_the_next() {
+fn a_session_whose_runtime_ended_is_established_by_the_second_push_after_it() {
     let platform = platforms_runtime();
     let sandbox = platform.block_on(sandbox());
     let flow = platform.block_on(ready(&sandbox));
@@ -159,7 +159,7 @@ fn a_session_whose_runtime_ended_is_established_by_the_push_after_the_next() {
 }
 
 #[test]
-fn a_code_whose_runtime_ended_is_sent_again_after_an_error_has_said_so() {
+fn a_code_whose_runtime_ended_is_sent_again_after_an_error() {
     let platform = platforms_runtime();
     let sandbox = platform.block_on(sandbox());
     let awaiting = platform.block_on(awaiting_ongoing(&sandbox));
@@ -190,7 +190,7 @@ fn a_client_outlives_the_runtimes_that_use_it() {
     let sandbox = platform.block_on(sandbox());
     let client = client(&sandbox);
     for _ in 0..5 {
-        // Its connections end with it.
+        // The connections end with the runtime.
         let awaiting = runtime().block_on(awaiting_with(&sandbox, &client));
         let flow = runtime().block_on(async {
             let callback = consent(&sandbox, awaiting.url()).await;
@@ -202,7 +202,7 @@ fn a_client_outlives_the_runtimes_that_use_it() {
 }
 
 #[tokio::test]
-async fn a_flow_whose_refresh_does_not_end_is_not_kept_and_comes_back() {
+async fn a_flow_whose_refresh_does_not_end_is_given_back_and_not_kept() {
     let sandbox = sandbox().await;
     let client = quick(&sandbox)
         .call_timeout(Duration::from_secs(1))

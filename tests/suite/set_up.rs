@@ -1,4 +1,4 @@
-//! Contracts, and flows that have come as far as a test wants them.
+//! Contracts, and flows in the state that a test needs.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub async fn sandbox() -> Sandbox {
     Sandbox::start().await.expect("a free port")
 }
 
-/// A client that does not make a test wait.
+/// A client with short pauses.
 pub fn client(sandbox: &Sandbox) -> Client {
     quick(sandbox).build().expect("a client")
 }
@@ -122,7 +122,7 @@ pub fn item() -> PostboxItem {
     PostboxItem::bytes("a.txt", "hello")
 }
 
-/// A customer's flow that waits in a store, and its callback.
+/// Parks a customer's flow in a store and returns its callback.
 pub async fn parked(sandbox: &Sandbox, store: &(impl FlowStore + Clone)) -> Callback {
     let awaiting = awaiting_ongoing(sandbox).await;
     let callback = consent(sandbox, awaiting.url()).await;
@@ -141,7 +141,7 @@ pub fn customer(attached: &String) -> String {
     attached.clone()
 }
 
-/// Longer than any call of these tests needs, so that only what would never end fails.
+/// Longer than any call of these tests needs, so that only a call that would never end fails.
 pub const FOREVER: Duration = Duration::from_secs(2 * 60);
 
 pub async fn in_time<T>(work: impl Future<Output = T>) -> T {
@@ -150,7 +150,7 @@ pub async fn in_time<T>(work: impl Future<Output = T>) -> T {
         .expect("it ends in time")
 }
 
-/// Waits until something is found.
+/// Waits until `look` finds something.
 pub async fn found<T>(look: impl AsyncFn() -> Option<T>) -> T {
     in_time(async {
         loop {
@@ -163,7 +163,7 @@ pub async fn found<T>(look: impl AsyncFn() -> Option<T>) -> T {
     .await
 }
 
-/// Waits until something holds.
+/// Waits until a condition holds.
 pub async fn until(holds: impl AsyncFn() -> bool) {
     found(async || holds().await.then_some(())).await;
 }

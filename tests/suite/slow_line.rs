@@ -1,4 +1,4 @@
-//! Uploads over a line that is slow, or that stands still behind sockets that have taken everything.
+//! Uploads over a slow connection, or over one that stalls after the sockets have taken everything.
 
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,13 @@ use crate::set_up::{authorized, quick, ready_with, receipts, sandbox};
 
 const SIZE: usize = 3_000_000;
 
-/// How long an upload may stand still.
+/// How long an upload may stall.
 const STALL: Duration = Duration::from_secs(2);
 
-/// Much longer than the upload may stand still, and the same on a fast machine and a slow one.
+/// Much longer than an upload may stall. It does not depend on the machine's speed.
 const DURATION: Duration = Duration::from_secs(8);
 
-/// How a line carries an upload.
+/// How a connection carries an upload.
 #[derive(Clone, Copy)]
 enum Line {
     /// Some bytes at a time, so that the upload takes `DURATION`.
@@ -27,7 +27,7 @@ enum Line {
     Cut,
 }
 
-/// A line to the platform. Gives the base URL at its near end.
+/// A connection to the platform. Returns the base URL of its near end.
 async fn line(sandbox: &Sandbox, line: Line) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -78,10 +78,10 @@ async fn push(sandbox: &Sandbox, kind: Line) -> Result<digime::Delivery, Error> 
     flow.push(PostboxItem::bytes("a.bin", vec![1; SIZE])).await
 }
 
-// Only Linux tells what the other side has taken.
+// Only Linux tells how much the other side has taken.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn an_upload_that_never_stands_still_arrives_however_slow_the_line_is() {
+async fn an_upload_that_never_stalls_arrives_however_slow_the_connection_is() {
     let sandbox = sandbox().await;
     let begun = Instant::now();
     let _ = push(&sandbox, Line::Slow).await.expect("a delivery");
@@ -91,7 +91,7 @@ async fn an_upload_that_never_stands_still_arrives_however_slow_the_line_is() {
 }
 
 #[tokio::test]
-async fn an_upload_that_stands_still_ends() {
+async fn an_upload_that_stalls_ends() {
     let sandbox = sandbox().await;
     let error = push(&sandbox, Line::Cut).await.expect_err("no way through");
     assert!(
@@ -102,7 +102,7 @@ async fn an_upload_that_stands_still_ends() {
 }
 
 #[test]
-fn an_answer_is_seen_while_no_thread_is_free_to_look_at_the_sockets() {
+fn an_answer_is_read_while_no_thread_is_free_to_inspect_the_sockets() {
     let platform = tokio::runtime::Runtime::new().expect("a runtime");
     let sandbox = platform.block_on(sandbox());
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -116,7 +116,7 @@ fn an_answer_is_seen_while_no_thread_is_free_to_look_at_the_sockets() {
         let client = client.build().expect("a client");
         let flow = ready_with(&sandbox, &client).await;
         tokio::task::spawn_blocking(move || released.recv());
-        // The sockets are looked at before that.
+        // The sockets are inspected before that.
         sandbox.inject(Endpoint::Push, Fault::Delay(DURATION / 2));
         let pushed = flow.push(PostboxItem::bytes("a.txt", "hello"));
         let pushed = tokio::time::timeout(Duration::from_mins(2), pushed).await;

@@ -1,4 +1,4 @@
-//! Access tokens that expire, and platform tokens that lie.
+//! Expired access tokens and forged platform tokens.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use digime_sandbox::{Endpoint, Fault, Sandbox};
 use crate::set_up::{authorized, awaiting_ongoing, client, consent, item, receipts, sandbox};
 
 #[tokio::test]
-async fn a_token_that_is_known_to_have_expired_is_refreshed_before_the_push() {
+async fn an_expired_token_is_refreshed_before_the_push() {
     let sandbox = Sandbox::builder()
         .access_token_lifetime(Duration::ZERO)
         .start()
@@ -21,7 +21,7 @@ async fn a_token_that_is_known_to_have_expired_is_refreshed_before_the_push() {
 }
 
 #[tokio::test]
-async fn a_token_that_expired_early_is_refreshed_and_the_item_pushed_again() {
+async fn a_token_that_expired_early_is_refreshed_and_the_item_is_pushed_again() {
     let sandbox = sandbox().await;
     let flow = authorized(&sandbox).await;
     let before = flow.access_token();
@@ -34,7 +34,7 @@ async fn a_token_that_expired_early_is_refreshed_and_the_item_pushed_again() {
 }
 
 #[tokio::test]
-async fn a_platform_that_always_says_pending_is_pushed_to_twice() {
+async fn an_item_that_stays_pending_is_pushed_twice() {
     let sandbox = sandbox().await;
     let flow = authorized(&sandbox).await;
     for _ in 0..2 {
@@ -65,7 +65,7 @@ async fn pushes_that_find_the_token_expired_share_one_refresh() {
 }
 
 #[tokio::test]
-async fn a_refresh_goes_on_when_the_push_that_wanted_it_is_dropped() {
+async fn a_refresh_continues_if_its_push_is_dropped() {
     let sandbox = sandbox().await;
     let flow = authorized(&sandbox).await;
     let before = flow.access_token();
@@ -87,7 +87,7 @@ async fn a_refresh_goes_on_when_the_push_that_wanted_it_is_dropped() {
 }
 
 #[tokio::test]
-async fn consent_that_has_ended_is_a_distinct_error() {
+async fn an_ended_consent_is_a_distinct_error() {
     let sandbox = sandbox().await;
     let flow = authorized(&sandbox).await;
     sandbox.end_consent();
@@ -113,7 +113,7 @@ async fn a_refresh_whose_answer_was_lost_is_not_sent_twice() {
 }
 
 #[tokio::test]
-async fn a_new_key_of_the_platform_is_fetched_when_it_is_needed() {
+async fn a_new_key_of_the_platform_is_fetched_when_needed() {
     let sandbox = sandbox().await;
     let flow = authorized(&sandbox).await;
     sandbox.rotate_key();
@@ -122,7 +122,7 @@ async fn a_new_key_of_the_platform_is_fetched_when_it_is_needed() {
 }
 
 #[tokio::test]
-async fn a_platform_token_that_is_not_the_platforms_is_refused() {
+async fn a_forged_platform_token_is_refused() {
     let sandbox = sandbox().await;
     for (fault, why) in [
         (Fault::ForgedToken, PlatformTokenError::Signature),
@@ -145,10 +145,7 @@ async fn a_platform_token_that_is_not_the_platforms_is_refused() {
             other => panic!("{other}"),
         }
         let session = flow.establish_session().await.expect("a session");
-        let _ = flow
-            .create_postbox(session)
-            .await
-            .expect("the flow goes on");
+        let _ = flow.create_postbox(session).await.expect("a waiting flow");
     }
 }
 
