@@ -35,6 +35,7 @@ pub struct Callback {
 
 /// The code that an ongoing contract's callback brings (RFC 6749, section 4.1.2). It is exchanged once.
 #[derive(Clone, Debug)]
+#[expect(unnameable_types, reason = "it appears only in sealed traits")]
 pub struct AuthorizationCode(SecretString);
 
 impl AuthorizationCode {

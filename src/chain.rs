@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 /// An error and its sources in one line, separated by colons.
-pub struct Chain<'a>(pub &'a (dyn Error + 'static));
+pub(crate) struct Chain<'a>(pub &'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,19 +8,19 @@ use crate::unix_time;
 
 /// A clock: the system's, or one that the application sets. Clones are the same clock.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
+pub(crate) struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 
 impl Clock {
-    pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    pub fn now(&self) -> SystemTime {
+    pub(crate) fn now(&self) -> SystemTime {
         (self.0)()
     }
 
     /// The current time, in Unix milliseconds.
-    pub fn millis(&self) -> u64 {
+    pub(crate) fn millis(&self) -> u64 {
         unix_time::millis(self.now())
     }
 }

@@ -2,7 +2,7 @@
 
 /// The beginning of a foreign string in one line, `longest` characters at most. Characters that are invisible or would change
 /// how the rest is displayed are escaped.
-pub fn excerpt(text: &str, longest: usize) -> String {
+pub(crate) fn excerpt(text: &str, longest: usize) -> String {
     let mut shown = String::new();
     for character in text.chars().take(longest) {
         match character {

@@ -48,7 +48,7 @@ pub(crate) struct Consent<'a> {
 
 impl Consent<'_> {
     /// The deep link for the user's client. Its parameters have the order of digi.me's own SDK.
-    pub fn link(&self, request: ConsentRequest) -> Url {
+    pub(crate) fn link(&self, request: ConsentRequest) -> Url {
         let path = match request {
             ConsentRequest::CreatePostbox => "postbox/create",
             ConsentRequest::ConsentAccess => "consent-access",

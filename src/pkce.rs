@@ -10,6 +10,7 @@ use crate::{random, secret};
 
 /// A code verifier (section 4.1).
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(unnameable_types, reason = "it appears only in sealed traits")]
 pub struct CodeVerifier(#[serde(serialize_with = "secret::expose")] SecretString);
 
 impl CodeVerifier {

@@ -39,6 +39,7 @@ use crate::contract::Credentials;
 
 /// The platform, for one contract.
 #[derive(Clone, Debug)]
+#[expect(unnameable_types, reason = "it appears only in sealed traits")]
 pub struct Platform {
     pub client: Client,
     pub credentials: Arc<Credentials>,

@@ -5,11 +5,11 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rand::distr::{Alphanumeric, SampleString};
 
 /// 256 random bits as 43 characters of base64url.
-pub fn url_safe_256() -> String {
+pub(crate) fn url_safe_256() -> String {
     BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }
 
 /// The nonce of a request token: 32 random letters and digits.
-pub fn nonce() -> String {
+pub(crate) fn nonce() -> String {
     Alphanumeric.sample_string(&mut rand::rng(), 32)
 }

@@ -52,5 +52,6 @@ roles! {
 
 mod sealed {
     /// Keeps other types from having a role.
+    #[expect(unnameable_types, reason = "it seals a public trait")]
     pub trait Role {}
 }

@@ -4,6 +4,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serializer;
 
 /// For `serialize_with`, on the secrets of suspended flows only.
-pub fn expose<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn expose<S: Serializer>(
+    secret: &SecretString,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secret.expose_secret())
 }

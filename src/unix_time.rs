@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 /// A `SystemTime` in Unix milliseconds.
-pub fn millis(time: SystemTime) -> u64 {
+pub(crate) fn millis(time: SystemTime) -> u64 {
     let since = time
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
@@ -11,7 +11,7 @@ pub fn millis(time: SystemTime) -> u64 {
 }
 
 /// The time at this distance from the epoch. Unrepresentable values saturate.
-pub fn time(since_epoch: Duration) -> SystemTime {
+pub(crate) fn time(since_epoch: Duration) -> SystemTime {
     SystemTime::UNIX_EPOCH
         .checked_add(since_epoch)
         .unwrap_or(SystemTime::UNIX_EPOCH + Duration::from_secs(u32::MAX.into()))

@@ -1,6 +1,6 @@
 //! Test vectors made by other implementations (digi.me's Node SDK, node-rsa, jsonwebtoken, OpenSSL), in `tests/vectors`.
 
-pub mod wycheproof;
+pub(crate) mod wycheproof;
 
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, PrivateDecryptingKey};
 use aws_lc_rs::signature::{RSA_PSS_2048_8192_SHA512, UnparsedPublicKey};
@@ -24,11 +24,11 @@ fn key_der(owner: &str, form: &str) -> Vec<u8> {
 }
 
 /// A key of the vectors, as PEM.
-pub fn key_pem(owner: &str, tag: &str, form: &str) -> String {
+pub(crate) fn key_pem(owner: &str, tag: &str, form: &str) -> String {
     pem::encode(&pem::Pem::new(tag, key_der(owner, form)))
 }
 
-pub fn assert_ps512(signature: &[u8], message: &[u8], owner: &str) {
+pub(crate) fn assert_ps512(signature: &[u8], message: &[u8], owner: &str) {
     let key = UnparsedPublicKey::new(
         &RSA_PSS_2048_8192_SHA512,
         key_der(owner, "pkcs1_public_der_b64"),
@@ -37,7 +37,7 @@ pub fn assert_ps512(signature: &[u8], message: &[u8], owner: &str) {
 }
 
 /// Decrypts a sealed key with the key of the vectors' postbox.
-pub fn open_with_postbox_key(sealed: &str) -> [u8; 32] {
+pub(crate) fn open_with_postbox_key(sealed: &str) -> [u8; 32] {
     let key = PrivateDecryptingKey::from_pkcs8(&key_der("postbox", "pkcs8_private_der_b64"))
         .expect("a key");
     let key = OaepPrivateDecryptingKey::new(key).expect("a key");
@@ -49,17 +49,17 @@ pub fn open_with_postbox_key(sealed: &str) -> [u8; 32] {
 }
 
 #[derive(Deserialize)]
-pub struct Pkce {
+pub(crate) struct Pkce {
     pub code_verifier: String,
     pub code_challenge: String,
 }
 
-pub fn pkce() -> Vec<Pkce> {
+pub(crate) fn pkce() -> Vec<Pkce> {
     parse(include_str!("../tests/vectors/pkce.json"))
 }
 
 #[derive(Deserialize)]
-pub struct DeepLinks {
+pub(crate) struct DeepLinks {
     pub application_id: String,
     pub callback_url: String,
     pub session: DeepLinkSession,
@@ -69,23 +69,23 @@ pub struct DeepLinks {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct DeepLinkSession {
+pub(crate) struct DeepLinkSession {
     pub session_key: String,
 }
 
-pub fn deep_links() -> Vec<DeepLinks> {
+pub(crate) fn deep_links() -> Vec<DeepLinks> {
     parse(include_str!("../tests/vectors/deep-links.json"))
 }
 
 #[derive(Deserialize)]
-pub struct Tokens {
+pub(crate) struct Tokens {
     pub jwks: Value,
     pub accept: Vec<Token>,
     pub reject: Vec<Token>,
 }
 
 #[derive(Deserialize)]
-pub struct Token {
+pub(crate) struct Token {
     pub name: String,
     pub parts: Vec<String>,
     #[serde(default)]
@@ -93,17 +93,17 @@ pub struct Token {
 }
 
 impl Token {
-    pub fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         self.parts.join(".")
     }
 }
 
-pub fn tokens() -> Tokens {
+pub(crate) fn tokens() -> Tokens {
     parse(include_str!("../tests/vectors/tokens.json"))
 }
 
 /// The key set of the tokens, as the platform serves it.
-pub fn jwks() -> Value {
+pub(crate) fn jwks() -> Value {
     let mut jwks = tokens().jwks;
     for key in jwks["keys"].as_array_mut().expect("keys") {
         let der = decode(key["pem_rsa_public_key_der_b64"].as_str().expect("a key"));
@@ -113,7 +113,7 @@ pub fn jwks() -> Value {
 }
 
 #[derive(Deserialize)]
-pub struct Envelope {
+pub(crate) struct Envelope {
     plaintext_b64: String,
     key_hex: String,
     pub iv_hex: String,
@@ -126,7 +126,7 @@ pub struct Envelope {
 /// A descriptor, its fields in the order in which the Node SDK was given them.
 #[derive(Deserialize, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Metadata {
+pub(crate) struct Metadata {
     mime_type: String,
     accounts: Vec<MetadataAccount>,
     tags: Vec<String>,
@@ -140,19 +140,19 @@ struct MetadataAccount {
 }
 
 impl Envelope {
-    pub fn plaintext(&self) -> Vec<u8> {
+    pub(crate) fn plaintext(&self) -> Vec<u8> {
         decode(&self.plaintext_b64)
     }
 
-    pub fn file(&self) -> Vec<u8> {
+    pub(crate) fn file(&self) -> Vec<u8> {
         decode(&self.file_b64)
     }
 
-    pub fn key(&self) -> [u8; 32] {
+    pub(crate) fn key(&self) -> [u8; 32] {
         unhex(&self.key_hex)
     }
 
-    pub fn iv(&self) -> [u8; 16] {
+    pub(crate) fn iv(&self) -> [u8; 16] {
         unhex(&self.iv_hex)
     }
 }
@@ -161,6 +161,6 @@ fn unhex<const N: usize>(hex: &str) -> [u8; N] {
     hex::decode(hex).expect("hex").try_into().expect("a length")
 }
 
-pub fn envelopes() -> Vec<Envelope> {
+pub(crate) fn envelopes() -> Vec<Envelope> {
     parse(include_str!("../tests/vectors/envelopes.json"))
 }

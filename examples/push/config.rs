@@ -9,7 +9,7 @@ use serde::Deserialize;
 /// The content of `contract.toml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub(crate) struct Config {
     application_id: ApplicationId,
     contract_id: ContractId,
     private_key: Option<PrivateKey>,
@@ -20,7 +20,7 @@ pub struct Config {
 
 /// The contract, if it is a one-off one.
 #[digime_contract(once)]
-pub struct OneOff {
+pub(crate) struct OneOff {
     application_id: ApplicationId,
     contract_id: ContractId,
     private_key: PrivateKey,
@@ -29,7 +29,7 @@ pub struct OneOff {
 
 /// The contract, if it is an ongoing one.
 #[digime_contract(ongoing)]
-pub struct Lasting {
+pub(crate) struct Lasting {
     application_id: ApplicationId,
     contract_id: ContractId,
     private_key: PrivateKey,
@@ -38,7 +38,7 @@ pub struct Lasting {
 
 impl Config {
     /// Reads a TOML file. A relative `private_key_file` is relative to that file.
-    pub fn read(path: &Path) -> Result<Self> {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
         let name = path.display();
         let text = std::fs::read_to_string(path).with_context(|| format!("can't read `{name}`"))?;
         let mut config: Self =

@@ -12,7 +12,7 @@ use crate::user::User;
 const LARGE: u64 = 4 * 1024 * 1024;
 
 /// Checks that the files exist, before the user is asked for anything.
-pub fn check(files: &[PathBuf]) -> Result<()> {
+pub(crate) fn check(files: &[PathBuf]) -> Result<()> {
     for file in files {
         std::fs::File::open(file).with_context(|| format!("can't read `{}`", file.display()))?;
     }
@@ -20,7 +20,7 @@ pub fn check(files: &[PathBuf]) -> Result<()> {
 }
 
 /// Pushes one file after another, until one fails.
-pub async fn push_all(
+pub(crate) async fn push_all(
     files: &[PathBuf],
     account: Option<String>,
     user: &User,

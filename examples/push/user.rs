@@ -9,7 +9,7 @@ use digime::{Callback, Delivery, DeliveryStatus};
 use digime_sandbox::Sandbox;
 use serde::Serialize;
 
-pub enum User {
+pub(crate) enum User {
     /// The sandbox's user, who consents at once and whose inbox can be read.
     Simulated(Box<Sandbox>),
     /// A person who opens the link and enters the URL that was called back.
@@ -18,14 +18,14 @@ pub enum User {
 
 impl User {
     /// Prints a state that the flow has reached.
-    pub fn see(&self, state: &str) {
+    pub(crate) fn see(&self, state: &str) {
         if let Self::Simulated(_) = self {
             println!("state: {state}");
         }
     }
 
     /// Opens the link and returns the callback.
-    pub async fn answer(&self, link: &Url) -> Result<Callback> {
+    pub(crate) async fn answer(&self, link: &Url) -> Result<Callback> {
         let called = match self {
             Self::Simulated(sandbox) => sandbox.consent(link).await?.to_string(),
             Self::Person => {
@@ -37,7 +37,7 @@ impl User {
     }
 
     /// Prints the outcome for a file.
-    pub fn receive(&self, file: &Path, delivery: &Delivery) -> Result<()> {
+    pub(crate) fn receive(&self, file: &Path, delivery: &Delivery) -> Result<()> {
         match self {
             Self::Simulated(sandbox) => {
                 let inbox = sandbox.inbox();

@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 use crate::model::{Contract, Kind};
 
 /// For the struct, after its own documentation.
-pub fn of_struct(model: &Contract) -> String {
+pub(crate) fn of_struct(model: &Contract) -> String {
     format!(
         "\n\nA digi.me contract, {}: [`flow`](Self::flow) begins a flow under it. {}",
         adjective(model),
@@ -15,7 +15,7 @@ pub fn of_struct(model: &Contract) -> String {
 }
 
 /// For the inherent method `flow`.
-pub fn of_flow(model: &Contract) -> String {
+pub(crate) fn of_flow(model: &Contract) -> String {
     format!(
         "Begins a flow under the {} contract `{}`.\n\n{}",
         adjective(model),
@@ -25,7 +25,7 @@ pub fn of_flow(model: &Contract) -> String {
 }
 
 /// For the alias.
-pub fn of_alias(model: &Contract) -> String {
+pub(crate) fn of_alias(model: &Contract) -> String {
     format!(
         "A {} under the {} contract [`{}`], in a state.\n\n{}",
         link(model, "flow", "Flow"),

@@ -13,7 +13,7 @@ use crate::model::{Contract, Kind, Role, Source};
 use crate::parse::Mistakes;
 
 /// The struct, and everything that makes it a contract.
-pub fn contract(model: &Contract, mistakes: &mut Mistakes) -> TokenStream {
+pub(crate) fn contract(model: &Contract, mistakes: &mut Mistakes) -> TokenStream {
     let Contract {
         library,
         input,

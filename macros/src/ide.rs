@@ -14,13 +14,13 @@ use syn::Path;
 use crate::parse::{Argument, Item};
 
 /// The words that a user wrote in the attributes, right or wrong.
-pub struct Words {
+pub(crate) struct Words {
     arguments: Vec<Ident>,
     roles: Vec<Ident>,
 }
 
 impl Words {
-    pub fn new(arguments: &[Argument], item: &Item) -> Self {
+    pub(crate) fn new(arguments: &[Argument], item: &Item) -> Self {
         let arguments = arguments.iter().filter_map(|argument| match argument {
             Argument::Word(name) | Argument::Value(name, _) => Some(name),
             Argument::String(_) => None,
@@ -33,7 +33,7 @@ impl Words {
     }
 
     /// Names the item that documents each word.
-    pub fn documented_by(&self, library: &Path) -> TokenStream {
+    pub(crate) fn documented_by(&self, library: &Path) -> TokenStream {
         let Self { arguments, roles } = self;
         quote! {
             // Cargo does not know the name `rust_analyzer`.

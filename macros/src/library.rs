@@ -7,7 +7,7 @@
 //! (`@file`); rustc's own error follows then, one for each contract.
 
 /// Whether rustc was given crates, and none of them is `digime`.
-pub fn is_missing() -> bool {
+pub(crate) fn is_missing() -> bool {
     is_missing_in(std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()))
 }
 

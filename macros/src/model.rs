@@ -14,7 +14,7 @@ use crate::parse::{Argument, Item, Mistakes, RoleField};
 use crate::suggest::nearest;
 
 /// A contract as the attribute describes it.
-pub struct Contract {
+pub(crate) struct Contract {
     /// `None` if it can't be known, which is a recorded mistake.
     pub kind: Option<Kind>,
     /// The path to the `digime` library.
@@ -25,14 +25,14 @@ pub struct Contract {
 
 /// Whether a contract is one-off or ongoing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     Once,
     Ongoing,
 }
 
 /// One of the things that a contract needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     ApplicationId,
     ContractId,
     PrivateKey,
@@ -40,7 +40,7 @@ pub enum Role {
 }
 
 /// Where a role comes from.
-pub enum Source {
+pub(crate) enum Source {
     Field {
         member: Member,
         ty: Box<Type>,
@@ -68,7 +68,7 @@ impl Kind {
         }
     }
 
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Once => "once",
             Self::Ongoing => "ongoing",
@@ -76,7 +76,7 @@ impl Kind {
     }
 
     /// What docs and errors call a contract of this kind.
-    pub fn adjective(self) -> &'static str {
+    pub(crate) fn adjective(self) -> &'static str {
         match self {
             Self::Once => "one-off",
             Self::Ongoing => "ongoing",
@@ -85,7 +85,7 @@ impl Kind {
 }
 
 impl Role {
-    pub const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 4] = [
         Self::ApplicationId,
         Self::ContractId,
         Self::PrivateKey,
@@ -93,7 +93,7 @@ impl Role {
     ];
 
     /// The name of the field, of the argument, and of the method of `Contract`.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::ApplicationId => "application_id",
             Self::ContractId => "contract_id",
@@ -103,7 +103,7 @@ impl Role {
     }
 
     /// The name of its type in the library.
-    pub fn type_name(self) -> &'static str {
+    pub(crate) fn type_name(self) -> &'static str {
         match self {
             Self::ApplicationId => "ApplicationId",
             Self::ContractId => "ContractId",
@@ -131,7 +131,7 @@ const LIBRARY_IS_MISSING: &str = "the attribute did not find the crate `digime`:
                                   the path of the library in this crate";
 
 impl Contract {
-    pub fn new(
+    pub(crate) fn new(
         arguments: Vec<Argument>,
         item: Item,
         library_is_missing: bool,

@@ -11,16 +11,16 @@ use syn::{Attribute, Data, DeriveInput, Expr, Field, Fields, LitStr, Member, Pat
 
 /// The mistakes found so far. All of them are reported together.
 #[derive(Default)]
-pub struct Mistakes(Option<syn::Error>);
+pub(crate) struct Mistakes(Option<syn::Error>);
 
 impl Mistakes {
     /// Records a mistake, to be shown at `tokens`.
-    pub fn add(&mut self, tokens: impl ToTokens, message: impl std::fmt::Display) {
+    pub(crate) fn add(&mut self, tokens: impl ToTokens, message: impl std::fmt::Display) {
         self.push(syn::Error::new_spanned(tokens, message));
     }
 
     /// Records a mistake, to be shown at `span`.
-    pub fn add_at(&mut self, span: Span, message: impl std::fmt::Display) {
+    pub(crate) fn add_at(&mut self, span: Span, message: impl std::fmt::Display) {
         self.push(syn::Error::new(span, message));
     }
 
@@ -34,21 +34,21 @@ impl Mistakes {
     /// Reports all mistakes in place of a type that can't be known. rustc then reports nothing else about code that uses
     /// the type. The errors are in the length of an array: rustc replaces an erroneous type by `()`, but treats an array
     /// with an erroneous length as unknown.
-    pub fn take_as_type(&mut self) -> TokenStream {
+    pub(crate) fn take_as_type(&mut self) -> TokenStream {
         let errors = self.0.take().into_iter().flatten();
         let errors = errors.map(|error| error.to_compile_error());
         quote!([(); { #(#errors)* }])
     }
 
     /// The generated tokens, and the errors for the mistakes.
-    pub fn beside(self, generated: impl ToTokens) -> TokenStream {
+    pub(crate) fn beside(self, generated: impl ToTokens) -> TokenStream {
         let errors = self.0.map(syn::Error::into_compile_error);
         quote!(#errors #generated)
     }
 }
 
 /// One argument of the attribute.
-pub enum Argument {
+pub(crate) enum Argument {
     /// `word`
     Word(Ident),
     /// `name = value`
@@ -58,7 +58,7 @@ pub enum Argument {
 }
 
 /// The value of an argument.
-pub enum Value {
+pub(crate) enum Value {
     /// `crate = path`
     Path(Path),
     /// `name = expression`, which is valid only for string literals.
@@ -66,7 +66,7 @@ pub enum Value {
 }
 
 /// Reads the arguments of `#[digime_contract(…)]`.
-pub fn arguments(tokens: TokenStream, mistakes: &mut Mistakes) -> Vec<Argument> {
+pub(crate) fn arguments(tokens: TokenStream, mistakes: &mut Mistakes) -> Vec<Argument> {
     let mut arguments = Vec::new();
     let read = |input: ParseStream| {
         while !input.is_empty() {
@@ -131,14 +131,14 @@ fn tokens_to_comma(input: ParseStream) -> syn::Result<TokenStream> {
 }
 
 /// The item below the attribute, without the `#[digime(…)]` attributes of its fields.
-pub struct Item {
+pub(crate) struct Item {
     pub input: DeriveInput,
     /// `None` if the item is not a struct, which is a recorded mistake.
     pub fields: Option<Vec<RoleField>>,
 }
 
 /// A field, and the roles in its `#[digime(…)]`.
-pub struct RoleField {
+pub(crate) struct RoleField {
     pub member: Member,
     pub ty: Type,
     pub roles: Vec<Ident>,
@@ -146,7 +146,7 @@ pub struct RoleField {
 
 impl RoleField {
     /// The last name in the path of its type. A `macro_rules!` fragment such as `$ty:ty` is in an invisible group.
-    pub fn type_name(&self) -> Option<&Ident> {
+    pub(crate) fn type_name(&self) -> Option<&Ident> {
         let mut ty = &self.ty;
         while let Type::Group(group) = ty {
             ty = &group.elem;
@@ -159,7 +159,7 @@ impl RoleField {
 }
 
 /// Reads the item. Returns `None` if it is not a type.
-pub fn item(tokens: TokenStream, mistakes: &mut Mistakes) -> Option<Item> {
+pub(crate) fn item(tokens: TokenStream, mistakes: &mut Mistakes) -> Option<Item> {
     const EXPECTED_A_STRUCT: &str =
         "a digi.me contract is a struct, with the contract's ids, key and redirect URI as fields";
     let Ok(mut input) = syn::parse2::<DeriveInput>(tokens.clone()) else {

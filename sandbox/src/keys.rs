@@ -7,18 +7,18 @@ use aws_lc_rs::rsa::{KeySize, OaepPrivateDecryptingKey, PrivateDecryptingKey, Pu
 use pem::Pem;
 
 /// Signs for the one-off contract.
-pub static ONCE: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
+pub(crate) static ONCE: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
 /// Signs for the ongoing contract.
-pub static ONGOING: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
+pub(crate) static ONGOING: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
 /// Signs platform tokens.
-pub static PLATFORM: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
+pub(crate) static PLATFORM: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
 /// Signs platform tokens after [`crate::Sandbox::rotate_key`].
-pub static ROTATED: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
+pub(crate) static ROTATED: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
 /// Signs forged platform tokens; it is in no key set.
-pub static FORGER: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
+pub(crate) static FORGER: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
 
 /// A key pair, each half as PKCS#1 DER.
-pub struct SigningKey {
+pub(crate) struct SigningKey {
     pub private_der: Vec<u8>,
     pub public_der: Vec<u8>,
 }
@@ -35,17 +35,17 @@ impl SigningKey {
         }
     }
 
-    pub fn private_pem(&self) -> String {
+    pub(crate) fn private_pem(&self) -> String {
         pem::encode(&Pem::new("RSA PRIVATE KEY", self.private_der.clone()))
     }
 
-    pub fn public_pem(&self) -> String {
+    pub(crate) fn public_pem(&self) -> String {
         public_pem(&self.public_der)
     }
 }
 
 /// The key of a new postbox, and its public half as in the callback: PKCS#1 PEM.
-pub fn postbox() -> (OaepPrivateDecryptingKey, String) {
+pub(crate) fn postbox() -> (OaepPrivateDecryptingKey, String) {
     let (key, public_der) = generate();
     (
         OaepPrivateDecryptingKey::new(key).expect("a fresh key decrypts"),

@@ -33,7 +33,7 @@ pub struct Received {
 }
 
 /// The state of the sandbox.
-pub struct Platform {
+pub(crate) struct Platform {
     pub contracts: Contracts,
     pub lifetimes: Lifetimes,
     pub sessions: HashMap<String, Session>,
@@ -51,19 +51,19 @@ pub struct Platform {
 
 /// How long sessions and tokens are valid.
 #[derive(Clone, Copy, Debug)]
-pub struct Lifetimes {
+pub(crate) struct Lifetimes {
     pub session: Duration,
     pub access_token: Duration,
 }
 
-pub struct Session {
+pub(crate) struct Session {
     pub contract_id: String,
     /// Unix time in milliseconds.
     pub expiry: u64,
     pub used: bool,
 }
 
-pub struct Preauthorization {
+pub(crate) struct Preauthorization {
     pub grant: Grant,
     pub challenge: String,
     pub redirect_uri: String,
@@ -71,7 +71,7 @@ pub struct Preauthorization {
     pub used: bool,
 }
 
-pub struct Postbox {
+pub(crate) struct Postbox {
     pub contract_id: String,
     pub key: Arc<OaepPrivateDecryptingKey>,
 }
@@ -86,7 +86,7 @@ struct Code {
 
 /// The holder of a code or token.
 #[derive(Clone)]
-pub struct Grant {
+pub(crate) struct Grant {
     pub contract_id: String,
     postbox_id: String,
 }
@@ -98,7 +98,7 @@ struct AccessToken {
 }
 
 impl Platform {
-    pub fn new(lifetimes: Lifetimes) -> Self {
+    pub(crate) fn new(lifetimes: Lifetimes) -> Self {
         Self {
             contracts: Contracts::new(),
             lifetimes,
@@ -116,12 +116,12 @@ impl Platform {
         }
     }
 
-    pub fn verify(&mut self, headers: &HeaderMap) -> Result<Request, Refusal> {
+    pub(crate) fn verify(&mut self, headers: &HeaderMap) -> Result<Request, Refusal> {
         request_token::verify(headers, &self.contracts, &mut self.nonces, now())
     }
 
     /// `POST permission-access/session`
-    pub fn establish_session(&mut self, request: &Value) -> Result<Value, Refusal> {
+    pub(crate) fn establish_session(&mut self, request: &Value) -> Result<Value, Refusal> {
         let text = |name: &str| request[name].as_str().unwrap_or_default();
         let contract = self
             .contracts
@@ -159,7 +159,7 @@ impl Platform {
     }
 
     /// `POST oauth/authorize`
-    pub fn authorize(&mut self, request: &Request) -> Result<Value, Refusal> {
+    pub(crate) fn authorize(&mut self, request: &Request) -> Result<Value, Refusal> {
         if !request.contract.ongoing {
             return Err(Refusal::request("a one-off contract can't be authorized"));
         }
@@ -193,7 +193,11 @@ impl Platform {
     }
 
     /// Issues the code of a callback, for a postbox that was created with a preauthorization code.
-    pub fn issue_code(&mut self, preauthorization_code: &str, postbox_id: &str) -> Option<String> {
+    pub(crate) fn issue_code(
+        &mut self,
+        preauthorization_code: &str,
+        postbox_id: &str,
+    ) -> Option<String> {
         let preauthorization = self.preauthorizations.get_mut(preauthorization_code)?;
         preauthorization.used = true;
         let code = random();
@@ -209,7 +213,7 @@ impl Platform {
     }
 
     /// `POST oauth/token`
-    pub fn token(&mut self, request: &Request) -> Result<Value, Refusal> {
+    pub(crate) fn token(&mut self, request: &Request) -> Result<Value, Refusal> {
         match request.claim("grant_type")? {
             "authorization_code" => self.exchange_code(request),
             "refresh_token" => self.refresh(request),
@@ -285,27 +289,27 @@ impl Platform {
     }
 
     /// Ends every session before the expiry that its holder knows.
-    pub fn end_sessions(&mut self) {
+    pub(crate) fn end_sessions(&mut self) {
         for session in self.sessions.values_mut() {
             session.expiry = 0;
         }
     }
 
     /// Makes every issued access token expire before the expiry that its holder knows.
-    pub fn expire_access_tokens(&mut self) {
+    pub(crate) fn expire_access_tokens(&mut self) {
         for token in self.access_tokens.values_mut() {
             token.expiry = 0;
         }
     }
 
     /// Makes every user withdraw consent: access tokens expire and can't be refreshed.
-    pub fn end_consent(&mut self) {
+    pub(crate) fn end_consent(&mut self) {
         self.expire_access_tokens();
         self.refresh_tokens.clear();
     }
 
     /// Whether a session lets a contract push.
-    pub fn check_session(&self, key: &str, contract_id: &str) -> Result<(), Refusal> {
+    pub(crate) fn check_session(&self, key: &str, contract_id: &str) -> Result<(), Refusal> {
         match self.sessions.get(key) {
             Some(session) if session.contract_id != contract_id => {
                 Err(Refusal::session("the session is another contract's"))
@@ -319,7 +323,7 @@ impl Platform {
     }
 
     /// Whether a push is delivered at once: its access token is valid for this postbox and has not expired.
-    pub fn delivers(&self, request: &Request, postbox_id: &str) -> Result<bool, Refusal> {
+    pub(crate) fn delivers(&self, request: &Request, postbox_id: &str) -> Result<bool, Refusal> {
         let invalid = |message| Refusal::new(StatusCode::UNAUTHORIZED, "InvalidToken", message);
         match (request.optional("access_token")?, request.contract.ongoing) {
             (None, false) => Ok(false),
@@ -389,12 +393,12 @@ fn all_with_ids(owner: &Value, name: &str, inner: impl Fn(&Value) -> bool) -> bo
 }
 
 /// 32 random letters and digits.
-pub fn random() -> String {
+pub(crate) fn random() -> String {
     Alphanumeric.sample_string(&mut rand::rng(), 32)
 }
 
 /// Now, in Unix milliseconds.
-pub fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     millis(
         SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)

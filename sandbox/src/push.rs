@@ -15,14 +15,14 @@ use crate::refusal::Refusal;
 use crate::request_token::Request;
 
 /// The key and IV of a push, and its descriptor.
-pub struct Envelope {
+pub(crate) struct Envelope {
     pub key: Vec<u8>,
     pub iv: [u8; 16],
     pub descriptor: Value,
 }
 
 /// A file that arrived whole and could be decrypted.
-pub struct Opened {
+pub(crate) struct Opened {
     pub name: String,
     pub size: u64,
     pub sha256: String,
@@ -30,7 +30,7 @@ pub struct Opened {
 
 impl Envelope {
     /// Decrypts the parts of the request token with the postbox's key.
-    pub fn open(
+    pub(crate) fn open(
         request: &Request,
         postbox: &Arc<OaepPrivateDecryptingKey>,
     ) -> Result<Self, Refusal> {
@@ -63,7 +63,7 @@ impl Envelope {
     }
 
     /// Reads and decrypts the one file of a multipart body.
-    pub async fn receive(&self, mut multipart: Multipart) -> Result<Opened, Refusal> {
+    pub(crate) async fn receive(&self, mut multipart: Multipart) -> Result<Opened, Refusal> {
         let broken =
             |error: axum::extract::multipart::MultipartError| Refusal::request(error.body_text());
         let mut field = multipart

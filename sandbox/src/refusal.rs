@@ -5,14 +5,14 @@ use serde_json::json;
 
 /// An answer by which the platform refuses.
 #[derive(Debug)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     status: StatusCode,
     code: &'static str,
     pub message: String,
 }
 
 impl Refusal {
-    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             status,
             code,
@@ -20,23 +20,23 @@ impl Refusal {
         }
     }
 
-    pub fn request(message: impl Into<String>) -> Self {
+    pub(crate) fn request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "InvalidRequest", message)
     }
 
-    pub fn jwt(message: impl Into<String>) -> Self {
+    pub(crate) fn jwt(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "InvalidJWT", message)
     }
 
-    pub fn grant(message: impl Into<String>) -> Self {
+    pub(crate) fn grant(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "InvalidGrant", message)
     }
 
-    pub fn redirect_uri(message: impl Into<String>) -> Self {
+    pub(crate) fn redirect_uri(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "InvalidRedirectUri", message)
     }
 
-    pub fn session(message: impl Into<String>) -> Self {
+    pub(crate) fn session(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "InvalidSession", message)
     }
 }

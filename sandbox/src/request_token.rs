@@ -15,20 +15,20 @@ use crate::refusal::Refusal;
 const CLOCK_SKEW: u64 = 5 * 60 * 1000;
 
 /// The claims of a request whose token was verified.
-pub struct Request {
+pub(crate) struct Request {
     pub contract: Contract,
     claims: Map<String, Value>,
 }
 
 impl Request {
     /// A claim that must be a string.
-    pub fn claim(&self, name: &'static str) -> Result<&str, Refusal> {
+    pub(crate) fn claim(&self, name: &'static str) -> Result<&str, Refusal> {
         self.optional(name)?
             .ok_or_else(|| Refusal::request(format!("the token has no `{name}`")))
     }
 
     /// A claim that is a string if it is present.
-    pub fn optional(&self, name: &'static str) -> Result<Option<&str>, Refusal> {
+    pub(crate) fn optional(&self, name: &'static str) -> Result<Option<&str>, Refusal> {
         match self.claims.get(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -37,7 +37,7 @@ impl Request {
     }
 
     /// Checks that a claim has the only value that the protocol allows.
-    pub fn fixed(&self, name: &'static str, value: &str) -> Result<(), Refusal> {
+    pub(crate) fn fixed(&self, name: &'static str, value: &str) -> Result<(), Refusal> {
         match self.claim(name)? {
             claim if claim == value => Ok(()),
             _ => Err(Refusal::request(format!("`{name}` is not `{value}`"))),
@@ -46,7 +46,7 @@ impl Request {
 }
 
 /// Verifies the token of a request, and uses up its nonce.
-pub fn verify(
+pub(crate) fn verify(
     headers: &HeaderMap,
     contracts: &Contracts,
     nonces: &mut HashSet<String>,

@@ -36,7 +36,7 @@ use crate::request_token::Request as VerifiedRequest;
 use crate::user_client::{BadLink, Decision, Opened};
 
 /// The state that all requests share.
-pub struct Shared {
+pub(crate) struct Shared {
     pub base_url: String,
     platform: Mutex<Platform>,
     faults: Mutex<HashMap<Endpoint, VecDeque<Fault>>>,
@@ -47,7 +47,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn new(base_url: String, platform: Platform) -> Self {
+    pub(crate) fn new(base_url: String, platform: Platform) -> Self {
         Self {
             base_url,
             platform: Mutex::new(platform),
@@ -58,16 +58,16 @@ impl Shared {
         }
     }
 
-    pub fn platform(&self) -> MutexGuard<'_, Platform> {
+    pub(crate) fn platform(&self) -> MutexGuard<'_, Platform> {
         self.platform.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn inject(&self, endpoint: Endpoint, fault: Fault) {
+    pub(crate) fn inject(&self, endpoint: Endpoint, fault: Fault) {
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         faults.entry(endpoint).or_default().push_back(fault);
     }
 
-    pub fn requests(&self, endpoint: Endpoint) -> u64 {
+    pub(crate) fn requests(&self, endpoint: Endpoint) -> u64 {
         let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         requests.get(&endpoint).copied().unwrap_or_default()
     }
@@ -82,7 +82,11 @@ impl Shared {
     }
 
     /// Opens a link as the user's client does, and answers as the user decides.
-    pub async fn consent(&self, link: &str, decision: Decision) -> Result<url::Url, BadLink> {
+    pub(crate) async fn consent(
+        &self,
+        link: &str,
+        decision: Decision,
+    ) -> Result<url::Url, BadLink> {
         let opened = Opened::read(link)?;
         opened.check(&self.platform())?;
         let result = match decision {
@@ -114,7 +118,7 @@ impl Connection {
 }
 
 /// Serves until it is dropped.
-pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let router = router(shared);
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {

@@ -33,7 +33,7 @@ impl BadLink {
 }
 
 /// A parsed and checked link.
-pub struct Opened {
+pub(crate) struct Opened {
     callback_url: Url,
     session_key: String,
     preauthorization_code: Option<String>,
@@ -41,7 +41,7 @@ pub struct Opened {
 
 impl Opened {
     /// Reads `digime://postbox/create?…`.
-    pub fn read(link: &str) -> Result<Self, BadLink> {
+    pub(crate) fn read(link: &str) -> Result<Self, BadLink> {
         let link = Url::parse(link).map_err(|_| BadLink::new("it is not a URL"))?;
         if (link.scheme(), link.host_str(), link.path()) != ("digime", Some("postbox"), "/create") {
             return Err(BadLink::new("it is not `digime://postbox/create`"));
@@ -71,7 +71,7 @@ impl Opened {
     }
 
     /// Checks the link with the platform, as the client does before it shows the user anything.
-    pub fn check(&self, platform: &Platform) -> Result<(), BadLink> {
+    pub(crate) fn check(&self, platform: &Platform) -> Result<(), BadLink> {
         let session = platform
             .sessions
             .get(&self.session_key)
@@ -116,7 +116,7 @@ impl Opened {
     }
 
     /// Creates the postbox and returns the URL that is called back.
-    pub fn approve(
+    pub(crate) fn approve(
         &self,
         platform: &mut Platform,
         key: OaepPrivateDecryptingKey,
@@ -155,7 +155,7 @@ impl Opened {
     }
 
     /// The URL that is called back, with a result and the state of the authorization.
-    pub fn callback(&self, result: &str, platform: &Platform) -> Url {
+    pub(crate) fn callback(&self, result: &str, platform: &Platform) -> Url {
         let mut callback = self.callback_url.clone();
         callback.query_pairs_mut().append_pair("result", result);
         let state = self

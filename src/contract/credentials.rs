@@ -2,6 +2,7 @@ use super::{ApplicationId, ContractId, PrivateKey, RedirectUri};
 
 /// The parts of a contract that requests to the platform need. A clone shares the key.
 #[derive(Clone, Debug)]
+#[expect(unnameable_types, reason = "it appears only in sealed traits")]
 pub struct Credentials {
     pub application_id: ApplicationId,
     pub contract_id: ContractId,

@@ -319,6 +319,7 @@ impl<C> Flow<C, Authorized> {
 
 /// The data of the state while it is suspended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(unnameable_types, reason = "it appears only in sealed traits")]
 pub struct AuthorizedRecord {
     destination: DestinationRecord,
     pub tokens: Tokens,

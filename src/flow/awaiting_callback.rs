@@ -209,6 +209,7 @@ impl<C, V> Flow<C, AwaitingCallback<V>> {
 
 /// The data of the state while it is suspended.
 #[derive(Debug, Serialize, Deserialize)]
+#[expect(unnameable_types, reason = "it appears only in sealed traits")]
 pub struct WaitingRecord<R> {
     pub state: String,
     session: SessionData,

@@ -169,13 +169,14 @@ impl Kind for Ongoing {
 }
 
 mod sealed {
+    #[expect(unnameable_types, reason = "it seals a public trait")]
     pub trait Kind {}
     impl Kind for super::Once {}
     impl Kind for super::Ongoing {}
 }
 
 /// The parts of a contract that requests to the platform need.
-pub fn credentials(contract: &impl Contract) -> Credentials {
+pub(crate) fn credentials(contract: &impl Contract) -> Credentials {
     Credentials {
         application_id: contract.application_id().clone(),
         contract_id: contract.contract_id().clone(),
@@ -185,6 +186,6 @@ pub fn credentials(contract: &impl Contract) -> Credentials {
 }
 
 /// The platform for one contract.
-pub fn platform(contract: &impl Contract, client: &Client) -> Platform {
+pub(crate) fn platform(contract: &impl Contract, client: &Client) -> Platform {
     Platform::new(Arc::new(credentials(contract)), client)
 }

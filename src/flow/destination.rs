@@ -19,6 +19,7 @@ pub(super) struct Destination {
 
 /// The data of a destination, for serde.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(unnameable_types, reason = "it appears only in sealed traits")]
 pub struct DestinationRecord {
     postbox: PostboxRecord,
     session: SessionData,

@@ -2,7 +2,7 @@ use crate::error::Error;
 use crate::platform::Doubt;
 
 /// The outcome of a call, with what is known about all its attempts.
-pub fn settle<T>(doubt: &Doubt, outcome: Result<T, Error>) -> Result<T, Error> {
+pub(super) fn settle<T>(doubt: &Doubt, outcome: Result<T, Error>) -> Result<T, Error> {
     outcome.map_err(|error| match doubt.earlier() {
         Some(earlier) if !error.may_have_taken_effect() => Error::EarlierAttempt {
             earlier: Box::new(earlier),

@@ -12,7 +12,7 @@ use crate::random;
 use crate::store::error::StoreError;
 
 /// Gets new tokens for stale ones. A store of tokens implements it too.
-pub trait Refresher: Send + Sync {
+pub(crate) trait Refresher: Send + Sync {
     /// Gets tokens that replace `held`'s. The future is run in a task of its own, so that no caller can drop it.
     fn refresh(
         &self,
@@ -24,7 +24,7 @@ pub trait Refresher: Send + Sync {
 
 /// Why new tokens are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Demand {
+pub(crate) enum Demand {
     /// A push needs them. It does not send a refresh token that may be spent.
     Push,
     /// The application asked for a refresh explicitly, so a refresh token that may be spent is sent too.
@@ -35,7 +35,7 @@ impl Demand {
     /// The failures of another caller's refresh after which this caller refreshes itself. The application does so after a
     /// refresh for a push that sent nothing, because it left the decision to the application or gave up waiting for another
     /// machine.
-    pub fn retry_after(self) -> RetryAfter {
+    pub(crate) fn retry_after(self) -> RetryAfter {
         match self {
             Self::Push => None,
             Self::Application => Some(|error| {
@@ -49,7 +49,7 @@ impl Demand {
 }
 
 /// The result of sending a refresh token.
-pub enum Sent {
+pub(crate) enum Sent {
     /// It was exchanged.
     Exchanged(Tokens),
     /// The platform did not use it.
@@ -62,7 +62,7 @@ pub enum Sent {
 
 /// Sends a refresh token. The flow that holds it is marked until the outcome is known, so that a copy which is suspended in
 /// the meantime does not treat the token as unused. The flow gets the new tokens at once and waits for no store.
-pub async fn send(
+pub(crate) async fn send(
     platform: &Platform,
     held: &Renewable<Tokens>,
     tokens: &Tokens,
@@ -93,7 +93,7 @@ pub async fn send(
 }
 
 /// Refreshes with the platform directly, for a flow that does not share its tokens.
-pub struct PlatformRefresher;
+pub(super) struct PlatformRefresher;
 
 impl Refresher for PlatformRefresher {
     fn refresh(

@@ -14,7 +14,7 @@ use crate::platform::error::Operation;
 /// The renewal runs in a task of its own. So it continues if a caller is dropped, and no caller depends on another being
 /// polled.
 #[derive(Debug)]
-pub struct Renewable<T> {
+pub(crate) struct Renewable<T> {
     value: watch::Sender<T>,
     /// The operation that a renewal asks of the platform.
     operation: Operation,
@@ -37,10 +37,10 @@ type Outcome<T> = Shared<BoxFuture<'static, Result<T, Error>>>;
 
 /// Selects the failures of another caller's renewal after which this caller wants a renewal of its own. `None` if it accepts
 /// every outcome.
-pub type RetryAfter = Option<fn(&Error) -> bool>;
+pub(super) type RetryAfter = Option<fn(&Error) -> bool>;
 
 impl<T: Clone + Send + Sync + 'static> Renewable<T> {
-    pub fn new(value: T, operation: Operation) -> Arc<Self> {
+    pub(crate) fn new(value: T, operation: Operation) -> Arc<Self> {
         Arc::new(Self {
             value: watch::Sender::new(value),
             operation,
@@ -48,17 +48,17 @@ impl<T: Clone + Send + Sync + 'static> Renewable<T> {
         })
     }
 
-    pub fn get(&self) -> T {
+    pub(crate) fn get(&self) -> T {
         self.value.borrow().clone()
     }
 
     /// Changes the value in place.
-    pub fn change(&self, change: impl FnOnce(&mut T)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut T)) {
         self.value.send_modify(change);
     }
 
     /// Waits until the value satisfies the condition, and returns it.
-    pub async fn wait_for(&self, is_wanted: impl FnMut(&T) -> bool) -> T {
+    pub(crate) async fn wait_for(&self, is_wanted: impl FnMut(&T) -> bool) -> T {
         match self.value.subscribe().wait_for(is_wanted).await {
             Ok(value) => value.clone(),
             // The sender can't be dropped, since `self` is borrowed.
@@ -67,12 +67,12 @@ impl<T: Clone + Send + Sync + 'static> Renewable<T> {
     }
 
     /// The value that a running renewal replaces. The current value may already be another.
-    pub fn being_replaced(&self) -> Option<T> {
+    pub(crate) fn being_replaced(&self) -> Option<T> {
         self.lock().as_ref().map(|renewal| renewal.stale.clone())
     }
 
     /// Waits until no renewal is running.
-    pub async fn settled(&self) {
+    pub(crate) async fn settled(&self) {
         let outcome = self.lock().as_ref().map(|renewal| renewal.outcome.clone());
         if let Some(outcome) = outcome {
             // The outcome does not matter, only that the renewal has ended.
@@ -82,7 +82,7 @@ impl<T: Clone + Send + Sync + 'static> Renewable<T> {
 
     /// The value, renewed first if it is stale. Callers during a renewal share its outcome. The first caller with a
     /// `retry_after` queues a second renewal behind it, which later callers share.
-    pub async fn fresh<F>(
+    pub(crate) async fn fresh<F>(
         self: &Arc<Self>,
         is_stale: impl FnOnce(&T) -> bool,
         retry_after: RetryAfter,

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use url::Url;
 
-pub use error::SuspendedError;
+pub(crate) use error::SuspendedError;
 pub use of_contract::OfContract;
 pub use reaches::Reaches;
 pub(crate) use record::{ContractIds, SuspendedRecord};
@@ -60,6 +60,7 @@ use crate::random;
 pub trait Durable: Resumable {}
 
 /// What is kept of a state, and how the state comes back.
+#[expect(unnameable_types, reason = "it seals a public trait")]
 pub trait Resumable: Sized {
     /// The state's name, which its records carry.
     const NAME: &str;

@@ -7,13 +7,13 @@ use crate::chain::Chain;
 use crate::platform::Platform;
 
 /// Traces a call of a flow: a span with the contract, the state and the name of the call, and an event with its outcome.
-pub struct Trace {
+pub(super) struct Trace {
     span: Span,
     begun: Instant,
 }
 
 impl Trace {
-    pub fn new(platform: &Platform, state: &'static str, call: &'static str) -> Self {
+    pub(super) fn new(platform: &Platform, state: &'static str, call: &'static str) -> Self {
         let contract = &platform.credentials.contract_id;
         Self {
             span: tracing::info_span!("flow", %contract, state, call),
@@ -21,7 +21,7 @@ impl Trace {
         }
     }
 
-    pub async fn of<T, E: Error + 'static>(
+    pub(super) async fn of<T, E: Error + 'static>(
         self,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
@@ -29,7 +29,7 @@ impl Trace {
         self.end(result)
     }
 
-    pub fn end<T, E: Error + 'static>(self, result: Result<T, E>) -> Result<T, E> {
+    pub(super) fn end<T, E: Error + 'static>(self, result: Result<T, E>) -> Result<T, E> {
         let duration = self.begun.elapsed();
         match &result {
             Ok(_) => tracing::info!(parent: &self.span, ?duration, "done"),

@@ -21,6 +21,7 @@ pub struct Verifier(VerifierRecord);
 
 /// The data of a verifier, for serde. [`Verifier`] itself can't be deserialized, so other code can't make one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(unnameable_types, reason = "it appears only in sealed traits")]
 pub struct VerifierRecord {
     code_verifier: CodeVerifier,
     #[serde(serialize_with = "secret::expose")]
@@ -33,6 +34,7 @@ pub struct NoVerifier(());
 
 /// [`Verifier`] or [`NoVerifier`]: how the two kinds of contracts authorize a flow before the user is asked, and what they
 /// put into the link.
+#[expect(unnameable_types, reason = "it seals a public trait")]
 pub trait MaybeVerifier: Send + Sized + 'static {
     /// The name of the waiting state in a record.
     const STATE: &str;

@@ -18,26 +18,26 @@ const SHORTEST_PERSISTENT: Duration = Duration::from_millis(100);
 
 /// When a call ends, even if it could still be retried.
 #[derive(Clone, Copy, Debug)]
-pub struct Deadline(Option<Instant>);
+pub(super) struct Deadline(Option<Instant>);
 
 impl Deadline {
-    pub const NEVER: Self = Self(None);
+    pub(super) const NEVER: Self = Self(None);
 
-    pub fn after(timeout: Duration) -> Self {
+    pub(super) fn after(timeout: Duration) -> Self {
         Self(Instant::now().checked_add(timeout))
     }
 
     /// How much time is left, or `None` if there is no deadline.
-    pub fn remaining(self) -> Option<Duration> {
+    pub(super) fn remaining(self) -> Option<Duration> {
         Some(self.0?.saturating_duration_since(Instant::now()))
     }
 
     /// `timeout`, or the time that is left if that is shorter.
-    pub fn limit(self, timeout: Duration) -> Duration {
+    pub(super) fn limit(self, timeout: Duration) -> Duration {
         self.remaining().map_or(timeout, |left| left.min(timeout))
     }
 
-    pub fn leaves(self, pause: Duration) -> bool {
+    pub(super) fn leaves(self, pause: Duration) -> bool {
         self.remaining().is_none_or(|left| pause < left)
     }
 }
@@ -47,10 +47,10 @@ impl Deadline {
 /// The last attempt may fail without any effect, for example by a refusal. The error of the call must then still say that an
 /// earlier attempt may have taken effect.
 #[derive(Debug, Default)]
-pub struct Doubt(Mutex<Option<RequestError>>);
+pub(crate) struct Doubt(Mutex<Option<RequestError>>);
 
 impl Doubt {
-    pub fn note(&self, error: &PlatformError) {
+    pub(crate) fn note(&self, error: &PlatformError) {
         if let PlatformError::Request(error) = error
             && error.may_have_taken_effect()
         {
@@ -59,12 +59,12 @@ impl Doubt {
     }
 
     /// Why the effect of an earlier attempt is unknown.
-    pub fn earlier(&self) -> Option<RequestError> {
+    pub(crate) fn earlier(&self) -> Option<RequestError> {
         self.lock().clone()
     }
 
     /// The outcome of the call, with what is known about all its attempts.
-    pub fn settle<T>(&self, result: Result<T, PlatformError>) -> Result<T, PlatformError> {
+    pub(crate) fn settle<T>(&self, result: Result<T, PlatformError>) -> Result<T, PlatformError> {
         result.map_err(|error| match self.earlier() {
             Some(earlier) if !error.may_have_taken_effect() => PlatformError::EarlierAttempt {
                 earlier: Box::new(earlier),
@@ -82,7 +82,7 @@ impl Doubt {
 
 /// The rules by which a request is retried.
 #[derive(Clone, Copy, Debug)]
-pub struct Retries<'a> {
+pub(super) struct Retries<'a> {
     pub operation: Operation,
     /// No attempt begins after it.
     pub deadline: Deadline,

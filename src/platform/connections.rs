@@ -17,7 +17,7 @@ use tower_service::Service;
 
 /// The local addresses of the connections that a client has made.
 #[derive(Clone, Debug, Default)]
-pub struct Connections(Arc<Mutex<HashSet<SocketAddr>>>);
+pub(crate) struct Connections(Arc<Mutex<HashSet<SocketAddr>>>);
 
 impl Connections {
     fn add(&self, connection: &impl Connection) {
@@ -29,7 +29,7 @@ impl Connections {
     }
 
     /// How many bytes of all connections the other side has not taken yet, or `None` if the system does not tell.
-    pub async fn unsent(&self) -> Option<u64> {
+    pub(crate) async fn unsent(&self) -> Option<u64> {
         let connections = self.clone();
         tokio::task::spawn_blocking(move || connections.count_unsent())
             .await
@@ -90,7 +90,7 @@ impl<S> Layer<S> for Connections {
 
 /// A connector that notes its connections.
 #[derive(Clone, Debug)]
-pub struct Connecting<S> {
+pub(crate) struct Connecting<S> {
     connector: S,
     connections: Connections,
 }

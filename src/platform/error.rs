@@ -11,6 +11,10 @@ use crate::postbox::{EncryptionError, ItemError};
 
 /// Why a request to the platform failed, with all of its attempts.
 #[derive(Clone, Debug, Error)]
+#[expect(
+    unnameable_types,
+    reason = "its conversion into `Error` is public, as every impl is"
+)]
 pub enum PlatformError {
     #[error(transparent)]
     Request(#[from] RequestError),

@@ -27,7 +27,7 @@ const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 const MOST_EXCHANGES: usize = 10_000;
 
 #[derive(Debug, Default)]
-pub struct Exchanges(Mutex<HashMap<Key, Exchange>>);
+pub(crate) struct Exchanges(Mutex<HashMap<Key, Exchange>>);
 
 /// Identifies a code with its verifier and client id. It is a hash, so it reveals no secret.
 type Key = [u8; 32];

@@ -180,7 +180,7 @@ impl Platform {
 
 impl Answer {
     /// Reads an answer that came at a time by this machine's clock.
-    pub async fn read(operation: Operation, mut response: Response, came_at: u64) -> Self {
+    pub(super) async fn read(operation: Operation, mut response: Response, came_at: u64) -> Self {
         Self {
             came_at,
             status: response.status(),

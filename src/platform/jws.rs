@@ -19,13 +19,16 @@ use crate::contract::PrivateKey;
 use crate::internal::InternalError;
 
 /// The only algorithm, by its name in headers and key sets (RFC 7518, section 3.5).
-pub const ALGORITHM: &str = "PS512";
+pub(crate) const ALGORITHM: &str = "PS512";
 
 /// The header of every token that is sent.
 const HEADER: &str = r#"{"alg":"PS512","typ":"JWT"}"#;
 
 /// Signs `claims` as a token.
-pub fn sign(claims: &impl Serialize, key: &PrivateKey) -> Result<Zeroizing<String>, InternalError> {
+pub(crate) fn sign(
+    claims: &impl Serialize,
+    key: &PrivateKey,
+) -> Result<Zeroizing<String>, InternalError> {
     let claims = Zeroizing::new(
         serde_json::to_vec(claims).map_err(|_| InternalError("writing a request token"))?,
     );
@@ -42,7 +45,7 @@ pub fn sign(claims: &impl Serialize, key: &PrivateKey) -> Result<Zeroizing<Strin
 }
 
 /// A received token, split into its parts and not verified.
-pub struct Received<'a> {
+pub(crate) struct Received<'a> {
     header: &'a str,
     payload: &'a str,
     signature: Vec<u8>,
@@ -51,7 +54,7 @@ pub struct Received<'a> {
 
 impl<'a> Received<'a> {
     /// Splits a token; `None` if it is not three base64url parts.
-    pub fn parse(token: &'a str) -> Option<Self> {
+    pub(crate) fn parse(token: &'a str) -> Option<Self> {
         let (signed, signature) = token.rsplit_once('.')?;
         let (header, payload) = signed.split_once('.')?;
         let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).ok()?;
@@ -64,12 +67,12 @@ impl<'a> Received<'a> {
     }
 
     /// The header, which says what is needed to verify the token.
-    pub fn unverified_header<T: DeserializeOwned>(&self) -> Option<T> {
+    pub(crate) fn unverified_header<T: DeserializeOwned>(&self) -> Option<T> {
         json(self.header)
     }
 
     /// The claims, if the signature is valid PS512 by `key`.
-    pub fn verify<T: DeserializeOwned>(&self, key: &ParsedPublicKey) -> Result<T, BadToken> {
+    pub(crate) fn verify<T: DeserializeOwned>(&self, key: &ParsedPublicKey) -> Result<T, BadToken> {
         key.verify_sig(self.signed.as_bytes(), &self.signature)
             .map_err(|_| BadToken::Signature)?;
         json(self.payload).ok_or(BadToken::Claims)
@@ -77,13 +80,13 @@ impl<'a> Received<'a> {
 }
 
 /// What is wrong with a received token.
-pub enum BadToken {
+pub(crate) enum BadToken {
     Signature,
     Claims,
 }
 
 /// Reads a public key that verifies PS512, from PKCS#1 or SPKI in DER. It must have 2048 to 8192 bits.
-pub fn verifying_key(der: &[u8]) -> Option<ParsedPublicKey> {
+pub(crate) fn verifying_key(der: &[u8]) -> Option<ParsedPublicKey> {
     // A key of another length would refuse every signature, and each token would look forged.
     let bytes = PublicKey::from_der(der).ok()?.modulus_len();
     if !(2048 / 8..=8192 / 8).contains(&bytes) {
@@ -102,7 +105,7 @@ fn json<T: DeserializeOwned>(part: &str) -> Option<T> {
 }
 
 /// A value that is read from a JSON object only. serde's derive would read a struct from an array too, field by field.
-pub struct JsonObject<T>(pub T);
+pub(crate) struct JsonObject<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -18,7 +18,7 @@ const MOST_KEY_SETS: usize = 8;
 /// A JWK set as the platform serves it.
 #[derive(Deserialize)]
 #[serde(from = "JsonObject<Members>")]
-pub struct JwkSet(Vec<Entry>);
+pub(crate) struct JwkSet(Vec<Entry>);
 
 #[derive(Deserialize)]
 struct Members {
@@ -69,7 +69,7 @@ impl Key {
 
 /// The keys of a key set that have the same `kid`.
 #[derive(Clone)]
-pub enum KeysOfKid {
+pub(crate) enum KeysOfKid {
     One(Arc<ParsedPublicKey>),
     /// Different keys, so it is not known which one is meant.
     Several,
@@ -113,22 +113,22 @@ fn are_equal(one: &ParsedPublicKey, other: &ParsedPublicKey) -> bool {
 
 /// The platform's keys, by the URL of their key set and by their `kid`.
 #[derive(Default)]
-pub struct KeyCache(RwLock<HashMap<Url, Keys>>);
+pub(crate) struct KeyCache(RwLock<HashMap<Url, Keys>>);
 
 impl KeyCache {
-    pub fn get(&self, jku: &Url, kid: &str) -> Option<KeysOfKid> {
+    pub(crate) fn get(&self, jku: &Url, kid: &str) -> Option<KeysOfKid> {
         let sets = self.0.read().unwrap_or_else(PoisonError::into_inner);
         sets.get(jku)?.get(kid).cloned()
     }
 
     /// Forgets all sets, so that they are fetched again.
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         let mut sets = self.0.write().unwrap_or_else(PoisonError::into_inner);
         sets.clear();
     }
 
     /// Replaces a key set by one that was just fetched.
-    pub fn replace(&self, jku: &Url, set: JwkSet) {
+    pub(crate) fn replace(&self, jku: &Url, set: JwkSet) {
         let keys = set.into_keys();
         let mut sets = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if sets.len() >= MOST_KEY_SETS && !sets.contains_key(jku) {

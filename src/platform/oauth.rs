@@ -64,12 +64,14 @@ impl fmt::Debug for AccessToken {
 
 /// The answer to an authorization request.
 #[derive(Debug, Deserialize)]
+#[expect(unnameable_types, reason = "it appears only in sealed traits")]
 pub struct Authorization {
     pub preauthorization_code: SecretString,
 }
 
 /// An access token, its expiry, and the refresh token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(unnameable_types, reason = "it appears only in sealed traits")]
 pub struct Tokens {
     #[serde(serialize_with = "secret::expose")]
     access_token: SecretString,
@@ -122,6 +124,7 @@ impl TokenAnswer {
 /// Whether a refresh token was used, as far as it is known. The platform takes it once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(unnameable_types, reason = "it appears only in sealed traits")]
 pub enum RefreshToken {
     /// It was not sent, or the platform did not use it.
     #[default]

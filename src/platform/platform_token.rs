@@ -93,7 +93,7 @@ fn last_attempt(error: PlatformError) -> PlatformError {
     }
 }
 
-pub enum Failure {
+pub(crate) enum Failure {
     Token(PlatformTokenError),
     Fetch(PlatformError),
 }
@@ -104,7 +104,7 @@ impl From<PlatformTokenError> for Failure {
     }
 }
 
-pub async fn verify<T: DeserializeOwned>(
+pub(crate) async fn verify<T: DeserializeOwned>(
     token: &str,
     base_url: &Url,
     cache: &KeyCache,

@@ -31,20 +31,20 @@ const REDACTED: &str = "[redacted]";
 
 /// The secrets of a request, which the platform may repeat in its answer and no error may show.
 #[derive(Default)]
-pub struct Redaction<'a> {
+pub(crate) struct Redaction<'a> {
     secrets: &'a [&'a str],
     /// Made when first needed.
     forms: OnceCell<Forms>,
 }
 
 impl<'a> Redaction<'a> {
-    pub fn new(secrets: &'a [&'a str]) -> Self {
+    pub(crate) fn new(secrets: &'a [&'a str]) -> Self {
         let forms = OnceCell::new();
         Self { secrets, forms }
     }
 
     /// The string as one line of limited length, without the secrets of the request and without words as long as tokens.
-    pub fn line(&self, text: &str) -> String {
+    pub(crate) fn line(&self, text: &str) -> String {
         let text = self.hide(beginning(text));
         let word = |word: &str| match word.len() {
             0..=LONGEST_WORD => word.to_owned(),

@@ -19,7 +19,7 @@ use crate::{
     unix_time, vectors,
 };
 
-pub type Answer = HttpResponse<String>;
+pub(crate) type Answer = HttpResponse<String>;
 
 struct Scripted<F>(F);
 
@@ -30,29 +30,29 @@ impl<F: Fn(&str) -> Answer + Send + Sync> Transport for Scripted<F> {
 }
 
 /// A client of a platform that answers each path by `answer`.
-pub fn client(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> ClientBuilder {
+pub(crate) fn client(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> ClientBuilder {
     Client::builder()
         .base_url("https://api.digi.me/v1.5")
         .transport(Arc::new(Scripted(answer)))
 }
 
-pub fn ok(body: &Value) -> Answer {
+pub(crate) fn ok(body: &Value) -> Answer {
     HttpResponse::new(body.to_string())
 }
 
-pub fn status(status: u16) -> Answer {
+pub(crate) fn status(status: u16) -> Answer {
     let answer = HttpResponse::builder().status(status).body(String::new());
     answer.expect("an answer")
 }
 
-pub fn with_header(mut answer: Answer, name: &'static str, value: &str) -> Answer {
+pub(crate) fn with_header(mut answer: Answer, name: &'static str, value: &str) -> Answer {
     let value = value.parse().expect("a header's value");
     answer.headers_mut().insert(name, value);
     answer
 }
 
 /// The answers of a platform that refuses nothing. Its tokens are unique and last an hour; its sessions last half an hour.
-pub fn good(path: &str) -> Answer {
+pub(crate) fn good(path: &str) -> Answer {
     let now = unix_time::millis(SystemTime::now());
     match path.rsplit('/').next().unwrap_or_default() {
         "session" => ok(&json!({
@@ -72,7 +72,7 @@ pub fn good(path: &str) -> Answer {
 }
 
 /// The callback of a user who has consented, with a postbox.
-pub fn callback(state: &str, postbox_id: &str) -> Callback {
+pub(crate) fn callback(state: &str, postbox_id: &str) -> Callback {
     let key = vectors::key_pem("postbox", "RSA PUBLIC KEY", "pkcs1_public_der_b64");
     let query = form_urlencoded::Serializer::new(String::new())
         .extend_pairs([("result", "SUCCESS"), ("state", state), ("code", "c")])
@@ -82,7 +82,7 @@ pub fn callback(state: &str, postbox_id: &str) -> Callback {
 }
 
 /// A platform token, signed by the key of [`key_set`].
-pub fn signed(claims: &Value) -> Answer {
+pub(crate) fn signed(claims: &Value) -> Answer {
     let header = json!({"alg": "PS512", "kid": "one", "jku": "https://api.digi.me/jwks"});
     let [header, claims] =
         [header, claims.clone()].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string()));
@@ -92,7 +92,7 @@ pub fn signed(claims: &Value) -> Answer {
     ok(&json!({"token": format!("{message}.{signature}")}))
 }
 
-pub fn key_set() -> Value {
+pub(crate) fn key_set() -> Value {
     let pem = vectors::key_pem("platform", "RSA PUBLIC KEY", "pkcs1_public_der_b64");
     json!({"keys": [{"kid": "one", "pem": pem}]})
 }
@@ -103,14 +103,14 @@ fn private_key(owner: &str) -> PrivateKey {
 }
 
 #[digime_contract(ongoing)]
-pub struct Receipts {
+pub(crate) struct Receipts {
     application_id: ApplicationId,
     contract_id: ContractId,
     private_key: PrivateKey,
     redirect_uri: RedirectUri,
 }
 
-pub fn receipts() -> Receipts {
+pub(crate) fn receipts() -> Receipts {
     Receipts {
         application_id: ApplicationId::new("shop").expect("an id"),
         contract_id: ContractId::new("receipts").expect("an id"),

@@ -40,6 +40,7 @@ struct SessionAnswer {
 /// A session, as the platform describes it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(unnameable_types, reason = "it appears only in sealed traits")]
 pub struct SessionData {
     #[serde(rename = "sessionKey", serialize_with = "secret::expose")]
     pub key: SecretString,

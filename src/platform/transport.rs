@@ -7,13 +7,13 @@ use futures_util::future::BoxFuture;
 use reqwest::{Request, Response};
 
 /// Sends requests. Tests implement it to replace the network by a simulated platform.
-pub trait Transport: Send + Sync {
+pub(crate) trait Transport: Send + Sync {
     fn send(&self, request: Request) -> BoxFuture<'static, Result<Response, TransportError>>;
 }
 
 /// Why a request got no answer.
 #[derive(Debug)]
-pub enum TransportError {
+pub(crate) enum TransportError {
     /// The request can't be sent, for example because it is malformed.
     Unsendable(BoxError),
     /// No connection to the platform was made, so nothing was sent.
@@ -22,7 +22,7 @@ pub enum TransportError {
     Lost(BoxError),
 }
 
-pub type BoxError = Box<dyn StdError + Send + Sync>;
+pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
 
 impl Transport for reqwest::Client {
     fn send(&self, request: Request) -> BoxFuture<'static, Result<Response, TransportError>> {

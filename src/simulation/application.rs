@@ -25,7 +25,7 @@ type Authorization = Flow<Receipts, Authorized>;
 
 /// What the application knows about its users, and what the simulation knows about the application.
 #[derive(Default)]
-pub struct Users {
+pub(super) struct Users {
     pub all: Vec<User>,
     pub links: Vec<Link>,
     /// How many explicit refreshes the application asked for, for each user. Each may send a token again.
@@ -35,7 +35,7 @@ pub struct Users {
 
 #[derive(Default)]
 #[allow(clippy::struct_excessive_bools, reason = "they are separate facts")]
-pub struct User {
+pub(super) struct User {
     pub is_forgotten: bool,
     pub has_withdrawn: bool,
     pub has_refreshed: bool,
@@ -54,7 +54,7 @@ pub struct User {
 /// A user who was sent to digi.me and has consented.
 #[derive(Clone)]
 #[allow(clippy::struct_excessive_bools, reason = "they are separate facts")]
-pub struct Link {
+pub(super) struct Link {
     pub user: usize,
     pub query: String,
     pub state: String,
@@ -79,13 +79,13 @@ pub struct Link {
 
 impl Link {
     /// Whether its callback has not come yet.
-    pub fn is_new(&self) -> bool {
+    pub(super) fn is_new(&self) -> bool {
         self.touched_by.is_empty()
     }
 }
 
 impl Users {
-    pub fn new(number: usize) -> Self {
+    pub(super) fn new(number: usize) -> Self {
         Self {
             all: (0..number).map(|_| User::default()).collect(),
             refreshes: vec![0; number],
@@ -93,7 +93,7 @@ impl Users {
         }
     }
 
-    pub fn machine_is_gone(&mut self, machine: u64, records: &Records) {
+    pub(super) fn machine_is_gone(&mut self, machine: u64, records: &Records) {
         for link in &mut self.links {
             if link.touched_by.contains(&machine) && !records.wait_for(&link.state) {
                 link.excuse.get_or_insert("its machine died");
@@ -105,20 +105,20 @@ impl Users {
     }
 }
 
-pub fn name(user: usize) -> String {
+pub(super) fn name(user: usize) -> String {
     format!("user-{user}")
 }
 
 /// When a future is dropped.
 #[derive(Clone, Copy, Debug)]
-pub enum Drop {
+pub(super) enum Drop {
     Never,
     AfterPolls(u32),
     After(Duration),
 }
 
 impl Drop {
-    pub fn any(rng: &mut StdRng) -> Self {
+    pub(super) fn any(rng: &mut StdRng) -> Self {
         match rng.random_range(0..5) {
             0 => Self::AfterPolls(rng.random_range(1..4)),
             1 => Self::AfterPolls(rng.random_range(1..15)),
@@ -155,14 +155,14 @@ impl Drop {
 
 /// What the application does directly after a user has connected.
 #[derive(Clone, Copy)]
-pub enum Then {
+pub(super) enum Then {
     Nothing,
     Push,
     Forget,
 }
 
 impl Then {
-    pub fn any(rng: &mut StdRng) -> Self {
+    pub(super) fn any(rng: &mut StdRng) -> Self {
         match rng.random_range(0..20) {
             0 | 1 => Self::Forget,
             2..10 => Self::Push,
@@ -173,7 +173,7 @@ impl Then {
 
 /// How items are pushed.
 #[derive(Clone, Debug)]
-pub struct Pushing {
+pub(super) struct Pushing {
     pub user: usize,
     pub shape: Shape,
     pub drop: Drop,
@@ -183,7 +183,7 @@ pub struct Pushing {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub enum Shape {
+pub(super) enum Shape {
     One,
     /// Many pushes at once, as separate calls.
     Burst(usize),
@@ -203,7 +203,7 @@ enum Between {
 }
 
 impl Shape {
-    pub fn any(rng: &mut StdRng) -> Self {
+    pub(super) fn any(rng: &mut StdRng) -> Self {
         let number = rng.random_range(2..9);
         let pause = pick(rng, &[0, 10, 2_000, 90_000]);
         match rng.random_range(0..8) {
@@ -218,7 +218,7 @@ impl Shape {
 
 impl Machine {
     /// Asks for a postbox and parks the flow, as the first request of a web application does. The user consents.
-    pub async fn begin(self: Arc<Self>, user: usize) {
+    pub(super) async fn begin(self: Arc<Self>, user: usize) {
         let Some((suspended, url)) = self.ask(user).await else {
             return;
         };
@@ -231,7 +231,7 @@ impl Machine {
 
     /// The same, but the user follows the link while the flow is being parked. The machine is paused in the meantime, so it
     /// parks the flow once more when another machine may already have received the callback.
-    pub async fn begin_hastily(self: Arc<Self>, other: Arc<Self>, user: usize) {
+    pub(super) async fn begin_hastily(self: Arc<Self>, other: Arc<Self>, user: usize) {
         let Some((suspended, url)) = self.ask(user).await else {
             return;
         };
@@ -362,7 +362,7 @@ impl Machine {
     }
 
     /// Receives a callback as a web application does.
-    pub async fn receive(self: Arc<Self>, link: usize, drop: Drop, then: Then) {
+    pub(super) async fn receive(self: Arc<Self>, link: usize, drop: Drop, then: Then) {
         let number = link;
         let link = self.touch(number);
         let connecting = self.connecting(link.user);
@@ -417,7 +417,7 @@ impl Machine {
 
     /// Pushes for the user of a link, after a delay, and finds their token expired. The machine that receives the callback
     /// may not know yet that the store has taken the tokens.
-    pub async fn push_for_link(self: Arc<Self>, link: usize, delay: Duration) {
+    pub(super) async fn push_for_link(self: Arc<Self>, link: usize, delay: Duration) {
         let user = self.world.lock().users.links[link].user;
         sleep(delay).await;
         self.world.lock().platform.expire_access_tokens(user);
@@ -427,7 +427,7 @@ impl Machine {
     }
 
     /// Receives a callback on a machine that is paused for so long that the call ends before its flow is claimed.
-    pub async fn receive_late(self: Arc<Self>, link: usize, mut rng: StdRng) {
+    pub(super) async fn receive_late(self: Arc<Self>, link: usize, mut rng: StdRng) {
         let receiving = self.clone().receive(link, Drop::Never, Then::Nothing);
         let receiving = tokio::spawn(receiving);
         for _ in 0..2 {
@@ -439,7 +439,7 @@ impl Machine {
     }
 
     /// Pauses the machine between the effect of a call of the store and its answer, until the store's time limit is over.
-    pub async fn pause_at(self: Arc<Self>, call: &'static str) {
+    pub(super) async fn pause_at(self: Arc<Self>, call: &'static str) {
         self.host.pause_at(Some(call));
         sleep(Duration::from_secs(22)).await;
         self.host.pause_at(None);
@@ -458,14 +458,14 @@ impl Machine {
     }
 
     /// The user declines first, and the flow still waits.
-    pub async fn decline(self: Arc<Self>, link: usize) {
+    pub(super) async fn decline(self: Arc<Self>, link: usize) {
         let link = self.touch(link);
         let query = format!("result=CANCEL&state={}", link.state);
         let _ = self.call("decline", CALL, self.receiving(&query)).await;
     }
 
     /// Exchanges the code without the store, uses the flow while it does not share the tokens, then keeps them.
-    pub async fn connect_by_hand(self: Arc<Self>, link: usize, mut rng: StdRng) {
+    pub(super) async fn connect_by_hand(self: Arc<Self>, link: usize, mut rng: StdRng) {
         let number = link;
         let link = self.touch(number);
         let _connecting = self.connecting(link.user);
@@ -600,7 +600,7 @@ impl Machine {
     }
 
     /// Pushes for a user whose tokens are in the store.
-    pub async fn push(self: Arc<Self>, pushing: Pushing) {
+    pub(super) async fn push(self: Arc<Self>, pushing: Pushing) {
         let user = pushing.user;
         let Some(flow) = self.flow_of(user, pushing.reuses).await else {
             return;
@@ -734,7 +734,7 @@ impl Machine {
         format!("item-{}-end", state.users.items)
     }
 
-    pub async fn flow_of(&self, user: usize, reuses: bool) -> Option<Arc<Authorization>> {
+    pub(super) async fn flow_of(&self, user: usize, reuses: bool) -> Option<Arc<Authorization>> {
         let known = self.world.lock().users.all[user]
             .flows
             .get(&self.host.id)
@@ -757,7 +757,7 @@ impl Machine {
     }
 
     /// The application asks for a refresh explicitly.
-    pub async fn refresh(self: Arc<Self>, user: usize, drop: Drop) {
+    pub(super) async fn refresh(self: Arc<Self>, user: usize, drop: Drop) {
         let Some(flow) = self.flow_of(user, true).await else {
             return;
         };
@@ -778,7 +778,7 @@ impl Machine {
 
     /// A machine is paused while it refreshes, and again when the answer has come, so that the call ends before the store
     /// has the new tokens.
-    pub async fn refresh_late(self: Arc<Self>, user: usize, mut rng: StdRng) {
+    pub(super) async fn refresh_late(self: Arc<Self>, user: usize, mut rng: StdRng) {
         let refreshing = tokio::spawn(self.clone().refresh(user, Drop::Never));
         let pause = Duration::from_millis(rng.random_range(26_000..29_900));
         let machine = self.clone();
@@ -814,7 +814,12 @@ impl Machine {
     }
 
     /// A machine is paused during a refresh for so long that another is asked for an explicit refresh.
-    pub async fn be_overtaken(self: Arc<Self>, other: Arc<Self>, user: usize, mut rng: StdRng) {
+    pub(super) async fn be_overtaken(
+        self: Arc<Self>,
+        other: Arc<Self>,
+        user: usize,
+        mut rng: StdRng,
+    ) {
         let mut pause = rng.random_range(10..70);
         if rng.random_bool(0.3) {
             // A push that finds its token expired takes longer to reach its refresh.
@@ -854,7 +859,7 @@ impl Machine {
     }
 
     /// The application forgets the user.
-    pub async fn forget(self: Arc<Self>, user: usize) {
+    pub(super) async fn forget(self: Arc<Self>, user: usize) {
         self.world.lock().users.all[user].is_forgotten = true;
         let name = name(user);
         for _ in 0..20 {
@@ -894,7 +899,7 @@ impl Machine {
     }
 
     /// Checks the result of a callback after all faults have ended.
-    pub async fn receive_at_last(&self, link: usize, calm_at: SystemTime) {
+    pub(super) async fn receive_at_last(&self, link: usize, calm_at: SystemTime) {
         let number = link;
         let link = self.touch(number);
         let received = self
@@ -929,7 +934,7 @@ impl Machine {
     }
 
     /// Checks that a user's consent can be used after all faults have ended.
-    pub async fn push_at_last(&self, user: usize) {
+    pub(super) async fn push_at_last(&self, user: usize) {
         let Some(flow) = self.flow_of(user, false).await else {
             return self.lost(user, "the store has nothing");
         };

@@ -15,24 +15,24 @@ use crate::flow::Rejected;
 use crate::platform::error::RequestError;
 
 /// How long a call that only asks the platform may take: the default of `call_timeout`.
-pub const CALL: Duration = Duration::from_secs(30);
+pub(super) const CALL: Duration = Duration::from_secs(30);
 
 /// How long a call that asks the store once may take.
-pub const STORE: Duration = Duration::from_secs(26);
+pub(super) const STORE: Duration = Duration::from_secs(26);
 
 /// How long `keep` may take: it waits for a running refresh, which waits for the platform and its keys.
-pub const KEEP: Duration = CALL.saturating_add(STORE);
+pub(super) const KEEP: Duration = CALL.saturating_add(STORE);
 
 /// How long a push may take. Each of four uploads (a session and a token may be replaced in between) has five attempts,
 /// which may stall for a minute and a quarter, with pauses of up to a minute.
-pub const PUSH: Duration = Duration::from_secs(4 * 5 * (75 + 10 + 60) + 4 * 30);
+pub(super) const PUSH: Duration = Duration::from_secs(4 * 5 * (75 + 10 + 60) + 4 * 30);
 
 /// The tolerance for rounding.
 const LEEWAY: Duration = Duration::from_secs(1);
 
 /// What is known about the calls, and the violations that were found.
 #[derive(Default)]
-pub struct Book {
+pub(super) struct Book {
     pub violations: Vec<String>,
     pub log: Vec<String>,
     calls: BTreeMap<u64, Call>,
@@ -50,7 +50,7 @@ struct Call {
 }
 
 /// An error of a call, alone or with the flow that was given back.
-pub trait Failure: Debug {
+pub(super) trait Failure: Debug {
     fn error(&self) -> &Error;
 }
 
@@ -68,7 +68,7 @@ impl<F> Failure for Rejected<F> {
 
 impl Machine {
     /// Makes a call of the library, and checks how long it takes and what its error says.
-    pub fn call<'a, T, E: Failure>(
+    pub(super) fn call<'a, T, E: Failure>(
         &'a self,
         what: impl Into<String>,
         limit: Duration,
@@ -214,12 +214,12 @@ impl Book {
     }
 
     /// Removes the calls of a machine that has died.
-    pub fn forget_calls_of(&mut self, machine: u64) {
+    pub(super) fn forget_calls_of(&mut self, machine: u64) {
         self.calls.retain(|_, call| call.machine != machine);
     }
 
     /// Checks the calls that are running.
-    pub fn check_running(&mut self, now: Duration, paused: impl Fn(u64) -> Duration) {
+    pub(super) fn check_running(&mut self, now: Duration, paused: impl Fn(u64) -> Duration) {
         let overdue: Vec<u64> = self
             .calls
             .iter()
@@ -236,14 +236,14 @@ impl Book {
         }
     }
 
-    pub fn are_calls_running(&self) -> bool {
+    pub(super) fn are_calls_running(&self) -> bool {
         !self.calls.is_empty()
     }
 }
 
 impl World {
     /// Promise 6.
-    pub fn check_text(&self, text: &str) {
+    pub(super) fn check_text(&self, text: &str) {
         let state = self.lock();
         let has_secret = text.contains(SECRET)
             || text.contains("eyJhbGci")
@@ -259,7 +259,12 @@ impl World {
     }
 
     /// Promise 2, for a push that has ended.
-    pub fn check_push<T: Debug>(&self, item: &str, result: &Result<T, Error>, is_delivered: bool) {
+    pub(super) fn check_push<T: Debug>(
+        &self,
+        item: &str,
+        result: &Result<T, Error>,
+        is_delivered: bool,
+    ) {
         let mut state = self.lock();
         let times = state.platform.inbox.get(item).copied().unwrap_or_default();
         let is_confirmed = state.platform.confirmed.contains(item);
@@ -292,7 +297,7 @@ impl World {
     }
 
     /// Promise 2, for an exchange that has failed.
-    pub fn check_exchange(&self, machine: u64, code: &str, error: &Error) {
+    pub(super) fn check_exchange(&self, machine: u64, code: &str, error: &Error) {
         let is_spent = self.lock().platform.is_spent_by_one_call(code, machine);
         if is_spent && matches!(error, Error::Request(_)) && !error.may_have_taken_effect() {
             self.violation(format!(
@@ -302,7 +307,7 @@ impl World {
     }
 
     /// Checks what must hold at any time.
-    pub fn check(&self, paused: impl Fn(u64) -> Duration) {
+    pub(super) fn check(&self, paused: impl Fn(u64) -> Duration) {
         let now = self.elapsed();
         for text in self.texts.take() {
             self.check_text(&text);
@@ -323,6 +328,6 @@ impl World {
 }
 
 /// A limit for a call that asks the store more than once.
-pub fn store_calls(number: u32) -> Duration {
+pub(super) fn store_calls(number: u32) -> Duration {
     (STORE_PATIENCE + Duration::from_secs(5)) * number + Duration::from_secs(2)
 }

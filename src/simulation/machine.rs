@@ -25,11 +25,11 @@ use crate::store::SharedTokens;
 use crate::{ApplicationId, Client, ContractId, PrivateKey, RedirectUri, digime_contract, vectors};
 
 /// How long the library waits for an answer with tokens in it, even if no caller waits for it.
-pub const PATIENCE: Duration = Duration::from_mins(5);
+pub(super) const PATIENCE: Duration = Duration::from_mins(5);
 
 #[digime_contract(ongoing)]
 #[derive(Clone)]
-pub struct Receipts {
+pub(super) struct Receipts {
     application_id: ApplicationId,
     contract_id: ContractId,
     private_key: PrivateKey,
@@ -50,7 +50,7 @@ impl Receipts {
 
 /// The configuration of a machine, which may be wrong.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct SetUp {
+pub(super) struct SetUp {
     /// By how many milliseconds its clock is ahead of the platform's.
     pub clock_ahead: i64,
     pub has_wrong_redirect_uri: bool,
@@ -70,7 +70,7 @@ struct Supply {
 }
 
 /// A machine as seen by its connections.
-pub struct Host {
+pub(super) struct Host {
     pub id: u64,
     pub set_up: SetUp,
     power: Mutex<Supply>,
@@ -92,7 +92,7 @@ impl fmt::Debug for Host {
 impl Host {
     /// Waits until the machine is running, forever if it is dead. Tasks continue in the order in which they came, which tokio's
     /// own channels don't promise.
-    pub async fn runs(&self) {
+    pub(super) async fn runs(&self) {
         poll_fn(|context| {
             let mut power = self.power.lock().expect("no panic");
             if power.now == Power::Running {
@@ -117,7 +117,7 @@ impl Host {
         self.power.lock().expect("no panic").now
     }
 
-    pub fn pause(&self) {
+    pub(super) fn pause(&self) {
         let mut paused = self.paused.lock().expect("no panic");
         if self.power() == Power::Running {
             paused.0 = Some(Instant::now());
@@ -126,18 +126,18 @@ impl Host {
     }
 
     /// Pauses the machine as soon as a certain call of the store has taken effect, or cancels that.
-    pub fn pause_at(&self, call: Option<&'static str>) {
+    pub(super) fn pause_at(&self, call: Option<&'static str>) {
         *self.pauses_at.lock().expect("no panic") = call;
     }
 
-    pub fn has_acted(&self, call: &'static str) {
+    pub(super) fn has_acted(&self, call: &'static str) {
         let mut pauses_at = self.pauses_at.lock().expect("no panic");
         if pauses_at.take_if(|at| *at == call).is_some() {
             self.pause();
         }
     }
 
-    pub fn resume(&self) {
+    pub(super) fn resume(&self) {
         let mut paused = self.paused.lock().expect("no panic");
         if let Some(since) = paused.0.take() {
             paused.1 += since.elapsed();
@@ -148,28 +148,28 @@ impl Host {
     }
 
     /// How long it was paused in total.
-    pub fn paused_for(&self) -> Duration {
+    pub(super) fn paused_for(&self) -> Duration {
         let (since, before) = *self.paused.lock().expect("no panic");
         before + since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    pub fn die(&self) {
+    pub(super) fn die(&self) {
         self.switch(Power::Dead);
     }
 
-    pub fn is_dead(&self) -> bool {
+    pub(super) fn is_dead(&self) -> bool {
         self.power() == Power::Dead
     }
 
-    pub fn cut_from_platform(&self, is_cut: bool) {
+    pub(super) fn cut_from_platform(&self, is_cut: bool) {
         self.no_platform.store(is_cut, Relaxed);
     }
 
-    pub fn cut_from_store(&self, is_cut: bool) {
+    pub(super) fn cut_from_store(&self, is_cut: bool) {
         self.no_store.store(is_cut, Relaxed);
     }
 
-    pub fn is_cut_from_store(&self) -> bool {
+    pub(super) fn is_cut_from_store(&self) -> bool {
         self.no_store.load(Relaxed)
     }
 
@@ -180,7 +180,7 @@ impl Host {
 }
 
 /// A machine as seen by the application.
-pub struct Machine {
+pub(super) struct Machine {
     pub world: Arc<World>,
     pub host: Arc<Host>,
     pub client: Client,
@@ -189,7 +189,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    pub fn start(world: &Arc<World>, id: u64, set_up: SetUp) -> Arc<Self> {
+    pub(super) fn start(world: &Arc<World>, id: u64, set_up: SetUp) -> Arc<Self> {
         let host = Arc::new(Host {
             id,
             set_up,
@@ -239,7 +239,7 @@ impl Machine {
         })
     }
 
-    pub fn store(&self) -> Store {
+    pub(super) fn store(&self) -> Store {
         Store {
             world: self.world.clone(),
             host: self.host.clone(),

@@ -17,11 +17,11 @@ use crate::contract::PrivateKey;
 use crate::vectors;
 
 /// A word in every secret that the model issues, so no error or log may contain it.
-pub const SECRET: &str = "5ecr3t";
+pub(super) const SECRET: &str = "5ecr3t";
 
-pub const BASE_URL: &str = "http://127.0.0.1:9/v1.5";
-pub const REDIRECT_URI: &str = "https://shop.example/digime";
-pub const CLIENT_ID: &str = "shop_receipts";
+pub(super) const BASE_URL: &str = "http://127.0.0.1:9/v1.5";
+pub(super) const REDIRECT_URI: &str = "https://shop.example/digime";
+pub(super) const CLIENT_ID: &str = "shop_receipts";
 
 /// How far an application's clock may be off, in milliseconds.
 const CLOCK_SKEW: u64 = 5 * 60 * 1000;
@@ -38,7 +38,7 @@ fn key(owner: &str) -> PrivateKey {
 
 /// The platform, and a record of what it did.
 #[derive(Debug)]
-pub struct Platform {
+pub(super) struct Platform {
     pub session_life: Duration,
     pub token_life: Duration,
     sessions: BTreeMap<String, u64>,
@@ -62,7 +62,7 @@ pub struct Platform {
 }
 
 #[derive(Debug)]
-pub struct Code {
+pub(super) struct Code {
     pub user: usize,
     challenge: String,
     pub grant: Option<usize>,
@@ -75,7 +75,7 @@ pub struct Code {
 
 /// A consent for which tokens were issued.
 #[derive(Debug)]
-pub struct Grant {
+pub(super) struct Grant {
     pub user: usize,
     /// The user has withdrawn it.
     pub is_withdrawn: bool,
@@ -169,7 +169,7 @@ struct Sent {
 }
 
 /// A request that has arrived.
-pub struct Request {
+pub(super) struct Request {
     pub id: u64,
     pub endpoint: Endpoint,
     pub postbox: String,
@@ -178,7 +178,7 @@ pub struct Request {
 }
 
 #[derive(Debug)]
-pub struct Answer {
+pub(super) struct Answer {
     pub status: u16,
     pub body: String,
     pub retry_after: Option<&'static str>,
@@ -186,7 +186,7 @@ pub struct Answer {
 
 impl Answer {
     /// The platform's message, which may repeat the request.
-    pub fn words(&self) -> String {
+    pub(super) fn words(&self) -> String {
         let body: Value = serde_json::from_str(&self.body).unwrap_or_default();
         text(&body["error"], "message")
     }
@@ -210,7 +210,7 @@ impl Answer {
 }
 
 impl Platform {
-    pub fn new(session_life: Duration, token_life: Duration) -> Self {
+    pub(super) fn new(session_life: Duration, token_life: Duration) -> Self {
         Self {
             session_life,
             token_life,
@@ -237,7 +237,7 @@ impl Platform {
     }
 
     /// Notes that a request leaves a machine.
-    pub fn sent(&mut self, machine: u64) -> u64 {
+    pub(super) fn sent(&mut self, machine: u64) -> u64 {
         let id = self.requests.len() as u64;
         let sent = Sent {
             machine,
@@ -252,12 +252,12 @@ impl Platform {
         id
     }
 
-    pub fn requests(&self) -> usize {
+    pub(super) fn requests(&self) -> usize {
         self.requests.len()
     }
 
     /// Handles a request that arrives. Returns the answer, if there is one.
-    pub fn arrived(
+    pub(super) fn arrived(
         &mut self,
         request: &Request,
         fault: &Fault,
@@ -312,7 +312,7 @@ impl Platform {
     }
 
     /// Notes that the complete and authentic answer has reached its sender.
-    pub fn answered(&mut self, id: u64) {
+    pub(super) fn answered(&mut self, id: u64) {
         let Some(sent) = self.requests.get_mut(&id) else {
             return;
         };
@@ -344,14 +344,14 @@ impl Platform {
     }
 
     /// Whether an answer to a refresh for a user was lost.
-    pub fn has_lost_a_refresh(&self, user: usize) -> bool {
+    pub(super) fn has_lost_a_refresh(&self, user: usize) -> bool {
         self.refresh_tokens
             .values()
             .any(|it| self.grants[it.grant].user == user && it.arrivals.was_lost)
     }
 
     /// Notes that the answer does not reach its sender, for a reason or because the sender no longer waits.
-    pub fn unanswered(&mut self, id: u64, excuse: Option<&'static str>) {
+    pub(super) fn unanswered(&mut self, id: u64, excuse: Option<&'static str>) {
         if let Some(sent) = self.requests.get_mut(&id) {
             sent.excuse = excuse;
             if let Some(grant) = sent.issued {
@@ -367,7 +367,12 @@ impl Platform {
     }
 
     /// Notes that a machine has lost the answers that it got, for a reason.
-    pub fn excuse(&mut self, machine: u64, reason: &'static str, is_kept: impl Fn(&str) -> bool) {
+    pub(super) fn excuse(
+        &mut self,
+        machine: u64,
+        reason: &'static str,
+        is_kept: impl Fn(&str) -> bool,
+    ) {
         for grant in &mut self.grants {
             if grant.holder == machine && grant.excuse.is_none() && !is_kept(&grant.current) {
                 grant.excuse = Some(reason);
@@ -411,7 +416,7 @@ impl Platform {
     }
 
     /// Notes that a request is given up before it was sent.
-    pub fn given_up(&mut self, authorization: &str) {
+    pub(super) fn given_up(&mut self, authorization: &str) {
         let code = text(&claims(authorization), "code");
         if let Some(code) = self.codes.get_mut(&code) {
             code.arrivals.was_given_up = true;
@@ -419,7 +424,7 @@ impl Platform {
     }
 
     /// Notes that the application decided to send a code again that may be spent.
-    pub fn allow_code(&mut self, code: &str) {
+    pub(super) fn allow_code(&mut self, code: &str) {
         if let Some(code) = self.codes.get_mut(code) {
             code.arrivals.allowed += 1;
             code.arrivals.was_allowed = true;
@@ -427,26 +432,26 @@ impl Platform {
     }
 
     /// Notes whether a call may send a code.
-    pub fn may_send(&mut self, code: &str, may_be_sent: bool) {
+    pub(super) fn may_send(&mut self, code: &str, may_be_sent: bool) {
         if let Some(code) = self.codes.get_mut(code) {
             code.must_not_be_sent = !may_be_sent;
         }
     }
 
     /// Whether a machine has used a code, and the application has not decided to send it again.
-    pub fn is_spent_by_one_call(&self, code: &str, machine: u64) -> bool {
+    pub(super) fn is_spent_by_one_call(&self, code: &str, machine: u64) -> bool {
         self.codes
             .get(code)
             .is_some_and(|code| code.spent_by == Some(machine) && !code.arrivals.was_allowed)
     }
 
     /// How many times a user's code was exchanged.
-    pub fn grants_of(&self, user: usize) -> usize {
+    pub(super) fn grants_of(&self, user: usize) -> usize {
         self.grants.iter().filter(|it| it.user == user).count()
     }
 
     /// Whether it is unknown if a code was used.
-    pub fn is_code_in_doubt(&self, code: &str) -> bool {
+    pub(super) fn is_code_in_doubt(&self, code: &str) -> bool {
         self.codes
             .get(code)
             .is_some_and(|code| code.arrivals.undecided > 0 || code.arrivals.was_given_up)
@@ -613,7 +618,7 @@ impl Platform {
     }
 
     /// A user opens the link and consents. Returns the query that their client calls back, and the code in it.
-    pub fn consent(&mut self, preauthorization: &str, user: usize) -> (String, String) {
+    pub(super) fn consent(&mut self, preauthorization: &str, user: usize) -> (String, String) {
         let (challenge, state) = self.preauthorizations[preauthorization].clone();
         let code = self.secret("code");
         let issued = Code {
@@ -648,19 +653,19 @@ impl Platform {
     }
 
     /// Makes the platform sign with another key from now on.
-    pub fn change_key(&mut self) {
+    pub(super) fn change_key(&mut self) {
         self.key += 1;
     }
 
     /// Notes that a machine fetches keys, so it can't verify its last answer yet.
-    pub fn keys_are_fetched(&mut self, by: u64) {
+    pub(super) fn keys_are_fetched(&mut self, by: u64) {
         for sent in self.requests.values_mut().filter(|it| it.machine == by) {
             sent.answered.take_if(|came| *came == Instant::now());
         }
     }
 
     /// Whether all refreshes of a machine for a user were answered, with new tokens since a time.
-    pub fn has_refreshed(&self, machine: u64, user: usize, since: Instant) -> bool {
+    pub(super) fn has_refreshed(&self, machine: u64, user: usize, since: Instant) -> bool {
         let is_refresh = |sent: &&Sent| {
             let Some((token, false, _)) = &sent.token else {
                 return false;
@@ -674,7 +679,7 @@ impl Platform {
             && refreshes.any(|sent| sent.status == 200 && sent.answered >= Some(since))
     }
 
-    pub fn withdraw(&mut self, user: usize) {
+    pub(super) fn withdraw(&mut self, user: usize) {
         for grant in self.grants.iter_mut().filter(|grant| grant.user == user) {
             grant.is_withdrawn = true;
         }
@@ -682,7 +687,7 @@ impl Platform {
     }
 
     /// Makes the platform forget access tokens before their expiry.
-    pub fn expire_access_tokens(&mut self, user: usize) {
+    pub(super) fn expire_access_tokens(&mut self, user: usize) {
         for token in self.access_tokens.values_mut() {
             if self.grants[token.grant].user == user {
                 token.expiry = 0;
@@ -690,7 +695,7 @@ impl Platform {
         }
     }
 
-    pub fn end_sessions(&mut self) {
+    pub(super) fn end_sessions(&mut self) {
         self.sessions.values_mut().for_each(|expiry| *expiry = 0);
     }
 }
@@ -744,6 +749,6 @@ fn kid(key: u32) -> String {
     format!("key-{key}")
 }
 
-pub fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

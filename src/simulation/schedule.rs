@@ -34,7 +34,7 @@ struct Running {
     tasks: Vec<JoinHandle<()>>,
 }
 
-pub async fn run(seed: u64, texts: Texts) -> Outcome {
+pub(super) async fn run(seed: u64, texts: Texts) -> Outcome {
     let mut run = Run::new(seed, texts);
     run.connect_users().await;
     run.steps().await;

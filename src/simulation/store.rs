@@ -18,7 +18,7 @@ use crate::store::{FlowRecord, FlowStore, Found, TokenRecord, TokenStore};
 
 /// What the store holds.
 #[derive(Default)]
-pub struct Records {
+pub(super) struct Records {
     /// Flows never expire here, so that nothing is lost by time alone. How long they were parked for is checked.
     flows: BTreeMap<String, Parking>,
     kept: BTreeMap<String, Entry>,
@@ -39,7 +39,7 @@ struct Entry {
 
 impl Records {
     /// Whether a token is in the store.
-    pub fn hold(&self, token: &str) -> bool {
+    pub(super) fn hold(&self, token: &str) -> bool {
         let quoted = format!("\"{token}\"");
         self.kept
             .values()
@@ -47,7 +47,7 @@ impl Records {
     }
 
     /// The record of a user.
-    pub fn of(&self, user: &str) -> Option<&str> {
+    pub(super) fn of(&self, user: &str) -> Option<&str> {
         let name = format!(" {user}");
         let mut records = self.kept.iter();
         records
@@ -56,7 +56,7 @@ impl Records {
     }
 
     /// Whether a flow waits for the callback with a `state`, or what it brought is noted.
-    pub fn wait_for(&self, state: &str) -> bool {
+    pub(super) fn wait_for(&self, state: &str) -> bool {
         let name = format!(" {state}");
         self.flows
             .iter()
@@ -64,7 +64,7 @@ impl Records {
     }
 
     /// For how long the flow that waits for a `state` stays parked.
-    pub fn time_left(&self, state: &str) -> Option<Duration> {
+    pub(super) fn time_left(&self, state: &str) -> Option<Duration> {
         let name = format!(" {state}");
         let mut flows = self.flows.iter();
         let (_, parking) = flows.find(|(key, _)| key.ends_with(&name))?;
@@ -103,7 +103,7 @@ impl Records {
 
 /// The store, as a machine reaches it.
 #[derive(Clone)]
-pub struct Store {
+pub(super) struct Store {
     pub world: Arc<World>,
     pub host: Arc<Host>,
 }

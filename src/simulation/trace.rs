@@ -10,11 +10,11 @@ use tracing_subscriber::layer::{Context, Layer};
 
 /// Collects the log.
 #[derive(Clone, Default)]
-pub struct Texts(Arc<Mutex<Vec<String>>>);
+pub(super) struct Texts(Arc<Mutex<Vec<String>>>);
 
 impl Texts {
     /// What was logged since the last call.
-    pub fn take(&self) -> Vec<String> {
+    pub(super) fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().expect("no panic"))
     }
 

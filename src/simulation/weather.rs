@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 
 /// The endpoints of the platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Endpoint {
+pub(super) enum Endpoint {
     Session,
     Authorize,
     Token,
@@ -17,7 +17,7 @@ pub enum Endpoint {
 
 /// What happens to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(super) enum Fault {
     None,
     /// No connection is made.
     NotConnected,
@@ -44,7 +44,7 @@ pub enum Fault {
 
 /// A fault, and how long a request and its answer travel.
 #[derive(Clone, Debug)]
-pub struct Passage {
+pub(super) struct Passage {
     pub fault: Fault,
     pub there: Duration,
     pub back: Duration,
@@ -54,7 +54,7 @@ pub struct Passage {
 
 /// What happens to a call of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StoreFault {
+pub(super) enum StoreFault {
     None,
     FailsBefore,
     FailsAfter,
@@ -66,7 +66,7 @@ pub enum StoreFault {
 
 /// The `Date` of the platform's answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dates {
+pub(super) enum Dates {
     Right,
     /// They have no `Date`.
     Missing,
@@ -75,7 +75,7 @@ pub enum Dates {
 }
 
 /// A `Retry-After` that is too long to wait for.
-pub const FOR_EVER: &str = "99999999999999999999";
+pub(super) const FOR_EVER: &str = "99999999999999999999";
 
 /// How wrong a wrong `Date` is.
 const WRONG_BY: Duration = Duration::from_hours(48);
@@ -83,7 +83,7 @@ const WRONG_BY: Duration = Duration::from_hours(48);
 /// How likely each fault is in a run. Each run has its own weather.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "they are separate facts")]
-pub struct Weather {
+pub(super) struct Weather {
     rng: StdRng,
     is_calm: bool,
     network: f64,
@@ -98,10 +98,10 @@ pub struct Weather {
 }
 
 /// How long the store retries before it reports that it failed.
-pub const STORE_PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const STORE_PATIENCE: Duration = Duration::from_secs(20);
 
 impl Weather {
-    pub fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         Self {
             is_calm: false,
@@ -127,18 +127,18 @@ impl Weather {
     }
 
     /// Begins or ends a period without new faults.
-    pub fn set_calm(&mut self, is_calm: bool) {
+    pub(super) fn set_calm(&mut self, is_calm: bool) {
         self.is_calm = is_calm;
     }
 
     /// Ends all faults, for the end of a run.
-    pub fn calm_down(&mut self) {
+    pub(super) fn calm_down(&mut self) {
         self.is_calm = true;
         self.platform_is_away = false;
         self.store_is_away = false;
     }
 
-    pub fn passage(&mut self, endpoint: Endpoint) -> Passage {
+    pub(super) fn passage(&mut self, endpoint: Endpoint) -> Passage {
         let rate = match endpoint {
             Endpoint::Keys if self.keys_fail => self.network.max(0.5),
             _ => self.network,
@@ -156,7 +156,7 @@ impl Weather {
         }
     }
 
-    pub fn store_fault(&mut self, call: &str) -> (StoreFault, Duration, Duration) {
+    pub(super) fn store_fault(&mut self, call: &str) -> (StoreFault, Duration, Duration) {
         // Saving matters most.
         let rate = match call {
             "replace" => (self.store * 2.0).min(0.5),
@@ -176,7 +176,7 @@ impl Weather {
     }
 
     /// The `Date` of an answer.
-    pub fn date(&mut self, now: SystemTime) -> Option<SystemTime> {
+    pub(super) fn date(&mut self, now: SystemTime) -> Option<SystemTime> {
         match self.dates {
             Dates::Right => Some(now),
             Dates::Missing => None,
@@ -267,6 +267,6 @@ impl Fault {
     }
 }
 
-pub fn pick<T: Clone>(rng: &mut StdRng, choices: &[T]) -> T {
+pub(super) fn pick<T: Clone>(rng: &mut StdRng, choices: &[T]) -> T {
     choices[rng.random_range(0..choices.len())].clone()
 }

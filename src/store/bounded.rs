@@ -10,25 +10,25 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A store whose calls fail when they take too long, as on a dead connection that was never closed. What such a call does
 /// later is harmless: the callers treat it as one whose answer was lost.
-pub struct Bounded<S> {
+pub(super) struct Bounded<S> {
     store: Arc<S>,
     timeout: Duration,
 }
 
 impl<S> Bounded<S> {
-    pub fn new(store: S) -> Self {
+    pub(super) fn new(store: S) -> Self {
         Self {
             store: Arc::new(store),
             timeout: TIMEOUT,
         }
     }
 
-    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+    pub(super) fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    pub fn timeout(&self) -> Duration {
+    pub(super) fn timeout(&self) -> Duration {
         self.timeout
     }
 
@@ -43,16 +43,16 @@ impl<S> Bounded<S> {
 }
 
 impl<S: FlowStore> Bounded<S> {
-    pub async fn put(&self, key: &str, flow: &FlowRecord) -> Result<(), StoreError> {
+    pub(super) async fn put(&self, key: &str, flow: &FlowRecord) -> Result<(), StoreError> {
         self.in_time(self.store.put(key, flow)).await
     }
 
-    pub async fn peek(&self, key: &str) -> Result<Option<Found>, StoreError> {
+    pub(super) async fn peek(&self, key: &str) -> Result<Option<Found>, StoreError> {
         self.in_time(self.store.peek(key)).await
     }
 
     /// Has no limit here: a record that is taken late has to be put back, which the caller does.
-    pub async fn take_in_any_time(
+    pub(super) async fn take_in_any_time(
         &self,
         key: &str,
         claim: &str,
@@ -60,21 +60,26 @@ impl<S: FlowStore> Bounded<S> {
         self.store.take(key, claim).await
     }
 
-    pub async fn put_back(&self, key: &str, claim: &str) -> Result<(), StoreError> {
+    pub(super) async fn put_back(&self, key: &str, claim: &str) -> Result<(), StoreError> {
         self.in_time(self.store.put_back(key, claim)).await
     }
 
-    pub async fn leave_note(&self, key: &str, claim: &str, note: &str) -> Result<(), StoreError> {
+    pub(super) async fn leave_note(
+        &self,
+        key: &str,
+        claim: &str,
+        note: &str,
+    ) -> Result<(), StoreError> {
         self.in_time(self.store.leave_note(key, claim, note)).await
     }
 }
 
 impl<S: TokenStore> Bounded<S> {
-    pub async fn load(&self, user: &str) -> Result<Option<TokenRecord>, StoreError> {
+    pub(super) async fn load(&self, user: &str) -> Result<Option<TokenRecord>, StoreError> {
         self.in_time(self.store.load(user)).await
     }
 
-    pub async fn lease(
+    pub(super) async fn lease(
         &self,
         user: &str,
         version: &str,
@@ -85,11 +90,11 @@ impl<S: TokenStore> Bounded<S> {
             .await
     }
 
-    pub async fn release(&self, user: &str, holder: &str) -> Result<(), StoreError> {
+    pub(super) async fn release(&self, user: &str, holder: &str) -> Result<(), StoreError> {
         self.in_time(self.store.release(user, holder)).await
     }
 
-    pub async fn replace(
+    pub(super) async fn replace(
         &self,
         user: &str,
         version: Option<&str>,
@@ -99,11 +104,11 @@ impl<S: TokenStore> Bounded<S> {
             .await
     }
 
-    pub async fn remove(&self, user: &str, version: &str) -> Result<bool, StoreError> {
+    pub(super) async fn remove(&self, user: &str, version: &str) -> Result<bool, StoreError> {
         self.in_time(self.store.remove(user, version)).await
     }
 
-    pub async fn list(
+    pub(super) async fn list(
         &self,
         prefix: &str,
         after: Option<&str>,

@@ -8,24 +8,24 @@ use crate::flow::suspended::ContractIds;
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(b'/').add(b' ');
 
 /// The key of what is kept for a contract under a name.
-pub fn key(contract: &ContractIds, name: &str) -> String {
+pub(super) fn key(contract: &ContractIds, name: &str) -> String {
     format!("{}{}", prefix(contract), escaped(name))
 }
 
 /// The key of a postbox that is kept for a contract under a name. It is no key of tokens, since a name has no space in a
 /// key.
-pub fn postbox_key(contract: &ContractIds, name: &str) -> String {
+pub(super) fn postbox_key(contract: &ContractIds, name: &str) -> String {
     format!("{}postbox {}", prefix(contract), escaped(name))
 }
 
 /// What the keys of a contract begin with, and no others.
-pub fn prefix(contract: &ContractIds) -> String {
+pub(super) fn prefix(contract: &ContractIds) -> String {
     let (application, contract) = (contract.application_id(), contract.contract_id());
     format!("{}/{} ", escaped(application), escaped(contract))
 }
 
 /// The name of the user whose tokens are under a key, behind the contract's prefix. `None` for a key of something else.
-pub fn name(key: &str, prefix: &str) -> Option<String> {
+pub(super) fn name(key: &str, prefix: &str) -> Option<String> {
     let escaped = key.strip_prefix(prefix)?;
     if escaped.contains(' ') {
         return None;

@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const UNCHANGED: &str = "it has not taken an earlier change of the user's record yet";
 
 /// Refreshes the tokens of one user through the store.
-pub struct StoreRefresher<S> {
+pub(super) struct StoreRefresher<S> {
     pub tokens: SharedTokens<S>,
     pub user: String,
 }
@@ -299,11 +299,11 @@ impl<S: TokenStore> Refresh<S> {
 
 /// The sender that a record names, and since when it has been seen.
 #[derive(Default)]
-pub struct WatchedSender(Option<(String, Instant)>);
+pub(super) struct WatchedSender(Option<(String, Instant)>);
 
 impl WatchedSender {
     /// Whether the machine that has marked a record shows no sign of life: its lease has ended.
-    pub async fn is_silent<S: TokenStore>(
+    pub(super) async fn is_silent<S: TokenStore>(
         &mut self,
         tokens: &SharedTokens<S>,
         user: &str,

@@ -80,12 +80,14 @@ pub trait Dialect: Database + sealed::Sealed {
 }
 
 pub(super) mod sealed {
+    #[expect(unnameable_types, reason = "it seals a public trait")]
     pub trait Sealed {}
 }
 
 /// An argument of a statement.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
+#[expect(unnameable_types, reason = "it appears only in sealed traits")]
 pub enum Argument<'a> {
     Text(&'a str),
     Number(i64),

@@ -26,7 +26,7 @@ const LATER: [Duration; 4] = [
 ];
 
 /// A claim to the flow under a key. No two claims have the same id.
-pub struct Claim<S> {
+pub(super) struct Claim<S> {
     store: Bounded<S>,
     key: String,
     id: String,
@@ -43,7 +43,7 @@ impl<S> Clone for Claim<S> {
 }
 
 /// A parked flow that was taken for a claim. Dropping it puts the flow back, unless it was handed over.
-pub struct Taken<S: FlowStore> {
+pub(super) struct Taken<S: FlowStore> {
     claim: Claim<S>,
     record: String,
     is_handed_over: bool,
@@ -51,7 +51,7 @@ pub struct Taken<S: FlowStore> {
 
 impl<S: FlowStore> Taken<S> {
     /// Takes the flow under a key. Dropping this future loses nothing: a flow that was taken is put back.
-    pub async fn take(store: &Bounded<S>, key: String) -> Result<Option<Self>, StoreError> {
+    pub(super) async fn take(store: &Bounded<S>, key: String) -> Result<Option<Self>, StoreError> {
         let claim = Claim {
             store: store.clone(),
             key,
@@ -69,18 +69,18 @@ impl<S: FlowStore> Taken<S> {
         taken.unwrap_or_else(|_| Err(StoreError::failed("its task ended early")))
     }
 
-    pub fn record(&self) -> &str {
+    pub(super) fn record(&self) -> &str {
         &self.record
     }
 
     /// Leaves it taken: the caller is responsible for the flow from now on.
-    pub fn hand_over(mut self) -> Claim<S> {
+    pub(super) fn hand_over(mut self) -> Claim<S> {
         self.is_handed_over = true;
         self.claim.clone()
     }
 
     /// Puts it back.
-    pub async fn put_back(self) {
+    pub(super) async fn put_back(self) {
         self.hand_over().put_back().await;
     }
 }
@@ -118,12 +118,12 @@ impl<S: FlowStore> Claim<S> {
     }
 
     /// Makes the record wait again.
-    pub async fn put_back(self) {
+    pub(super) async fn put_back(self) {
         in_moderation(self.putting_back(pauses())).await;
     }
 
     /// Leaves a note in place of the record.
-    pub async fn leave_note(self, note: String) {
+    pub(super) async fn leave_note(self, note: String) {
         in_moderation(async move {
             let call = || self.store.leave_note(&self.key, &self.id, &note);
             // It ends when the store has taken the note.

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The new records of users, by the users' keys, until they are saved.
 #[derive(Clone, Debug, Default)]
-pub struct Unsaved(Arc<Inner>);
+pub(super) struct Unsaved(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -60,22 +60,22 @@ impl Drop for ChangingBack {
 }
 
 impl Unsaved {
-    pub fn get(&self, user: &str) -> Option<TokenRecord> {
+    pub(super) fn get(&self, user: &str) -> Option<TokenRecord> {
         self.lock().get(user).map(|record| record.kept.clone())
     }
 
-    pub fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.lock().len()
     }
 
-    pub async fn none_left(&self) {
+    pub(super) async fn none_left(&self) {
         let mut count = self.0.count.subscribe();
         // The sender is `self`, which is borrowed meanwhile.
         let _ = count.wait_for(|count| *count == 0).await;
     }
 
     /// Forgets the record of a user, which is not saved then.
-    pub fn forget(&self, user: &str) {
+    pub(super) fn forget(&self, user: &str) {
         self.change(|records| {
             records.remove(user);
         });
@@ -83,7 +83,10 @@ impl Unsaved {
 
     /// Tries to save a new record while the process lives, unless the user is forgotten or there is a newer one. The future
     /// waits until the store has taken it, has failed for the first time, or does not answer.
-    pub fn save<S: TokenStore>(&self, save: Save<S>) -> impl Future<Output = ()> + Send + use<S> {
+    pub(super) fn save<S: TokenStore>(
+        &self,
+        save: Save<S>,
+    ) -> impl Future<Output = ()> + Send + use<S> {
         let task = Arc::new(());
         let is_newer = self.take_in(&save, &task);
         let saving = is_newer.then(|| self.saving(save, task));
@@ -133,7 +136,7 @@ impl Unsaved {
     }
 
     /// Saves what a task has left behind that ended with its runtime.
-    pub fn resume<S: TokenStore>(&self, store: &Bounded<S>) {
+    pub(super) fn resume<S: TokenStore>(&self, store: &Bounded<S>) {
         let task = Arc::new(());
         let mut left_behind = Vec::new();
         for (user, record) in self.lock().iter_mut() {
@@ -154,7 +157,7 @@ impl Unsaved {
     }
 
     /// Tries to change a record back while the process lives. The future waits as that of [`Self::save`] does.
-    pub fn change_back<S: TokenStore>(
+    pub(super) fn change_back<S: TokenStore>(
         &self,
         save: Save<S>,
     ) -> impl Future<Output = ()> + Send + use<S> {
@@ -176,7 +179,7 @@ impl Unsaved {
     }
 
     /// Whether the store has not taken an earlier change of the user's record yet.
-    pub fn is_changing_back(&self, user: &str) -> bool {
+    pub(super) fn is_changing_back(&self, user: &str) -> bool {
         self.changes_back().contains_key(user)
     }
 
@@ -186,7 +189,7 @@ impl Unsaved {
             .is_some_and(|record| record.kept.version == version)
     }
 
-    pub fn saved(&self, user: &str, version: &str) {
+    pub(super) fn saved(&self, user: &str, version: &str) {
         self.change(|records| {
             if records
                 .get(user)
@@ -233,7 +236,7 @@ where
 }
 
 /// A record that has to get into the store.
-pub struct Save<S> {
+pub(super) struct Save<S> {
     pub store: Bounded<S>,
     pub user: String,
     pub record: TokenRecord,
@@ -242,7 +245,7 @@ pub struct Save<S> {
 
 /// Which record of the store a record may replace.
 #[derive(Clone, Debug)]
-pub enum Place {
+pub(super) enum Place {
     /// The consent that was there when this one was received, and any other except newer tokens of the same consent and
     /// tokens of a later one.
     Consent { earlier: Option<Consent> },
@@ -275,7 +278,7 @@ impl<S: TokenStore> Save<S> {
     }
 
     /// Tries once, and leaves a failure to the caller. If the caller was dropped in between, it keeps trying.
-    pub async fn or_hand_back(self, unsaved: Unsaved) -> Result<(), StoreError> {
+    pub(super) async fn or_hand_back(self, unsaved: Unsaved) -> Result<(), StoreError> {
         let (tell, told) = oneshot::channel();
         tokio::spawn(async move {
             let tried = self.once().await;
@@ -291,7 +294,7 @@ impl<S: TokenStore> Save<S> {
 
     /// How old a known record of the user is. One that can't be read counts as earlier. A consent that was there when this one
     /// was received is earlier, whatever the clocks say. Refreshed tokens replace only those of their own consent.
-    pub fn age_of(&self, known: &TokenRecord) -> Age {
+    pub(super) fn age_of(&self, known: &TokenRecord) -> Age {
         let (Some(known), Some(new)) = (read(known), read(&self.record)) else {
             return Age::Earlier;
         };
@@ -442,7 +445,7 @@ fn holds(found: &TokenRecord, refresh_token: &SecretString) -> bool {
 
 /// Tells one consent of a user from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Consent {
+pub(super) struct Consent {
     postbox_id: String,
     /// In Unix milliseconds by the platform's clock.
     received_at: u64,
@@ -450,7 +453,7 @@ pub struct Consent {
 
 impl Consent {
     /// The consent of a record, if it can be read.
-    pub fn of(kept: &TokenRecord) -> Option<Self> {
+    pub(super) fn of(kept: &TokenRecord) -> Option<Self> {
         read(kept).as_ref().map(Self::from)
     }
 }
@@ -466,7 +469,7 @@ impl From<&AuthorizedRecord> for Consent {
 
 /// The age of a known record, compared to one that is to be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Age {
+pub(super) enum Age {
     Earlier,
     /// It has the same tokens, or later ones of the same consent.
     Same,

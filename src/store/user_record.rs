@@ -11,27 +11,27 @@ use crate::random;
 
 /// The record of a user. It has the application's data as the JSON that the application wrote, so that a refresh changes
 /// nothing of it, such as the last digit of a number.
-pub type UserRecord = SuspendedRecord<Authorized, Data>;
+pub(super) type UserRecord = SuspendedRecord<Authorized, Data>;
 
 /// The application's data, as JSON.
-pub type Data = Box<RawValue>;
+pub(super) type Data = Box<RawValue>;
 
 /// # Errors
 /// [`SuspendedError::Damaged`] if the data can't be serialized.
-pub fn to_data(data: &impl Serialize) -> Result<Data, SuspendedError> {
+pub(super) fn to_data(data: &impl Serialize) -> Result<Data, SuspendedError> {
     to_raw_value(data).map_err(|_| SuspendedError::Damaged)
 }
 
-pub fn no_data() -> Data {
+pub(super) fn no_data() -> Data {
     RawValue::NULL.to_owned()
 }
 
-pub fn is_none(data: &RawValue) -> bool {
+pub(super) fn is_none(data: &RawValue) -> bool {
     data.get() == RawValue::NULL.get()
 }
 
 /// A record to keep, under a version that no other has.
-pub fn token_record(user: &UserRecord) -> Result<TokenRecord, Error> {
+pub(super) fn token_record(user: &UserRecord) -> Result<TokenRecord, Error> {
     Ok(TokenRecord {
         version: random::url_safe_256(),
         record: user.to_json()?,

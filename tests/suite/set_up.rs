@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 #[digime_contract(once)]
 #[derive(Clone, serde::Deserialize)]
-pub struct Welcome {
+pub(crate) struct Welcome {
     application_id: ApplicationId,
     contract_id: ContractId,
     private_key: PrivateKey,
@@ -23,7 +23,7 @@ pub struct Welcome {
 
 #[digime_contract(ongoing)]
 #[derive(Clone, serde::Deserialize)]
-pub struct Receipts {
+pub(crate) struct Receipts {
     application_id: ApplicationId,
     contract_id: ContractId,
     #[digime(private_key)]
@@ -32,43 +32,45 @@ pub struct Receipts {
     redirect_uri: RedirectUri,
 }
 
-pub async fn sandbox() -> Sandbox {
+pub(crate) async fn sandbox() -> Sandbox {
     Sandbox::start().await.expect("a free port")
 }
 
 /// A client with short pauses.
-pub fn client(sandbox: &Sandbox) -> Client {
+pub(crate) fn client(sandbox: &Sandbox) -> Client {
     quick(sandbox).build().expect("a client")
 }
 
-pub fn quick(sandbox: &Sandbox) -> digime::ClientBuilder {
+pub(crate) fn quick(sandbox: &Sandbox) -> digime::ClientBuilder {
     Client::builder()
         .base_url(sandbox.base_url())
         .max_retries(2)
         .retry_delays(Duration::from_millis(1), Duration::from_millis(2))
 }
 
-pub fn welcome(sandbox: &Sandbox) -> Welcome {
+pub(crate) fn welcome(sandbox: &Sandbox) -> Welcome {
     contract(once_json(sandbox))
 }
 
-pub fn receipts(sandbox: &Sandbox) -> Receipts {
+pub(crate) fn receipts(sandbox: &Sandbox) -> Receipts {
     contract(ongoing_json(sandbox))
 }
 
-pub fn contract<C: DeserializeOwned>(json: Value) -> C {
+pub(crate) fn contract<C: DeserializeOwned>(json: Value) -> C {
     serde_json::from_value(json).expect("a contract")
 }
 
-pub fn once_json(sandbox: &Sandbox) -> Value {
+pub(crate) fn once_json(sandbox: &Sandbox) -> Value {
     json!(sandbox.contracts().once)
 }
 
-pub fn ongoing_json(sandbox: &Sandbox) -> Value {
+pub(crate) fn ongoing_json(sandbox: &Sandbox) -> Value {
     json!(sandbox.contracts().ongoing)
 }
 
-pub async fn awaiting_once(sandbox: &Sandbox) -> Flow<Welcome, AwaitingCallback<NoVerifier>> {
+pub(crate) async fn awaiting_once(
+    sandbox: &Sandbox,
+) -> Flow<Welcome, AwaitingCallback<NoVerifier>> {
     awaiting_once_with(sandbox, &client(sandbox)).await
 }
 
@@ -81,11 +83,13 @@ async fn awaiting_once_with(
     flow.create_postbox(session).await.expect("a link")
 }
 
-pub async fn awaiting_ongoing(sandbox: &Sandbox) -> Flow<Receipts, AwaitingCallback<Verifier>> {
+pub(crate) async fn awaiting_ongoing(
+    sandbox: &Sandbox,
+) -> Flow<Receipts, AwaitingCallback<Verifier>> {
     awaiting_with(sandbox, &client(sandbox)).await
 }
 
-pub async fn awaiting_with(
+pub(crate) async fn awaiting_with(
     sandbox: &Sandbox,
     client: &Client,
 ) -> Flow<Receipts, AwaitingCallback<Verifier>> {
@@ -94,36 +98,39 @@ pub async fn awaiting_with(
     flow.create_postbox(session).await.expect("a link")
 }
 
-pub async fn consent(sandbox: &Sandbox, link: &digime::url::Url) -> Callback {
+pub(crate) async fn consent(sandbox: &Sandbox, link: &digime::url::Url) -> Callback {
     Callback::from_url(sandbox.consent(link).await.expect("a callback")).expect("a callback")
 }
 
-pub async fn ready(sandbox: &Sandbox) -> Flow<Welcome, PostboxReady> {
+pub(crate) async fn ready(sandbox: &Sandbox) -> Flow<Welcome, PostboxReady> {
     ready_with(sandbox, &client(sandbox)).await
 }
 
-pub async fn ready_with(sandbox: &Sandbox, client: &Client) -> Flow<Welcome, PostboxReady> {
+pub(crate) async fn ready_with(sandbox: &Sandbox, client: &Client) -> Flow<Welcome, PostboxReady> {
     let awaiting = awaiting_once_with(sandbox, client).await;
     let callback = consent(sandbox, awaiting.url()).await;
     awaiting.receive_postbox(callback).expect("a postbox")
 }
 
-pub async fn authorized(sandbox: &Sandbox) -> Flow<Receipts, Authorized> {
+pub(crate) async fn authorized(sandbox: &Sandbox) -> Flow<Receipts, Authorized> {
     authorized_with(sandbox, &client(sandbox)).await
 }
 
-pub async fn authorized_with(sandbox: &Sandbox, client: &Client) -> Flow<Receipts, Authorized> {
+pub(crate) async fn authorized_with(
+    sandbox: &Sandbox,
+    client: &Client,
+) -> Flow<Receipts, Authorized> {
     let awaiting = awaiting_with(sandbox, client).await;
     let callback = consent(sandbox, awaiting.url()).await;
     awaiting.exchange_code(callback).await.expect("a token")
 }
 
-pub fn item() -> PostboxItem {
+pub(crate) fn item() -> PostboxItem {
     PostboxItem::bytes("a.txt", "hello")
 }
 
 /// Parks a customer's flow in a store and returns its callback.
-pub async fn parked(sandbox: &Sandbox, store: &(impl FlowStore + Clone)) -> Callback {
+pub(crate) async fn parked(sandbox: &Sandbox, store: &(impl FlowStore + Clone)) -> Callback {
     let awaiting = awaiting_ongoing(sandbox).await;
     let callback = consent(sandbox, awaiting.url()).await;
     let suspended = awaiting.suspend().with("customer-42".to_owned());
@@ -137,21 +144,21 @@ pub async fn parked(sandbox: &Sandbox, store: &(impl FlowStore + Clone)) -> Call
     clippy::ptr_arg,
     reason = "`receive_callback` names the customer by what was attached, which is a `String`"
 )]
-pub fn customer(attached: &String) -> String {
+pub(crate) fn customer(attached: &String) -> String {
     attached.clone()
 }
 
 /// Longer than any call of these tests needs, so that only a call that would never end fails.
-pub const FOREVER: Duration = Duration::from_secs(2 * 60);
+pub(crate) const FOREVER: Duration = Duration::from_secs(2 * 60);
 
-pub async fn in_time<T>(work: impl Future<Output = T>) -> T {
+pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(FOREVER, work)
         .await
         .expect("it ends in time")
 }
 
 /// Waits until `look` finds something.
-pub async fn found<T>(look: impl AsyncFn() -> Option<T>) -> T {
+pub(crate) async fn found<T>(look: impl AsyncFn() -> Option<T>) -> T {
     in_time(async {
         loop {
             if let Some(found) = look().await {
@@ -164,6 +171,6 @@ pub async fn found<T>(look: impl AsyncFn() -> Option<T>) -> T {
 }
 
 /// Waits until a condition holds.
-pub async fn until(holds: impl AsyncFn() -> bool) {
+pub(crate) async fn until(holds: impl AsyncFn() -> bool) {
     found(async || holds().await.then_some(())).await;
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-pub struct Compiler {
+pub(crate) struct Compiler {
     /// The toolchain, where it is not the one that runs the tests.
     toolchain: Option<String>,
     libraries: Vec<Library>,
@@ -20,10 +20,10 @@ struct Library {
 }
 
 /// One error or warning.
-pub struct Diagnostic(Value);
+pub(crate) struct Diagnostic(Value);
 
 impl Compiler {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let toolchain = std::env::var("DIGIME_TOOLCHAIN").ok();
         let messages = match &toolchain {
             None => output(Command::new(env!("CARGO")).args(["test", "--workspace", "--no-run"])),
@@ -40,13 +40,13 @@ impl Compiler {
     }
 
     /// The first line of `rustc --version`.
-    pub fn version(&self) -> String {
+    pub(crate) fn version(&self) -> String {
         let output = self.command().arg("--version").output().expect("a version");
         String::from_utf8(output.stdout).expect("text")
     }
 
     /// What the compiler says of a program. The path is relative to the project, and so are those in the messages.
-    pub fn check(&self, program: &Path) -> Vec<Diagnostic> {
+    pub(crate) fn check(&self, program: &Path) -> Vec<Diagnostic> {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let name = program.file_stem().expect("a name").to_string_lossy();
         let output = self
@@ -89,21 +89,21 @@ impl Library {
 }
 
 impl Diagnostic {
-    pub fn is_error(&self) -> bool {
+    pub(crate) fn is_error(&self) -> bool {
         self.0["level"] == "error"
     }
 
-    pub fn message(&self) -> &str {
+    pub(crate) fn message(&self) -> &str {
         self.0["message"].as_str().expect("a message")
     }
 
     /// The message as the compiler shows it, with the code and the notes.
-    pub fn rendered(&self) -> &str {
+    pub(crate) fn rendered(&self) -> &str {
         self.0["rendered"].as_str().expect("text")
     }
 
     /// The line of the program that the message is about.
-    pub fn line(&self) -> usize {
+    pub(crate) fn line(&self) -> usize {
         let spans = self.0["spans"].as_array().expect("spans");
         let primary = spans.iter().find(|span| span["is_primary"] == true);
         let line = primary.and_then(|span| span["line_start"].as_u64());
@@ -116,7 +116,7 @@ impl Diagnostic {
     }
 }
 
-pub fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 

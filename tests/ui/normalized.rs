@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// Removes the line numbers of all files but the program's, and the indentation that they need.
-pub fn normalized(program: &Path, rendered: &str) -> String {
+pub(crate) fn normalized(program: &Path, rendered: &str) -> String {
     let program = program.display().to_string();
     let mut is_program = true;
     let mut lines = Vec::new();

@@ -11,7 +11,7 @@ use crate::suggest::nearest;
 
 /// The arguments by their meaning.
 #[derive(Default)]
-pub struct Arguments {
+pub(super) struct Arguments {
     kind: Option<Kind>,
     /// Whether the kind is given, right or wrong.
     kind_is_given: bool,
@@ -21,7 +21,7 @@ pub struct Arguments {
 }
 
 /// A role that is given in the attribute.
-pub struct Literal {
+pub(super) struct Literal {
     role: Role,
     pub name: Ident,
     /// `None` if it is invalid, which is a recorded mistake.
@@ -29,7 +29,7 @@ pub struct Literal {
 }
 
 impl Arguments {
-    pub fn new(arguments: Vec<Argument>, mistakes: &mut Mistakes) -> Self {
+    pub(super) fn new(arguments: Vec<Argument>, mistakes: &mut Mistakes) -> Self {
         let mut sorted = Self::default();
         for argument in arguments {
             match argument {
@@ -172,11 +172,11 @@ impl Arguments {
     }
 
     /// The kind, if it is clear which one is meant.
-    pub fn kind(&self) -> Option<Kind> {
+    pub(super) fn kind(&self) -> Option<Kind> {
         self.kind.filter(|_| !self.both_kinds_are_given)
     }
 
-    pub fn literal(&self, role: Role) -> Option<&Literal> {
+    pub(super) fn literal(&self, role: Role) -> Option<&Literal> {
         self.literals.iter().find(|literal| literal.role == role)
     }
 }

@@ -10,7 +10,7 @@ use crate::parse::{Mistakes, RoleField};
 use crate::suggest::nearest;
 
 /// The fields, by the role that they have.
-pub struct Fields {
+pub(super) struct Fields {
     with_role: Vec<(Role, RoleField)>,
     without_role: Vec<RoleField>,
     /// The number of fields with an unknown role, each of which could be any missing role.
@@ -18,7 +18,7 @@ pub struct Fields {
 }
 
 impl Fields {
-    pub fn new(fields: Vec<RoleField>, mistakes: &mut Mistakes) -> Self {
+    pub(super) fn new(fields: Vec<RoleField>, mistakes: &mut Mistakes) -> Self {
         let mut sorted = Self {
             with_role: Vec::new(),
             without_role: Vec::new(),
@@ -54,7 +54,7 @@ impl Fields {
         }
     }
 
-    pub fn get(&self, role: Role) -> Option<&RoleField> {
+    pub(super) fn get(&self, role: Role) -> Option<&RoleField> {
         self.with_role
             .iter()
             .find(|(own, _)| *own == role)
@@ -111,7 +111,7 @@ fn role_of(field: &RoleField, mistakes: &mut Mistakes) -> Result<Option<Role>, U
 }
 
 /// Reports the missing roles: at the field that is probably meant, or else at the struct's name.
-pub fn report_missing(
+pub(super) fn report_missing(
     arguments: &Arguments,
     fields: &Fields,
     owner: &Ident,

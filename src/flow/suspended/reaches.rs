@@ -27,6 +27,7 @@ where
 
 mod sealed {
     /// The same type. A bound `C::Kind == K` would be an error about types and not about states.
+    #[expect(unnameable_types, reason = "it seals a public trait")]
     pub trait Is<K> {}
 
     #[diagnostic::do_not_recommend]

@@ -15,7 +15,7 @@ use crate::excerpt::excerpt;
 const VERSION: u32 = 1;
 
 /// How many characters of stored text an error shows.
-pub const LONGEST_SHOWN: usize = 64;
+pub(super) const LONGEST_SHOWN: usize = 64;
 
 /// A suspended flow as it is serialized.
 ///
@@ -23,7 +23,7 @@ pub const LONGEST_SHOWN: usize = 64;
 /// their letters, or PostgreSQL's `jsonb` by their length.
 #[derive(Serialize, Deserialize)]
 #[serde(bound(serialize = "D: Serialize", deserialize = "D: Deserialize<'de>"))]
-pub struct SuspendedRecord<S: Durable, D = ()> {
+pub(crate) struct SuspendedRecord<S: Durable, D = ()> {
     #[serde(rename = "fmt")]
     format: Version,
     state: StateName<S>,
@@ -54,32 +54,32 @@ fn unquoted<'de, T: Deserialize<'de>, E: Deserializer<'de>>(part: E) -> Result<T
 
 /// The ids of the contract that a flow belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ContractIds {
+pub(crate) struct ContractIds {
     application_id: String,
     contract_id: String,
 }
 
 impl ContractIds {
-    pub fn new(application_id: &ApplicationId, contract_id: &ContractId) -> Self {
+    pub(crate) fn new(application_id: &ApplicationId, contract_id: &ContractId) -> Self {
         Self {
             application_id: application_id.as_str().to_owned(),
             contract_id: contract_id.as_str().to_owned(),
         }
     }
 
-    pub fn of(credentials: &Credentials) -> Self {
+    pub(crate) fn of(credentials: &Credentials) -> Self {
         Self::new(&credentials.application_id, &credentials.contract_id)
     }
 
-    pub fn application_id(&self) -> &str {
+    pub(crate) fn application_id(&self) -> &str {
         &self.application_id
     }
 
-    pub fn contract_id(&self) -> &str {
+    pub(crate) fn contract_id(&self) -> &str {
         &self.contract_id
     }
 
-    pub fn check(&self, wanted: &Self) -> Result<(), SuspendedError> {
+    pub(crate) fn check(&self, wanted: &Self) -> Result<(), SuspendedError> {
         if self == wanted {
             return Ok(());
         }
@@ -97,7 +97,7 @@ impl fmt::Display for ContractIds {
 }
 
 impl<S: Durable> SuspendedRecord<S> {
-    pub fn new(contract: ContractIds, payload: S::Record) -> Self {
+    pub(crate) fn new(contract: ContractIds, payload: S::Record) -> Self {
         Self {
             format: Version,
             state: StateName(PhantomData),
@@ -107,7 +107,7 @@ impl<S: Durable> SuspendedRecord<S> {
         }
     }
 
-    pub fn with<D>(self, attached: D) -> SuspendedRecord<S, D> {
+    pub(crate) fn with<D>(self, attached: D) -> SuspendedRecord<S, D> {
         SuspendedRecord {
             format: Version,
             state: self.state,
@@ -119,14 +119,14 @@ impl<S: Durable> SuspendedRecord<S> {
 }
 
 impl<S: Durable, D> SuspendedRecord<S, D> {
-    pub fn into_parts(self) -> (SuspendedRecord<S>, D) {
+    pub(crate) fn into_parts(self) -> (SuspendedRecord<S>, D) {
         (
             SuspendedRecord::new(self.contract, self.payload),
             self.attached,
         )
     }
 
-    pub fn to_json(&self) -> Result<String, SuspendedError>
+    pub(crate) fn to_json(&self) -> Result<String, SuspendedError>
     where
         D: Serialize,
     {
@@ -134,7 +134,7 @@ impl<S: Durable, D> SuspendedRecord<S, D> {
     }
 
     /// Reads what serde wrote.
-    pub fn read<'de, T: Deserializer<'de>>(deserializer: T) -> Result<Self, T::Error>
+    pub(crate) fn read<'de, T: Deserializer<'de>>(deserializer: T) -> Result<Self, T::Error>
     where
         D: Deserialize<'de>,
     {
@@ -148,7 +148,7 @@ impl<S: Durable, D> SuspendedRecord<S, D> {
     }
 
     /// Reads what [`Self::to_json`] wrote. serde's own errors may quote what they read, so they are replaced.
-    pub fn from_json(json: &str) -> Result<Self, SuspendedError>
+    pub(crate) fn from_json(json: &str) -> Result<Self, SuspendedError>
     where
         D: DeserializeOwned,
     {

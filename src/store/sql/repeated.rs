@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long one connection attempt may look for the cause of a fault.
 const DIAGNOSIS: Duration = Duration::from_secs(2);
 
-pub fn pauses() -> ExponentialBuilder {
+pub(crate) fn pauses() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(50))
         .with_max_delay(Duration::from_secs(1))
@@ -23,7 +23,7 @@ pub fn pauses() -> ExponentialBuilder {
 }
 
 /// Makes a call, and again after faults of the connection.
-pub async fn repeated<DB, T, F>(
+pub(crate) async fn repeated<DB, T, F>(
     pool: &Pool<DB>,
     call: impl FnMut() -> F + Send,
 ) -> Result<T, StoreError>

@@ -2,13 +2,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Says when expired rows are to be removed.
-pub struct Sweeper {
+pub(super) struct Sweeper {
     every: Duration,
     last: Mutex<Option<Instant>>,
 }
 
 impl Sweeper {
-    pub fn every(every: Duration) -> Self {
+    pub(super) fn every(every: Duration) -> Self {
         Self {
             every,
             last: Mutex::default(),
@@ -16,7 +16,7 @@ impl Sweeper {
     }
 
     /// Whether it is time again. Of callers at the same time, one is told so.
-    pub fn is_due(&self, now: Instant) -> bool {
+    pub(super) fn is_due(&self, now: Instant) -> bool {
         // Nothing panics while it is held.
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = last.is_none_or(|last| now.saturating_duration_since(last) >= self.every);

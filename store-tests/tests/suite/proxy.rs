@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use url::Url;
 
 /// A proxy in front of a server. It forwards everything but the answers that it is asked to lose.
-pub struct Proxy {
+pub(crate) struct Proxy {
     pub url: String,
     next: Next,
 }
@@ -24,14 +24,14 @@ struct Loss {
 }
 
 /// The test's side of an answer to lose. The connection closes when it is dropped.
-pub struct Lost {
+pub(crate) struct Lost {
     answered: oneshot::Receiver<()>,
     _close: oneshot::Sender<()>,
 }
 
 impl Lost {
     /// Waits until the server has answered, which the client does not know.
-    pub async fn answered(&mut self) {
+    pub(crate) async fn answered(&mut self) {
         tokio::time::timeout(Duration::from_mins(1), &mut self.answered)
             .await
             .expect("the request passes the proxy")
@@ -40,7 +40,7 @@ impl Lost {
 }
 
 impl Proxy {
-    pub async fn start(server: &str) -> Self {
+    pub(crate) async fn start(server: &str) -> Self {
         let mut url = Url::parse(server).expect("a URL");
         let port = match url.scheme() {
             "redis" => 6379,
@@ -66,7 +66,7 @@ impl Proxy {
     }
 
     /// Loses the answer to the next request that has this text in it.
-    pub fn lose_answer_to(&self, request_with: &str) -> Lost {
+    pub(crate) fn lose_answer_to(&self, request_with: &str) -> Lost {
         let (answered, is_answered) = oneshot::channel();
         let (close, is_closed) = oneshot::channel();
         *self.next.lock().expect("no panic") = Some(Loss {

@@ -12,13 +12,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
 /// A store that every process can open.
-pub struct Shared {
+pub(crate) struct Shared {
     pub url: String,
     _folder: Option<TempDir>,
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "as those that may not be there")]
-pub fn sqlite() -> Option<Shared> {
+pub(crate) fn sqlite() -> Option<Shared> {
     let folder = tempfile::tempdir().expect("a folder");
     Some(Shared {
         url: format!("sqlite:{}", folder.path().join("store.db").display()),
@@ -26,16 +26,16 @@ pub fn sqlite() -> Option<Shared> {
     })
 }
 
-pub fn postgres() -> Option<Shared> {
+pub(crate) fn postgres() -> Option<Shared> {
     server("PostgreSQL", "DIGIME_TEST_POSTGRES")
 }
 
-pub fn redis() -> Option<Shared> {
+pub(crate) fn redis() -> Option<Shared> {
     server("Redis", "DIGIME_TEST_REDIS")
 }
 
 /// A server that one test stops and starts.
-pub struct Restartable {
+pub(crate) struct Restartable {
     pub url: String,
     script: String,
 }
@@ -48,11 +48,11 @@ impl Restartable {
         })
     }
 
-    pub async fn stop(&self) {
+    pub(crate) async fn stop(&self) {
         self.run("stop").await;
     }
 
-    pub async fn start(&self) {
+    pub(crate) async fn start(&self) {
         self.run("start").await;
     }
 
@@ -62,11 +62,11 @@ impl Restartable {
     }
 }
 
-pub fn postgres_to_restart() -> Option<Restartable> {
+pub(crate) fn postgres_to_restart() -> Option<Restartable> {
     Restartable::at("DIGIME_TEST_POSTGRES")
 }
 
-pub fn redis_to_restart() -> Option<Restartable> {
+pub(crate) fn redis_to_restart() -> Option<Restartable> {
     Restartable::at("DIGIME_TEST_REDIS")
 }
 
@@ -105,13 +105,13 @@ macro_rules! on_each_store {
 
 pub(crate) use on_each_store;
 
-pub async fn sandbox() -> (Sandbox, Place) {
+pub(crate) async fn sandbox() -> (Sandbox, Place) {
     let sandbox = Sandbox::start().await.expect("a free port");
     let place = Place::of(&sandbox);
     (sandbox, place)
 }
 
-pub async fn authorized(sandbox: &Sandbox, place: &Place) -> Flow<Receipts, Authorized> {
+pub(crate) async fn authorized(sandbox: &Sandbox, place: &Place) -> Flow<Receipts, Authorized> {
     let flow = place.receipts().flow(&place.client());
     let session = flow.establish_session().await.expect("a session");
     let awaiting = flow.create_postbox(session).await.expect("a link");
@@ -121,14 +121,14 @@ pub async fn authorized(sandbox: &Sandbox, place: &Place) -> Flow<Receipts, Auth
 }
 
 /// A user that no other test has.
-pub fn user() -> String {
+pub(crate) fn user() -> String {
     use std::time::SystemTime;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     format!("customer {:?}", now.expect("a clock"))
 }
 
 /// Starts another process with a job. It dies with its handle.
-pub async fn start(place: &Place, store: &str, work: Value) -> Child {
+pub(crate) async fn start(place: &Place, store: &str, work: Value) -> Child {
     let job = json!({"place": place, "store": store, "work": work}).to_string();
     let mut child = Command::new(env!("CARGO_BIN_EXE_worker"))
         .kill_on_drop(true)
@@ -143,13 +143,13 @@ pub async fn start(place: &Place, store: &str, work: Value) -> Child {
 }
 
 /// Does a job in another process.
-pub async fn run(place: &Place, store: &str, work: Value) -> Output {
+pub(crate) async fn run(place: &Place, store: &str, work: Value) -> Output {
     let child = start(place, store, work).await;
     child.wait_with_output().await.expect("it ends")
 }
 
 /// What a process printed that did its job.
-pub fn printed(output: &Output) -> String {
+pub(crate) fn printed(output: &Output) -> String {
     assert!(
         output.status.success(),
         "{}",
