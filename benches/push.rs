@@ -285,7 +285,7 @@ impl Bench {
     }
 
     #[cfg(not(digime_bench))]
-    #[allow(clippy::unused_self, reason = "it stands in for the measurement")]
+    #[allow(clippy::unused_self, reason = "it takes the place of the measurement")]
     fn internals(&self) {
         println!("\n(encryption and request tokens alone: with RUSTFLAGS='--cfg digime_bench')");
     }

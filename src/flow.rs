@@ -64,8 +64,8 @@ pub(crate) use wrong_calls::wrong_calls;
 /// A state can be stored and wrapped, but nobody can make one up: it comes from the call that leads to it. A call that
 /// fails gives the flow back, in a [`Rejected`].
 ///
-/// A future that is dropped takes the flow with it, if it has it. What was sent by then was sent: a code may be
-/// spent, an item delivered. Only a refresh goes on, since the tokens that it brings would be lost.
+/// Dropping a future drops the flow that it has consumed. What was sent may have taken effect: a code may be spent, an
+/// item delivered. Only exchanges and refreshes run on without their future, since their tokens would be lost.
 pub struct Flow<C, S = Unstarted> {
     platform: Platform,
     state: S,

@@ -104,7 +104,7 @@ pub trait Resumable: Sized {
 ///     suspended.resume(contract, client)
 /// }
 /// ```
-#[must_use = "a suspended flow goes on when it is resumed: keep it"]
+#[must_use = "a suspended flow does nothing until it is resumed: keep it"]
 pub struct Suspended<C, S: Durable, D = ()> {
     record: SuspendedRecord<S, D>,
     /// Identifies its parking in a store, once that was tried.

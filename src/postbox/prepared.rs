@@ -82,7 +82,7 @@ impl PreparedItem {
         })
     }
 
-    /// The error of an item that gave nothing, or too little to send, for so long.
+    /// The error of an item that gave nothing, or too little to send, for `patience`.
     pub(crate) fn silent(&self, patience: Duration) -> ItemError {
         self.unreadable(io::Error::new(
             io::ErrorKind::TimedOut,

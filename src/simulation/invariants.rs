@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::World;
-use super::machine::{Host, Machine};
+use super::host::Host;
+use super::machine::Machine;
 use super::platform::SECRET;
 use super::weather::{Dates, STORE_PATIENCE};
 use crate::error::Error;
@@ -254,7 +255,7 @@ impl World {
                 .any(|verifier| text.contains(verifier));
         drop(state);
         if has_secret {
-            self.violation(format!("6: a secret is in a text: {text}"));
+            self.violation(format!("6: a secret is in a message: {text}"));
         }
     }
 

@@ -23,6 +23,7 @@
 //!
 
 mod application;
+mod host;
 mod invariants;
 mod machine;
 mod platform;
@@ -39,8 +40,8 @@ use tokio::time::Instant;
 use tracing_subscriber::layer::SubscriberExt;
 
 use application::Users;
+use host::Host;
 use invariants::Book;
-use machine::Host;
 use platform::{Answer, Platform, Request};
 use store::Records;
 use trace::Texts;

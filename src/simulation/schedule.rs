@@ -11,8 +11,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::application::{Drop, Pushing, Shape, Then, Users, name};
+use super::host::SetUp;
 use super::invariants::{Book, PUSH};
-use super::machine::{Machine, PATIENCE, SetUp};
+use super::machine::{Machine, PATIENCE};
 use super::platform::Platform;
 use super::trace::Texts;
 use super::weather::{Dates, Weather, pick};

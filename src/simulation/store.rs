@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 use super::World;
-use super::machine::Host;
+use super::host::Host;
 use super::weather::{STORE_PATIENCE, StoreFault};
 use crate::error::StoreError;
 use crate::store::{FlowRecord, FlowStore, Found, TokenRecord, TokenStore};

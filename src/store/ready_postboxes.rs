@@ -14,7 +14,7 @@ use crate::flow::{Flow, PostboxReady, Rejected};
 use crate::platform::client::Client;
 use crate::random;
 
-/// The postboxes of one-off contracts whose data comes later, kept in a [`TokenStore`] under a name of the application's.
+/// The postboxes of one-off contracts whose data comes later, kept in a [`TokenStore`] under a name that the application chooses.
 ///
 /// A laboratory asks for consent when the sample is taken, and pushes the result days later, from another process. The
 /// flow keeps its place here in between. Any number of machines may find it and push with it.

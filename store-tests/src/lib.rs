@@ -31,7 +31,7 @@ pub struct Welcome {
     redirect_uri: RedirectUri,
 }
 
-/// The platform, as another process is told of it.
+/// The platform, as its address and contracts for another process.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Place {
     base_url: String,

@@ -645,7 +645,7 @@ async fn a_flow_that_could_not_be_put_back_is_put_back_later_and_the_first_error
         store.until_reached(Call::PutBack, 6).await;
         store.mend();
     };
-    // What is attached is a text, and no number.
+    // The attached data is a string, and not a number.
     let (claimed, ()) = tokio::join!(
         flows.claim::<_, _, u64>(&callback, &receipts, &client),
         mends

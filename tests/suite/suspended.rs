@@ -1,4 +1,4 @@
-//! Flows that are suspended, sealed, parked, and go on.
+//! Flows that are suspended, sealed, parked and resumed.
 
 use std::time::Duration;
 
@@ -174,7 +174,7 @@ async fn a_sealed_flow_fits_a_cookie_and_opens_under_its_key_alone() {
     let sandbox = sandbox().await;
     let awaiting = awaiting_ongoing(&sandbox).await;
     let state = awaiting.state().to_owned();
-    let sealed = awaiting.suspend().seal(&keys(), HOUR).expect("a text");
+    let sealed = awaiting.suspend().seal(&keys(), HOUR).expect("a string");
     assert!(sealed.len() < 4000, "{} bytes", sealed.len());
     assert!(
         sealed
@@ -216,11 +216,11 @@ async fn a_sealed_flow_fits_a_cookie_and_opens_under_its_key_alone() {
 async fn a_sealed_flow_that_was_changed_anywhere_does_not_open() {
     let sandbox = sandbox().await;
     let suspended = awaiting_once(&sandbox).await.suspend();
-    let sealed = suspended.seal(&keys(), HOUR).expect("a text");
+    let sealed = suspended.seal(&keys(), HOUR).expect("a string");
     for at in 0..sealed.len() {
         let mut changed = sealed.clone().into_bytes();
         changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
-        let changed = String::from_utf8(changed).expect("a text");
+        let changed = String::from_utf8(changed).expect("a string");
         assert!(AwaitingOnce::unseal(&changed, &keys()).is_err(), "{at}");
     }
 }
@@ -229,7 +229,7 @@ async fn a_sealed_flow_that_was_changed_anywhere_does_not_open() {
 async fn a_sealed_flow_whose_head_names_another_key_does_not_open() {
     let sandbox = sandbox().await;
     let suspended = awaiting_once(&sandbox).await.suspend();
-    let sealed = suspended.seal(&keys(), HOUR).expect("a text");
+    let sealed = suspended.seal(&keys(), HOUR).expect("a string");
     let (head, body) = sealed.rsplit_once('.').expect("a head");
     let renamed = |id: &str| format!("digime1.{}.{body}", BASE64_URL_SAFE_NO_PAD.encode(id));
     assert_eq!(renamed("2026-11"), format!("{head}.{body}"));
@@ -248,10 +248,10 @@ async fn a_sealed_flow_has_a_longest_length() {
     let sandbox = sandbox().await;
     let attached = |length: usize| "a".repeat(length);
     let suspended = ready(&sandbox).await.suspend();
-    let sealed = suspended.seal(&keys(), HOUR).expect("a text");
+    let sealed = suspended.seal(&keys(), HOUR).expect("a string");
     let room = (64 * 1024 - sealed.len()) * 3 / 4;
     let fits = suspended.with(attached(room - 8));
-    let sealed = fits.seal(&keys(), HOUR).expect("a text");
+    let sealed = fits.seal(&keys(), HOUR).expect("a string");
     assert!(Suspended::<Welcome, PostboxReady, String>::unseal(&sealed, &keys()).is_ok());
 
     let (suspended, _) = fits.into_parts();
@@ -344,7 +344,7 @@ async fn states_and_verifiers_can_not_be_guessed() {
         let written = serde_json::to_value(awaiting_ongoing(&sandbox).await.suspend());
         let data = written.expect("JSON")["state_data"].take();
         let bits = |value: &Value| {
-            let text = value.as_str().expect("a text");
+            let text = value.as_str().expect("a string");
             assert_eq!(text.len(), 43);
             let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).expect("base64url");
             <[u8; 32]>::try_from(bytes).expect("256 bits")
@@ -394,12 +394,12 @@ fn assert_random(what: &str, values: impl Iterator<Item = [u8; 32]>) {
 async fn a_sealed_flow_expires() {
     let sandbox = sandbox().await;
     let suspended = ready(&sandbox).await.suspend();
-    let sealed = suspended.seal(&keys(), Duration::ZERO).expect("a text");
+    let sealed = suspended.seal(&keys(), Duration::ZERO).expect("a string");
     assert_eq!(
         Suspended::<Welcome, PostboxReady>::unseal(&sealed, &keys()).unwrap_err(),
         SuspendedError::Expired
     );
-    let sealed = suspended.seal(&keys(), Duration::MAX).expect("a text");
+    let sealed = suspended.seal(&keys(), Duration::MAX).expect("a string");
     assert!(Suspended::<Welcome, PostboxReady>::unseal(&sealed, &keys()).is_ok());
 }
 

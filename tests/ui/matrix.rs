@@ -22,7 +22,7 @@ struct Call(String);
 /// The states, each with the calls that are right in it.
 type States = BTreeMap<String, BTreeSet<Call>>;
 
-/// What stands before the cells.
+/// The beginning of the program, before the cells.
 const PRELUDE: &str = "\
 #![allow(unused)]
 use digime::*;
@@ -260,7 +260,7 @@ fn every_call_in_every_state_compiles_or_is_one_error_that_says_what_to_do() {
     );
 }
 
-/// What the compiler says of a program, by the line at which each error stands.
+/// What the compiler says of a program, by the line of each error.
 fn errors_by_line(program: &str) -> BTreeMap<usize, Vec<String>> {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("matrix.rs");
     std::fs::write(&file, program).expect("a file");

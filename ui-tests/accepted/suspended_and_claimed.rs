@@ -2,7 +2,10 @@
 //! Flows that are suspended, sealed, parked and claimed, in concrete and generic code, in futures that are `Send`.
 
 use digime::store::{FlowStore, MemoryStore, ParkedFlows, SharedTokens, TokenStore};
-use digime::{ApplicationId, Authorized, AwaitingCallback, Callback, Client, ContractId, Error, Flow, OngoingContract, PrivateKey, RedirectUri, SealingKeys, Suspended, Verifier, digime_contract};
+use digime::{
+    ApplicationId, Authorized, AwaitingCallback, Callback, Client, ContractId, Error, Flow,
+    OngoingContract, PrivateKey, RedirectUri, SealingKeys, Suspended, Verifier, digime_contract,
+};
 
 /// Receipts.
 #[digime_contract(ongoing)]

@@ -134,7 +134,7 @@ impl SealingKey {
     }
 
     fn seal(&self, purpose: Purpose<'_>, text: Vec<u8>) -> Result<String, InternalError> {
-        const FAILED: InternalError = InternalError("sealing a text");
+        const FAILED: InternalError = InternalError("sealing a record");
         let key = self.key.as_ref().ok_or(FAILED)?;
         let mut sealed = text;
         let nonce = key

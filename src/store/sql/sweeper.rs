@@ -15,7 +15,7 @@ impl Sweeper {
         }
     }
 
-    /// Whether it is time again. Of callers at the same time, one is told so.
+    /// Whether it is time to sweep again. This is true for one of the callers that ask at the same time.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         // Nothing panics while it is held.
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
