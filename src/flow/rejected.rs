@@ -90,9 +90,9 @@ impl<C, S: Durable, D> Rejected<Suspended<C, S, D>> {
     ///
     /// ```
     /// # use digime::{AwaitingCallback, Flow, NoVerifier, OnceContract};
-    /// # use digime::store::FlowStore;
-    /// # async fn run<C: OnceContract>(awaiting: Flow<C, AwaitingCallback<NoVerifier>>, store: impl FlowStore) {
-    /// if let Err(rejected) = store.park(awaiting.suspend()).await {
+    /// # use digime::store::{FlowStore, ParkedFlows};
+    /// # async fn run<C: OnceContract>(awaiting: Flow<C, AwaitingCallback<NoVerifier>>, flows: ParkedFlows<impl FlowStore>) {
+    /// if let Err(rejected) = flows.park(awaiting.suspend()).await {
     ///     let suspended = rejected.into_suspended();
     /// }
     /// # }
