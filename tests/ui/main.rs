@@ -117,8 +117,14 @@ fn has_the_first_lines_of_its_file(program: &Path, errors: &[Diagnostic]) -> Res
     let expected = read(&program.with_extension("stderr"));
     let expected: Vec<_> = expected.lines().filter_map(first_line).collect();
     let told = errors.iter().filter(|it| it.is_error());
-    let told: Vec<_> = told.map(Diagnostic::message).collect();
-    if told == expected {
+    let mut told: Vec<_> = told.map(|it| (it.message(), it.line())).collect();
+    // Later compilers say once for each use, with other suggestions, that one path is wrong.
+    told.dedup();
+    if told
+        .iter()
+        .map(|(message, _)| *message)
+        .eq(expected.iter().copied())
+    {
         Ok(())
     } else {
         Err(format!(
