@@ -11,9 +11,7 @@ use std::error::Error;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use digime::store::ParkedFlows;
-use digime::store::SharedTokens;
-use digime::store::SqliteStore;
+use digime::store::{ParkedFlows, SharedTokens, SqliteStore};
 use digime::{
     ApplicationId, Callback, Client, ContractId, PostboxItem, PrivateKey, RedirectUri,
     digime_contract,

@@ -175,17 +175,13 @@ mod sealed {
     impl Kind for super::Ongoing {}
 }
 
-/// The parts of a contract that requests to the platform need.
-pub(crate) fn credentials(contract: &impl Contract) -> Credentials {
-    Credentials {
+/// The platform for one contract.
+pub(crate) fn platform(contract: &impl Contract, client: &Client) -> Platform {
+    let credentials = Credentials {
         application_id: contract.application_id().clone(),
         contract_id: contract.contract_id().clone(),
         private_key: contract.private_key().clone(),
         redirect_uri: contract.redirect_uri().clone(),
-    }
-}
-
-/// The platform for one contract.
-pub(crate) fn platform(contract: &impl Contract, client: &Client) -> Platform {
-    Platform::new(Arc::new(credentials(contract)), client)
+    };
+    Platform::new(Arc::new(credentials), client)
 }

@@ -609,8 +609,7 @@ mod tests {
     use super::*;
     use crate::error::Error;
     use crate::platform::scripted::{self, Answer, Receipts};
-    use crate::store::MemoryStore;
-    use crate::store::ParkedFlows;
+    use crate::store::{MemoryStore, ParkedFlows};
     use crate::{AwaitingCallback, PostboxItem, SealingKeys, Suspended, Verifier};
 
     #[test]

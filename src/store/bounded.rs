@@ -108,6 +108,20 @@ impl<S: TokenStore> Bounded<S> {
         self.in_time(self.store.remove(user, version)).await
     }
 
+    /// Removes whatever a user has, within the time that one call may take.
+    pub(super) async fn forget(&self, user: &str) -> Result<(), StoreError> {
+        // A removal that the store executes late must not remove a record that was kept since then.
+        let forgetting = async {
+            while let Some(found) = self.store.load(user).await? {
+                if self.store.remove(user, &found.version).await? {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        self.in_time(forgetting).await
+    }
+
     pub(super) async fn list(
         &self,
         prefix: &str,

@@ -65,8 +65,7 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
     /// A failure leaves the flow parked unless the code may be spent, so that the user can reload the page.
     ///
     /// ```
-    /// use digime::store::MemoryStore;
-    /// use digime::store::SharedTokens;
+    /// use digime::store::{MemoryStore, SharedTokens};
     /// use digime::{Callback, Client, Error, OngoingContract};
     ///
     /// async fn called_back<C: OngoingContract + 'static>(

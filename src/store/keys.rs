@@ -2,10 +2,16 @@
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
+use crate::flow::contract::Contract;
 use crate::flow::suspended::ContractIds;
 
 /// What is escaped in a key: the separators of its parts, and what a database may refuse.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(b'/').add(b' ');
+
+/// Which contract it is.
+pub(super) fn contract_ids(contract: &impl Contract) -> ContractIds {
+    ContractIds::new(contract.application_id(), contract.contract_id())
+}
 
 /// The key of what is kept for a contract under a name.
 pub(super) fn key(contract: &ContractIds, name: &str) -> String {

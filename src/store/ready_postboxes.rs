@@ -5,14 +5,13 @@ use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::bounded::Bounded;
-use super::keys::postbox_key;
+use super::keys::{contract_ids, postbox_key};
 use super::{TokenRecord, TokenStore};
 use crate::error::Error;
 use crate::flow::contract::{self, Contract};
-use crate::flow::suspended::{ContractIds, Reaches, Suspended};
+use crate::flow::suspended::{Reaches, Suspended};
 use crate::flow::{Flow, PostboxReady, Rejected};
 use crate::platform::client::Client;
-use crate::random;
 
 /// The postboxes of one-off contracts whose data comes later, kept in a [`TokenStore`] under a name that the application chooses.
 ///
@@ -120,10 +119,7 @@ impl<S: TokenStore> ReadyPostboxes<S> {
         flow: &Suspended<C, PostboxReady, D>,
     ) -> Result<(), Error> {
         let key = postbox_key(&flow.record().contract, name);
-        let record = TokenRecord {
-            version: random::url_safe_256(),
-            record: flow.to_json()?,
-        };
+        let record = TokenRecord::new(flow.to_json()?);
         loop {
             let found = self.store.load(&key).await?;
             let version = found.as_ref().map(|found| found.version.as_str());
@@ -161,7 +157,7 @@ impl<S: TokenStore> ReadyPostboxes<S> {
         name: &str,
         contract: &C,
     ) -> Result<Option<Suspended<C, PostboxReady, D>>, Error> {
-        let key = key_of(contract, name);
+        let key = postbox_key(&contract_ids(contract), name);
         let found = self.store.load(&key).await?;
         let flow = found.map(|found| Suspended::from_json(&found.record));
         Ok(flow.transpose()?)
@@ -172,18 +168,9 @@ impl<S: TokenStore> ReadyPostboxes<S> {
     /// # Errors
     /// [`Error::Store`] if the store failed.
     pub async fn forget<C: Contract>(&self, name: &str, contract: &C) -> Result<(), Error> {
-        let key = key_of(contract, name);
-        while let Some(found) = self.store.load(&key).await? {
-            if self.store.remove(&key, &found.version).await? {
-                break;
-            }
-        }
-        Ok(())
+        let key = postbox_key(&contract_ids(contract), name);
+        Ok(self.store.forget(&key).await?)
     }
-}
-
-fn key_of(contract: &impl Contract, name: &str) -> String {
-    postbox_key(&ContractIds::of(&contract::credentials(contract)), name)
 }
 
 impl<S> Clone for ReadyPostboxes<S> {

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::bounded::Bounded;
 use super::connection::Connection;
-use super::keys::{key, name, prefix};
+use super::keys::{contract_ids, key, name, prefix};
 use super::refresher::{StoreRefresher, WatchedSender};
 use super::unsaved::{Age, Place, Save, Unsaved};
 use super::user_record::{Data, UserRecord, no_data, to_data, token_record};
@@ -41,8 +41,7 @@ const ATTACH_PAUSE: Duration = Duration::from_millis(50);
 /// are removed from the store.
 ///
 /// ```
-/// use digime::store::MemoryStore;
-/// use digime::store::SharedTokens;
+/// use digime::store::{MemoryStore, SharedTokens};
 /// use digime::{Client, Error, OngoingContract, PostboxItem};
 ///
 /// async fn push<C: OngoingContract + 'static>(
@@ -312,19 +311,7 @@ impl<S: TokenStore> SharedTokens<S> {
         let user = key(&contract_ids(contract), user);
         async move {
             self.unsaved.forget(&user);
-            // A removal that the store executes late must not remove what was kept since then.
-            let forgetting = async {
-                while let Some(found) = self.store.load(&user).await? {
-                    if self.store.remove(&user, &found.version).await? {
-                        break;
-                    }
-                }
-                Ok(())
-            };
-            let timeout = self.store.timeout();
-            tokio::time::timeout(timeout, forgetting)
-                .await
-                .unwrap_or(Err(StoreError::TimedOut(timeout).into()))
+            Ok(self.store.forget(&user).await?)
         }
     }
 
@@ -373,8 +360,7 @@ impl<S: TokenStore> SharedTokens<S> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use digime::store::SharedTokens;
-    /// use digime::store::MemoryStore;
+    /// use digime::store::{MemoryStore, SharedTokens};
     ///
     /// # async fn stop(tokens: SharedTokens<MemoryStore>) {
     /// if tokio::time::timeout(Duration::from_secs(30), tokens.flush()).await.is_err() {
@@ -393,10 +379,6 @@ impl<S: TokenStore> SharedTokens<S> {
             user,
         })
     }
-}
-
-fn contract_ids(contract: &impl Contract) -> ContractIds {
-    ContractIds::of(&contract::credentials(contract))
 }
 
 impl<S> Clone for SharedTokens<S> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::StoreError;
+use crate::random;
 
 /// Keeps the tokens of users who have consented, and grants the right to refresh them to one machine at a time.
 ///
@@ -65,6 +66,14 @@ pub struct TokenRecord {
     pub version: String,
     /// The text to keep. It is secret.
     pub record: String,
+}
+
+impl TokenRecord {
+    /// A record under a version that no other has.
+    pub(super) fn new(record: String) -> Self {
+        let version = random::url_safe_256();
+        Self { version, record }
+    }
 }
 
 impl fmt::Debug for TokenRecord {

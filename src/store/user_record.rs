@@ -7,7 +7,6 @@ use super::TokenRecord;
 use crate::error::Error;
 use crate::flow::Authorized;
 use crate::flow::suspended::{SuspendedError, SuspendedRecord};
-use crate::random;
 
 /// The record of a user. It has the application's data as the JSON that the application wrote, so that a refresh changes
 /// nothing of it, such as the last digit of a number.
@@ -30,10 +29,7 @@ pub(super) fn is_none(data: &RawValue) -> bool {
     data.get() == RawValue::NULL.get()
 }
 
-/// A record to keep, under a version that no other has.
+/// The record of a user as a store keeps it.
 pub(super) fn token_record(user: &UserRecord) -> Result<TokenRecord, Error> {
-    Ok(TokenRecord {
-        version: random::url_safe_256(),
-        record: user.to_json()?,
-    })
+    Ok(TokenRecord::new(user.to_json()?))
 }

@@ -6,8 +6,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use digime::store::ParkedFlows;
-use digime::store::{FlowStore, MemoryStore, PostgresStore, RedisStore, SqliteStore};
+use digime::store::{FlowStore, MemoryStore, ParkedFlows, PostgresStore, RedisStore, SqliteStore};
 use digime::{AwaitingCallback, Callback, Client, Error, Flow, NoVerifier};
 use digime_sandbox::Sandbox;
 use digime_store_tests::{Place, Welcome};

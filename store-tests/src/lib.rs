@@ -3,8 +3,7 @@
 #![forbid(unsafe_code)]
 
 use digime::error::StoreError;
-use digime::store::FlowStore;
-use digime::store::ParkedFlows;
+use digime::store::{FlowStore, ParkedFlows};
 use digime::{
     ApplicationId, AwaitingCallback, Callback, Client, ContractId, Flow, NoVerifier, PrivateKey,
     RedirectUri, Suspended, digime_contract,

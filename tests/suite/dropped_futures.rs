@@ -4,8 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use digime::Suspended;
-use digime::store::MemoryStore;
-use digime::store::SharedTokens;
+use digime::store::{MemoryStore, SharedTokens};
 use digime_sandbox::Endpoint;
 use futures_util::poll;
 

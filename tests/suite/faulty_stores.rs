@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use digime::error::{StoreError, SuspendedError};
-use digime::store::{FlowRecord, Found, MemoryStore, ParkedFlows, TokenRecord, async_trait};
-use digime::store::{FlowStore, SharedTokens, TokenStore};
+use digime::store::{
+    FlowRecord, FlowStore, Found, MemoryStore, ParkedFlows, SharedTokens, TokenRecord, TokenStore,
+    async_trait,
+};
 use digime::{Authorized, Client, Error, Flow};
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 use tokio::sync::watch;

@@ -7,8 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use digime::error::{CallbackError, RequestError, StoreError};
 use digime::scope::{Scope, TimeRange, Unit};
-use digime::store::MemoryStore;
-use digime::store::{ParkedFlows, SharedTokens};
+use digime::store::{MemoryStore, ParkedFlows, SharedTokens};
 use digime::{Callback, Client, DeliveryStatus, Error, PostboxItem, Suspended};
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 use futures_util::future::join_all;

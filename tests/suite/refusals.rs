@@ -1,8 +1,7 @@
 //! Checks each row of `docs/faults.md` about refusals of a refresh.
 
 use digime::Error;
-use digime::store::MemoryStore;
-use digime::store::SharedTokens;
+use digime::store::{MemoryStore, SharedTokens};
 use digime_sandbox::{Endpoint, Fault};
 
 use crate::set_up::{authorized, client, receipts, sandbox};

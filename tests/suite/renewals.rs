@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use digime::error::{Operation, RequestError, StoreError};
-use digime::store::MemoryStore;
-use digime::store::SharedTokens;
+use digime::store::{MemoryStore, SharedTokens};
 use digime::{Authorized, Error, Flow, Suspended};
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 use futures_util::future::join_all;

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use digime::store::FlowStore;
-use digime::store::ParkedFlows;
+use digime::store::{FlowStore, ParkedFlows};
 use digime::{
     ApplicationId, Authorized, AwaitingCallback, Callback, Client, ContractId, Flow, NoVerifier,
     PostboxItem, PostboxReady, PrivateKey, RedirectUri, Verifier, digime_contract,

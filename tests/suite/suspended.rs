@@ -6,9 +6,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use digime::error::{StoreError, SuspendedError};
-use digime::store::MemoryStore;
-use digime::store::ParkedFlows;
-use digime::store::SharedTokens;
+use digime::store::{MemoryStore, ParkedFlows, SharedTokens};
 use digime::{
     Authorized, AwaitingCallback, Callback, Contract, Error, Flow, NoVerifier, PostboxItem,
     PostboxReady, SealingKeys, Suspended, Verifier,

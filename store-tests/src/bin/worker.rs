@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use digime::error::StoreError;
-use digime::store::ParkedFlows;
-use digime::store::SharedTokens;
-use digime::store::{FlowRecord, FlowStore, TokenRecord, TokenStore, async_trait};
+use digime::store::{
+    FlowRecord, FlowStore, ParkedFlows, SharedTokens, TokenRecord, TokenStore, async_trait,
+};
 use digime::{Callback, PostboxItem};
 use digime_store_tests::{Place, claim, with_store};
 use futures_util::future::{join_all, try_join_all};

@@ -1,8 +1,6 @@
 //! A flow outlives its process, and is claimed by one of many.
 
-use digime::store::FlowStore;
-use digime::store::MemoryStore;
-use digime::store::ParkedFlows;
+use digime::store::{FlowStore, MemoryStore, ParkedFlows};
 use digime_store_tests::{Place, claim, with_store};
 use futures_util::future::{join_all, try_join_all};
 use serde_json::{Value, json};
