@@ -17,3 +17,17 @@ impl fmt::Display for Chain<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::error::StoreError;
+
+    #[test]
+    fn an_error_of_a_store_is_printed_with_the_cause_in_the_words_of_its_database() {
+        let error = StoreError::failed(std::io::Error::other("the disk is full"));
+        assert!(!error.to_string().contains("disk"), "{error}");
+        let printed = Chain(&error).to_string();
+        assert_eq!(printed, format!("{error}: the disk is full"));
+    }
+}

@@ -31,7 +31,7 @@ const DEFAULT_CONCURRENCY: usize = 4;
 ///     while let Some(pushed) = pushes.next().await {
 ///         match pushed.result {
 ///             Ok(delivery) => println!("{}: {:?}", pushed.index, delivery.status()),
-///             Err(error) => eprintln!("{}: {error}", pushed.index),
+///             Err(error) => eprintln!("{}: {}", pushed.index, error.report()),
 ///         }
 ///     }
 ///     Ok(())

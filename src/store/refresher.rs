@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::unsaved::{Place, Save};
 use super::user_record::{UserRecord, token_record};
 use super::{SharedTokens, StoreError, TokenRecord, TokenStore};
+use crate::chain::Chain;
 use crate::error::Error;
 use crate::flow::{self, Demand, Refresher, Renewable, Sent};
 use crate::platform::{Platform, RefreshToken, Tokens};
@@ -259,7 +260,7 @@ impl<S: TokenStore> Refresh<S> {
         let holder = marked.sender.clone();
         tokio::spawn(async move {
             if let Err(error) = store.lease(&user, &version, &holder, lease_duration).await {
-                tracing::warn!(%error, "others can't see that a user's tokens are being refreshed");
+                tracing::warn!(error = %Chain(&error), "others can't see that a user's tokens are being refreshed");
             }
         });
     }
@@ -291,7 +292,7 @@ impl<S: TokenStore> Refresh<S> {
             .retry(ExponentialBuilder::default())
             .await
             .unwrap_or_else(|error| {
-                tracing::error!(%error, "a user's consent has ended and the tokens could not be removed");
+                tracing::error!(error = %Chain(&error), "a user's consent has ended and the tokens could not be removed");
                 true
             })
     }

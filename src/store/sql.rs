@@ -28,6 +28,7 @@ use sqlx::{
 use repeated::repeated;
 
 use super::{FlowRecord, FlowStore, Found, StoreError, TokenRecord, TokenStore};
+use crate::chain::Chain;
 use sweeper::Sweeper;
 
 /// How many expired flows one statement removes.
@@ -239,7 +240,7 @@ impl<DB: Dialect> SqlStore<DB> {
             let store = self.clone();
             tokio::spawn(async move {
                 if let Err(error) = store.sweep().await {
-                    tracing::warn!(%error, "expired flows are still in the database");
+                    tracing::warn!(error = %Chain(&error), "expired flows are still in the database");
                 }
             });
         }

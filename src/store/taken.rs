@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use super::bounded::Bounded;
 use super::{FlowStore, StoreError};
+use crate::chain::Chain;
 use crate::random;
 
 /// How long a caller waits for a flow to be put back. After that, it is put back in the background.
@@ -148,7 +149,7 @@ fn pauses() -> ExponentialBuilder {
 }
 
 fn warn(error: &StoreError, pause: Duration) {
-    tracing::warn!(%error, ?pause, "the store did not take a change of a parked flow: trying again");
+    tracing::warn!(error = %Chain(error), ?pause, "the store did not take a change of a parked flow: trying again");
 }
 
 impl<S: FlowStore> Drop for Taken<S> {

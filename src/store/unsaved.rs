@@ -12,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 use super::bounded::Bounded;
 use super::user_record::{Data, UserRecord, is_none};
 use super::{StoreError, TokenRecord, TokenStore};
+use crate::chain::Chain;
 use crate::flow::AuthorizedRecord;
 
 /// The pauses between two tries to save.
@@ -267,10 +268,10 @@ impl<S: TokenStore> Save<S> {
             && let Err(error) = self.once().await
         {
             if matches!(error, StoreError::LaterConsent) {
-                tracing::warn!(%error, "a user's tokens are not saved");
+                tracing::warn!(error = %Chain(&error), "a user's tokens are not saved");
                 return;
             }
-            tracing::error!(%error, ?pause, "the store did not take a user's tokens: trying again");
+            tracing::error!(error = %Chain(&error), ?pause, "the store did not take a user's tokens: trying again");
             failed.take();
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(longest);
@@ -331,7 +332,7 @@ impl<S: TokenStore> Save<S> {
         // It ends when the store has decided.
         let _ = removing
             .retry(pauses)
-            .notify(|error, _| tracing::error!(%error, "a user who was forgotten may still have tokens in the store: trying again"))
+            .notify(|error, _| tracing::error!(error = %Chain(error), "a user who was forgotten may still have tokens in the store: trying again"))
             .await;
     }
 
