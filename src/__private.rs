@@ -6,6 +6,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 pub use std::sync::LazyLock;
 
+pub use crate::flow::reasons::sealed::Never;
+
 /// A value that is made when it is first used. rustc suggests other items for a `LazyLock::new` whose path it does not find.
 #[must_use]
 pub const fn lazy<T>(make: fn() -> T) -> LazyLock<T> {

@@ -31,6 +31,7 @@
 pub(crate) mod any;
 
 pub(crate) use any::Error;
+pub use any::ExtensionError;
 
 pub use digime_rules::{IdError, RedirectUriError};
 

@@ -8,6 +8,7 @@ mod awaiting_callback;
 pub(crate) mod contract;
 mod destination;
 mod doubt;
+pub(crate) mod extension;
 mod postbox_ready;
 mod push_many;
 pub mod reasons;
@@ -82,7 +83,7 @@ impl<C, S> Flow<C, S> {
     }
 
     /// The same flow in another state.
-    fn into_state<T>(self, state: T) -> Flow<C, T> {
+    fn with_state<T>(self, state: T) -> Flow<C, T> {
         Flow::in_state(self.platform, state)
     }
 }

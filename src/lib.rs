@@ -149,6 +149,11 @@ pub mod kind {
     pub use crate::flow::contract::{Kind, Once, Ongoing};
 }
 
+/// What libraries need that bring states and calls of their own: [`reasons!`], [`calls!`] and [`wrong_calls!`] too.
+pub mod extend {
+    pub use crate::flow::extension::{Call, ExtensionState};
+}
+
 /// Progress, and pushes of many items at a time.
 pub mod push {
     pub use crate::flow::{ManyProgress, PushMany, Pushed};
@@ -162,7 +167,7 @@ pub mod future {
 
 /// What code that is generic over [`Suspended`] flows needs to know of their states and contracts.
 pub mod suspended {
-    pub use crate::flow::suspended::{Durable, OfContract, Reaches};
+    pub use crate::flow::suspended::{Durable, OfContract, Reaches, Resuming};
 }
 
 /// Compiles the programs of the README.

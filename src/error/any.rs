@@ -1,4 +1,6 @@
+use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use digime_rules::{IdError, RedirectUriError};
 use thiserror::Error;
@@ -82,6 +84,9 @@ pub enum Error {
     /// A store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A library that extends this one failed. [`Error::extension`] makes it.
+    #[error(transparent)]
+    Extension(ExtensionError),
     /// The cryptographic library failed although its input was valid.
     #[error(transparent)]
     Internal(#[from] InternalError),
@@ -129,6 +134,45 @@ impl Error {
         }
     }
 
+    /// The error of a library that extends this one.
+    ///
+    /// ```
+    /// use digime::Error;
+    ///
+    /// #[derive(Debug, PartialEq)]
+    /// struct Unsigned;
+    ///
+    /// impl std::fmt::Display for Unsigned {
+    ///     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    ///         f.write_str("nobody has signed for the review: pass the reviewer's name")
+    ///     }
+    /// }
+    ///
+    /// impl std::error::Error for Unsigned {}
+    ///
+    /// impl From<Unsigned> for Error {
+    ///     fn from(error: Unsigned) -> Self {
+    ///         Error::extension(error)
+    ///     }
+    /// }
+    ///
+    /// let error: Error = Unsigned.into();
+    /// assert_eq!(error.as_extension(), Some(&Unsigned));
+    /// ```
+    #[must_use]
+    pub fn extension(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Extension(ExtensionError(error.into().into()))
+    }
+
+    /// The error of a library that extends this one, if it is of this type, or the [reason](Self::reason) of this error is.
+    #[must_use]
+    pub fn as_extension<E: StdError + 'static>(&self) -> Option<&E> {
+        match self.reason() {
+            Self::Extension(ExtensionError(error)) => error.downcast_ref(),
+            _ => None,
+        }
+    }
+
     /// An error that leaves open whether the platform acted.
     pub(crate) fn answer_lost(operation: Operation, cause: &str) -> Self {
         let source = Cause::new(cause);
@@ -148,6 +192,22 @@ impl Error {
     #[must_use]
     pub fn report(&self) -> impl fmt::Display {
         Chain(self)
+    }
+}
+
+/// The error of a library that extends this one: it is printed as that error, and has its source.
+#[derive(Clone, Debug)]
+pub struct ExtensionError(Arc<dyn StdError + Send + Sync>);
+
+impl fmt::Display for ExtensionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for ExtensionError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
     }
 }
 

@@ -11,7 +11,7 @@ use super::renewable::Renewable;
 use super::trace::Trace;
 use super::{Flow, PushMany};
 use crate::error::Error;
-use crate::flow::suspended::{Durable, Resumable, Suspended, SuspendedError};
+use crate::flow::suspended::{Durable, Resuming, Suspended, SuspendedError};
 use crate::platform::error::Operation;
 use crate::platform::{AccessToken, Doubt, Platform, RefreshToken, Tokens};
 use crate::postbox::{Delivery, DeliveryStatus, PostboxItem, PreparedItem};
@@ -322,7 +322,7 @@ impl<C> Flow<C, Authorized> {
 #[expect(unnameable_types, reason = "it appears only in sealed traits")]
 pub struct AuthorizedRecord {
     destination: DestinationRecord,
-    pub tokens: Tokens,
+    pub(crate) tokens: Tokens,
 }
 
 impl AuthorizedRecord {
@@ -332,9 +332,7 @@ impl AuthorizedRecord {
 }
 
 #[diagnostic::do_not_recommend]
-impl Durable for Authorized {}
-
-impl Resumable for Authorized {
+impl Durable for Authorized {
     const NAME: &str = "Authorized";
     type Kind = super::contract::Ongoing;
     type Record = AuthorizedRecord;
@@ -355,7 +353,7 @@ impl Resumable for Authorized {
         }
     }
 
-    fn from_record(record: AuthorizedRecord, _: &Platform) -> Result<Self, SuspendedError> {
+    fn from_record(record: AuthorizedRecord, _: &Resuming<'_>) -> Result<Self, SuspendedError> {
         let destination =
             Destination::from_record(record.destination).map_err(|_| SuspendedError::Damaged)?;
         Ok(Self::new(destination, record.tokens))

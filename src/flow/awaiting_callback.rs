@@ -12,7 +12,7 @@ use super::verifier::{MaybeVerifier, NoVerifier, Verifier};
 use super::{Authorized, Flow, PostboxReady, Rejected};
 use crate::callback::{AuthorizationCode, Callback, CallbackError};
 use crate::error::Error;
-use crate::flow::suspended::{Durable, Resumable, Suspended, SuspendedError};
+use crate::flow::suspended::{Durable, Resuming, Suspended, SuspendedError};
 use crate::internal::InternalError;
 use crate::link::{self, Consent, ConsentRequest, SDK_VERSION};
 use crate::platform::Platform;
@@ -211,7 +211,7 @@ impl<C, V> Flow<C, AwaitingCallback<V>> {
 #[derive(Debug, Serialize, Deserialize)]
 #[expect(unnameable_types, reason = "it appears only in sealed traits")]
 pub struct WaitingRecord<R> {
-    pub state: String,
+    pub(crate) state: String,
     session: SessionData,
     verifier: R,
 }
@@ -225,9 +225,7 @@ impl<R> WaitingRecord<R> {
 }
 
 #[diagnostic::do_not_recommend]
-impl<V: MaybeVerifier> Durable for AwaitingCallback<V> {}
-
-impl<V: MaybeVerifier> Resumable for AwaitingCallback<V> {
+impl<V: MaybeVerifier> Durable for AwaitingCallback<V> {
     const NAME: &str = V::STATE;
     type Kind = V::Kind;
     type Record = WaitingRecord<V::Record>;
@@ -242,10 +240,10 @@ impl<V: MaybeVerifier> Resumable for AwaitingCallback<V> {
 
     fn from_record(
         record: WaitingRecord<V::Record>,
-        platform: &Platform,
+        resuming: &Resuming<'_>,
     ) -> Result<Self, SuspendedError> {
         let verifier = V::from_record(record.verifier);
-        Self::new(platform, record.session, record.state, verifier)
+        Self::new(resuming.platform(), record.session, record.state, verifier)
             .map_err(|_| SuspendedError::Damaged)
     }
 
@@ -283,9 +281,9 @@ impl<C> Flow<C, AwaitingCallback<NoVerifier>> {
         match trace.end(self.state.accept(&callback)) {
             Ok(postbox) => {
                 let destination = Destination::new(postbox, self.state.session.clone());
-                Ok(self.into_state(PostboxReady::new(destination)))
+                Ok(self.with_state(PostboxReady::new(destination)))
             }
-            Err(error) => Err(Rejected::new(self, error.into())),
+            Err(error) => Err(Rejected::new(self, error)),
         }
     }
 }
@@ -323,7 +321,7 @@ impl<C> Flow<C, AwaitingCallback<Verifier>> {
     ) -> Result<Flow<C, Authorized>, Rejected<Self>> {
         let trace = Trace::new(&self.platform, Verifier::STATE, "exchange_code");
         match trace.of(self.redeem(&callback)).await {
-            Ok(authorized) => Ok(self.into_state(authorized)),
+            Ok(authorized) => Ok(self.with_state(authorized)),
             Err(error) => Err(Rejected::new(self, error)),
         }
     }
@@ -356,7 +354,7 @@ impl<C> Flow<C, AwaitingCallback<Verifier>> {
     ) -> Result<Flow<C, Authorized>, Error> {
         let trace = Trace::new(&self.platform, Verifier::STATE, "receive_callback");
         let authorized = trace.of(self.redeem_without_limit(callback)).await?;
-        Ok(self.into_state(authorized))
+        Ok(self.with_state(authorized))
     }
 
     /// Checks that the callback is a valid answer to this flow.

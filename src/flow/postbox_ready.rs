@@ -6,8 +6,8 @@ use super::doubt::settle;
 use super::trace::Trace;
 use super::{Flow, PushMany};
 use crate::error::Error;
-use crate::flow::suspended::{Durable, Resumable, Suspended, SuspendedError};
-use crate::platform::{Doubt, Platform};
+use crate::flow::suspended::{Durable, Resuming, Suspended, SuspendedError};
+use crate::platform::Doubt;
 use crate::postbox::{Delivery, PostboxItem};
 
 /// The state of a one-off contract's flow that has its postbox.
@@ -118,9 +118,7 @@ impl<C> Flow<C, PostboxReady> {
 }
 
 #[diagnostic::do_not_recommend]
-impl Durable for PostboxReady {}
-
-impl Resumable for PostboxReady {
+impl Durable for PostboxReady {
     const NAME: &str = "PostboxReady";
     type Kind = Once;
     type Record = DestinationRecord;
@@ -129,7 +127,7 @@ impl Resumable for PostboxReady {
         self.0.record()
     }
 
-    fn from_record(record: DestinationRecord, _: &Platform) -> Result<Self, SuspendedError> {
+    fn from_record(record: DestinationRecord, _: &Resuming<'_>) -> Result<Self, SuspendedError> {
         let destination = Destination::from_record(record);
         destination.map(Self).map_err(|_| SuspendedError::Damaged)
     }

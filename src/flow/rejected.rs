@@ -33,7 +33,21 @@ struct Parts<F> {
 }
 
 impl<F> Rejected<F> {
-    pub(crate) fn new(flow: F, error: Error) -> Self {
+    /// A call that has failed, and gives back what was passed to it.
+    ///
+    /// ```
+    /// use digime::{Authorized, Error, Flow, Rejected};
+    ///
+    /// fn check<C>(flow: Flow<C, Authorized>, signature: &str) -> Result<Flow<C, Authorized>, Rejected<Flow<C, Authorized>>> {
+    ///     if signature.is_empty() {
+    ///         return Err(Rejected::new(flow, Error::extension("nobody has signed")));
+    ///     }
+    ///     Ok(flow)
+    /// }
+    /// ```
+    #[must_use = "it is the error of a call"]
+    pub fn new(flow: F, error: impl Into<Error>) -> Self {
+        let error = error.into();
         Self(Box::new(Parts { flow, error }))
     }
 

@@ -52,31 +52,111 @@ use crate::random;
 ///     awaiting.suspend()
 /// }
 /// ```
+///
+/// A library implements it for a [state of its own](crate::extend::ExtensionState). What a state of this library holds is
+/// kept as a [`Suspended`] flow inside the record:
+///
+/// ```
+/// use digime::error::SuspendedError;
+/// use digime::extend::ExtensionState;
+/// use digime::kind::Ongoing;
+/// use digime::suspended::{Durable, Resuming};
+/// use digime::{Authorized, Flow, OngoingContract, Suspended};
+/// use serde::{Deserialize, Serialize};
+///
+/// /// The state of a flow whose pushes a person has to approve.
+/// pub struct UnderReview<C> {
+///     flow: Flow<C, Authorized>,
+///     reviewer: String,
+/// }
+///
+/// impl<C> ExtensionState for UnderReview<C> {}
+///
+/// #[derive(Serialize, Deserialize)]
+/// #[serde(bound = "")]
+/// pub struct ReviewRecord<C> {
+///     flow: Suspended<C, Authorized>,
+///     reviewer: String,
+/// }
+///
+/// impl<C: OngoingContract> Durable for UnderReview<C> {
+///     const NAME: &str = "a_review::UnderReview";
+///     type Kind = Ongoing;
+///     type Record = ReviewRecord<C>;
+///
+///     fn record(&self) -> ReviewRecord<C> {
+///         ReviewRecord { flow: self.flow.suspend(), reviewer: self.reviewer.clone() }
+///     }
+///
+///     fn from_record(record: ReviewRecord<C>, resuming: &Resuming<'_>) -> Result<Self, SuspendedError> {
+///         let flow = resuming.flow(record.flow)?;
+///         Ok(Self { flow, reviewer: record.reviewer })
+///     }
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not known to be a state that can be suspended",
     label = "only a flow in a `Durable` state can be suspended",
     note = "these states are `Durable`: `AwaitingCallback<NoVerifier>`, `AwaitingCallback<Verifier>`, `PostboxReady` and `Authorized`; generic code needs a bound such as `AwaitingCallback<V>: Durable`"
 )]
-pub trait Durable: Resumable {}
-
-/// What is kept of a state, and how the state comes back.
-#[expect(unnameable_types, reason = "it seals a public trait")]
-pub trait Resumable: Sized {
-    /// The state's name, which its records carry.
+pub trait Durable: Sized {
+    /// The state's name, which its records carry. The name of a library's state begins with the name of its crate, as in
+    /// `a_review::UnderReview`, so that no two libraries use the same.
     const NAME: &str;
 
-    /// The kind of the contracts whose flows reach it.
+    /// The version of the record. A record of a later version is not read: it is
+    /// [`SuspendedError::LaterRecord`](crate::error::SuspendedError::LaterRecord). One of an earlier version is, so
+    /// [`Record`](Self::Record) must be able to read what earlier versions have written.
+    const VERSION: u32 = 1;
+
+    /// The kind of the contracts whose flows reach the state: [`Once`](crate::kind::Once),
+    /// [`Ongoing`](crate::kind::Ongoing), or a [kind that a library brings](crate::kind::FlowKind).
     type Kind;
 
+    /// What is kept of the state. It is secret if it holds a suspended flow.
     type Record: Serialize + DeserializeOwned + Send + Sync;
 
+    /// What is kept of the state.
     fn record(&self) -> Self::Record;
 
-    fn from_record(record: Self::Record, platform: &Platform) -> Result<Self, SuspendedError>;
+    /// The state that a record was made of.
+    ///
+    /// # Errors
+    /// [`SuspendedError`] says what is wrong with the record: [`SuspendedError::Damaged`] if the state can't be made of it.
+    fn from_record(record: Self::Record, resuming: &Resuming<'_>) -> Result<Self, SuspendedError>;
 
     /// When the flow ends, if that is known.
     fn expires_at(_: &Self::Record) -> Option<SystemTime> {
         None
+    }
+}
+
+/// What a state that is made of its record may use: it resumes the flows inside the record, under the same contract.
+#[derive(Debug)]
+pub struct Resuming<'a> {
+    platform: &'a Platform,
+}
+
+impl<'a> Resuming<'a> {
+    pub(crate) fn new(platform: &'a Platform) -> Self {
+        Self { platform }
+    }
+
+    pub(super) fn platform(&self) -> &Platform {
+        self.platform
+    }
+
+    /// Resumes a flow that is kept in the record of another state.
+    ///
+    /// # Errors
+    /// [`SuspendedError::AnotherContract`] if it belongs to another contract, [`SuspendedError::Damaged`] if it makes no
+    /// sense.
+    pub fn flow<C, S>(&self, suspended: Suspended<C, S>) -> Result<Flow<C, S>, SuspendedError>
+    where
+        C: Reaches<S>,
+        S: Durable,
+    {
+        suspended.resume_on(self.platform.clone())
     }
 }
 
@@ -144,18 +224,18 @@ impl<C, S: Durable> Suspended<C, S> {
     where
         C: Reaches<S>,
     {
-        self.resume_on(contract::platform(contract.contract(), client))
+        Ok(self.resume_on(contract::platform(contract.contract(), client))?)
     }
 
     /// Resumes the flow on a platform, which knows the contract.
-    pub(crate) fn resume_on(self, platform: Platform) -> Result<Flow<C, S>, Error>
+    pub(crate) fn resume_on(self, platform: Platform) -> Result<Flow<C, S>, SuspendedError>
     where
         C: Reaches<S>,
     {
         self.record
             .contract
             .check(&ContractIds::of(&platform.credentials))?;
-        let state = S::from_record(self.record.payload, &platform)?;
+        let state = S::from_record(self.record.payload, &Resuming::new(&platform))?;
         Ok(Flow::in_state(platform, state))
     }
 }

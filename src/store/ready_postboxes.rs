@@ -144,7 +144,7 @@ impl<S: TokenStore> ReadyPostboxes<S> {
             let (flow, _) = found.into_parts();
             flow.resume_on(contract::platform(contract, client))
         });
-        resumed.transpose()
+        Ok(resumed.transpose()?)
     }
 
     /// The flow that is kept under a name, with the data attached to it, to be resumed.

@@ -106,7 +106,7 @@ impl<S: TokenStore> SharedTokens<S> {
         flow: Flow<C, Authorized>,
     ) -> Result<Flow<C, Authorized>, Rejected<Flow<C, Authorized>>> {
         if !flow.settled().await {
-            return Err(Rejected::new(flow, StoreError::Busy.into()));
+            return Err(Rejected::new(flow, StoreError::Busy));
         }
         if let Some(code) = flow.ended() {
             return Err(Rejected::new(flow, Error::ConsentEnded { code }));

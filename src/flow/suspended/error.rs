@@ -9,6 +9,16 @@ pub enum SuspendedError {
         "the suspended flow was written by a later version of digime (format {0}): update digime on this machine"
     )]
     LaterVersion(u32),
+    /// A later version of the library that defines the state wrote it.
+    #[error(
+        "the suspended flow's `{state}` was written by a later version of its library (record {version}): update that library on this machine"
+    )]
+    LaterRecord {
+        /// The state.
+        state: &'static str,
+        /// The version of its record.
+        version: u32,
+    },
     /// It is in another state, or belongs to the other kind of contract.
     #[error(
         "the suspended flow is in the state `{found}`, not `{wanted}`: resume it as what it is"

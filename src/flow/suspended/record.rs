@@ -199,14 +199,27 @@ fn check_version(version: u32) -> Result<(), SuspendedError> {
     }
 }
 
-fn check_state<S: Durable>(name: &str) -> Result<(), SuspendedError> {
-    if name == S::NAME {
-        return Ok(());
+/// Separates the state's name from the version of its record, where that is not the first.
+const BEFORE_VERSION: char = '@';
+
+fn check_state<S: Durable>(written: &str) -> Result<(), SuspendedError> {
+    let (name, version) = match written.rsplit_once(BEFORE_VERSION) {
+        Some((name, version)) => (name, version.parse().map_err(|_| SuspendedError::Damaged)?),
+        None => (written, 1),
+    };
+    if name != S::NAME {
+        return Err(SuspendedError::AnotherState {
+            found: excerpt(name, LONGEST_SHOWN),
+            wanted: S::NAME,
+        });
     }
-    Err(SuspendedError::AnotherState {
-        found: excerpt(name, LONGEST_SHOWN),
-        wanted: S::NAME,
-    })
+    if version > S::VERSION {
+        return Err(SuspendedError::LaterRecord {
+            state: S::NAME,
+            version,
+        });
+    }
+    Ok(())
 }
 
 /// The version, serialized as a number. A later one is an error.
@@ -226,12 +239,15 @@ impl<'de> Deserialize<'de> for Version {
     }
 }
 
-/// The name of the state. Another state is an error.
+/// The name of the state, and the version of its record. Another state and a later version are errors.
 struct StateName<S>(PhantomData<fn() -> S>);
 
 impl<S: Durable> Serialize for StateName<S> {
     fn serialize<T: Serializer>(&self, serializer: T) -> Result<T::Ok, T::Error> {
-        serializer.serialize_str(S::NAME)
+        match S::VERSION {
+            1 => serializer.serialize_str(S::NAME),
+            later => serializer.collect_str(&format_args!("{}{BEFORE_VERSION}{later}", S::NAME)),
+        }
     }
 }
 
