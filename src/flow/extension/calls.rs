@@ -118,7 +118,7 @@ macro_rules! __calls {
 
     // The four sorts of methods.
     (@methods $attributes:tt $visibility:tt $name:ident $c:tt $signatures:tt $bodies:tt
-        $(#[$attribute:meta])* fn $method:ident(self $($arguments:tt)*) $($rest:tt)*
+        $(#[$attribute:meta])* fn $method:tt(self $($arguments:tt)*) $($rest:tt)*
     ) => {
         $crate::__calls! {
             @method $attributes $visibility $name $c $signatures $bodies
@@ -126,7 +126,7 @@ macro_rules! __calls {
         }
     };
     (@methods $attributes:tt $visibility:tt $name:ident $c:tt $signatures:tt $bodies:tt
-        $(#[$attribute:meta])* fn $method:ident(&self $($arguments:tt)*) $($rest:tt)*
+        $(#[$attribute:meta])* fn $method:tt(&self $($arguments:tt)*) $($rest:tt)*
     ) => {
         $crate::__calls! {
             @method $attributes $visibility $name $c $signatures $bodies
@@ -134,7 +134,7 @@ macro_rules! __calls {
         }
     };
     (@methods $attributes:tt $visibility:tt $name:ident $c:tt $signatures:tt $bodies:tt
-        $(#[$attribute:meta])* async fn $method:ident(self $($arguments:tt)*) $($rest:tt)*
+        $(#[$attribute:meta])* async fn $method:tt(self $($arguments:tt)*) $($rest:tt)*
     ) => {
         $crate::__calls! {
             @method $attributes $visibility $name $c $signatures $bodies
@@ -142,7 +142,7 @@ macro_rules! __calls {
         }
     };
     (@methods $attributes:tt $visibility:tt $name:ident $c:tt $signatures:tt $bodies:tt
-        $(#[$attribute:meta])* async fn $method:ident(&self $($arguments:tt)*) $($rest:tt)*
+        $(#[$attribute:meta])* async fn $method:tt(&self $($arguments:tt)*) $($rest:tt)*
     ) => {
         $crate::__calls! {
             @method $attributes $visibility $name $c $signatures $bodies
@@ -153,26 +153,12 @@ macro_rules! __calls {
     // One method: its traits, and its signature and body for the trait and its impl. The bound is spelled with the user's
     // tokens, so that errors show the user's line.
     (@method $attributes:tt [$visibility:vis] $name:ident [$c:ident] { $($signatures:tt)* } { $($bodies:tt)* }
-        [$($docs:tt)*] $method:ident [$($call:lifetime)?] [$($receiver:tt)*] [$this:tt]
+        [$($docs:tt)*] $method:tt [$($call:lifetime)?] [$($receiver:tt)*] [$this:tt]
         ($(, $argument:ident: $type:ty)* $(,)?) -> $output:ty
-        where Self: $can:ident $open:tt $contract:ident $close:tt $(,)? { $($rows:tt)* } $($rest:tt)*
+        where Self: $can:tt $open:tt $contract:tt $close:tt $(,)? { $($rows:tt)* } $($rest:tt)*
     ) => {
-        #[doc(hidden)]
-        $visibility trait $can $open $contract $close: Sized {
-            fn call$(<$call>)?($($receiver)* $(, $argument: $type)*)
-                -> $crate::__calls!(@output [$($call)?] $output) $(where Self: $call)?;
-        }
-
-        impl<$c, AnyFlow: $method<$c>> $can<$c> for AnyFlow {
-            fn call$(<$call>)?($($receiver)* $(, $argument: $type)*)
-                -> $crate::__calls!(@output [$($call)?] $output) $(where Self: $call)?
-            {
-                $method::call($this $(, $argument)*)
-            }
-        }
-
         $crate::__calls! {
-            @rows [$visibility] $method [$c] [$($call)?] [$($receiver)*] [$this] [$($argument: $type),*] [$output] $($rows)*
+            @rows [$visibility] $can $method [$c] [$($call)?] [$($receiver)*] [$this] [$($argument: $type),*] [$output] $($rows)*
         }
 
         $crate::__calls! {
@@ -183,14 +169,14 @@ macro_rules! __calls {
                 fn $method$(<$call>)?($($receiver)* $(, $argument: $type)*)
                     -> $crate::__calls!(@output [$($call)?] $output)
                 where
-                    Self: $can $open $contract $close $(+ $call)?;
+                    Self: $can $open $contract $close$(, Self: $call)?;
             }
             {
                 $($bodies)*
                 fn $method$(<$call>)?($($receiver)* $(, $argument: $type)*)
                     -> $crate::__calls!(@output [$($call)?] $output)
                 where
-                    Self: $can<$c> $(+ $call)?
+                    Self: $can<$c>$(, Self: $call)?
                 {
                     $can::call($this $(, $argument)*)
                 }
@@ -206,7 +192,7 @@ macro_rules! __calls {
     (@run [$call:lifetime] $run:expr) => { ::std::boxed::Box::pin($run) };
 
     // The last row: the trait of all rows, with the text for every other state.
-    (@rows [$visibility:vis] $method:ident [$c:ident] [$($call:lifetime)?] [$($receiver:tt)*] $this:tt
+    (@rows [$visibility:vis] $can:tt $method:tt [$c:ident] [$($call:lifetime)?] [$($receiver:tt)*] [$this:tt]
         [$($argument:ident: $type:ty),*] [$output:ty] _: $message:literal, $label:literal, $note:literal $(;)?
     ) => {
         #[doc(hidden)]
@@ -216,9 +202,24 @@ macro_rules! __calls {
             fn call$(<$call>)?($($receiver)* $(, $argument: $type)*)
                 -> $crate::__calls!(@output [$($call)?] $output) $(where Self: $call)?;
         }
+
+        #[doc(hidden)]
+        #[diagnostic::on_unimplemented(message = $message, label = $label, note = $note)]
+        $visibility trait $can<$c>: Sized {
+            fn call$(<$call>)?($($receiver)* $(, $argument: $type)*)
+                -> $crate::__calls!(@output [$($call)?] $output) $(where Self: $call)?;
+        }
+
+        impl<$c, AnyFlow: $method<$c>> $can<$c> for AnyFlow {
+            fn call$(<$call>)?($($receiver)* $(, $argument: $type)*)
+                -> $crate::__calls!(@output [$($call)?] $output) $(where Self: $call)?
+            {
+                $method::call($this $(, $argument)*)
+            }
+        }
     };
     // The states in which the call is right.
-    (@rows [$visibility:vis] $method:ident [$c:ident] [$($call:lifetime)?] [$($receiver:tt)*] [$this:tt]
+    (@rows [$visibility:vis] $can:tt $method:tt [$c:ident] [$($call:lifetime)?] [$($receiver:tt)*] [$this:tt]
         [$($argument:ident: $type:ty),*] [$output:ty]
         $state:ty => $function:path $(, for any $parameter:ident)?; $($rows:tt)*
     ) => {
@@ -232,13 +233,13 @@ macro_rules! __calls {
         }
 
         $crate::__calls! {
-            @rows [$visibility] $method [$c] [$($call)?] [$($receiver)*] [$this] [$($argument: $type),*] [$output] $($rows)*
+            @rows [$visibility] $can $method [$c] [$($call)?] [$($receiver)*] [$this] [$($argument: $type),*] [$output] $($rows)*
         }
     };
     // The states in which it is wrong.
-    (@rows [$visibility:vis] $method:ident [$c:ident] [$($call:lifetime)?] [$($receiver:tt)*] [$this:tt]
+    (@rows [$visibility:vis] $can:tt $method:tt [$c:ident] [$($call:lifetime)?] [$($receiver:tt)*] [$this:tt]
         [$($argument:ident: $type:ty),*] [$output:ty]
-        $state:ty: $reason:ident $(for any $parameter:ident)?; $($rows:tt)*
+        $state:ty: $reason:tt $(for any $parameter:ident)?; $($rows:tt)*
     ) => {
         impl<$c $(, $parameter)?> $method<$c> for $crate::Flow<$c, $state>
         where
@@ -253,7 +254,7 @@ macro_rules! __calls {
         }
 
         $crate::__calls! {
-            @rows [$visibility] $method [$c] [$($call)?] [$($receiver)*] [$this] [$($argument: $type),*] [$output] $($rows)*
+            @rows [$visibility] $can $method [$c] [$($call)?] [$($receiver)*] [$this] [$($argument: $type),*] [$output] $($rows)*
         }
     };
 }

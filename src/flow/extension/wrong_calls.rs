@@ -4,7 +4,7 @@
 ///
 /// Without it, the compiler says "method not found". Each row names calls and the reason why they are wrong, which
 /// [`reasons!`](crate::reasons) defines. `_` stands for every call that no row names and that the state does not have itself. The
-/// first parameter in the brackets is the contract.
+/// first parameter in the brackets is the contract. They are empty, `impl[] State`, for a state without parameters.
 ///
 /// ```
 /// use digime::extend::ExtensionState;
@@ -55,9 +55,17 @@
 /// one state, each call once.
 #[macro_export]
 macro_rules! wrong_calls {
-    (impl $generics:tt $state:ty { $($($call:ident),+ $(,)?: $reason:ident;)* $(_: $other:ident $(;)?)? }) => {
-        $($($crate::__wrong_call! { $call $generics [$state] [$state] $reason })+)*
-        $($crate::__other_calls! { $generics [$state] $other })?
+    (impl[$($c:ident $($generics:tt)*)?] $state:ty { $($rows:tt)* }) => {
+        $crate::__wrong_call_rows! { [$($c $($generics)*)?] [($($c)?)] [$state] $($rows)* }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __wrong_call_rows {
+    ($generics:tt $contract:tt $state:tt $($($call:ident),+: $reason:tt;)* $(_: $other:tt;)?) => {
+        $($($crate::__wrong_call! { $call $call $generics $contract $state $state $reason })+)*
+        $($crate::__other_calls! { $generics $contract $state $other })?
     };
 }
 
@@ -65,7 +73,7 @@ macro_rules! wrong_calls {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __other_calls {
-    ([$($generics:tt)*] [$state:ty] $reason:ident) => {
+    ([$($generics:tt)*] $contract:tt [$state:ty] $reason:tt) => {
         const _: () = {
             /// The calls that a state has no other explanation for.
             #[derive(Debug)]
@@ -79,7 +87,7 @@ macro_rules! __other_calls {
                 }
             }
 
-            $crate::__every_call! { [$($generics)*] [$state] $reason }
+            $crate::__every_call! { [$($generics)*] $contract [$state] $reason }
         };
     };
 }
@@ -87,17 +95,17 @@ macro_rules! __other_calls {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __every_call {
-    ($generics:tt $state:tt $reason:ident) => {
+    ($generics:tt $contract:tt $state:tt $reason:tt) => {
         $crate::__every_call! {
-            @each $generics $state $reason
+            @each $generics $contract $state $reason
             establish_session establish_session_with create_postbox
             url consent_access_url guest_url state receive_postbox exchange_code
             push push_many postbox_id
             access_token access_token_expires_at refresh refreshed_token
         }
     };
-    (@each $generics:tt [$state:ty] $reason:ident $($call:ident)*) => {
-        $($crate::__wrong_call! { $call $generics [OtherCalls<$state>] [$state] $reason })*
+    (@each $generics:tt $contract:tt [$state:ty] $reason:tt $($call:tt)*) => {
+        $($crate::__wrong_call! { $call $call $generics $contract [OtherCalls<$state>] [$state] $reason })*
     };
 }
 
@@ -105,64 +113,64 @@ macro_rules! __every_call {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __wrong_call {
-    (establish_session [$c:ident $($g:tt)*] $on:tt $state:tt $reason:ident) => {
-        $crate::__wrong_call! { @ [$c $($g)*] $on $state $reason establish_session(&self)
+    (establish_session $method:tt $g:tt [$c:ty] $on:tt $state:tt $reason:tt) => {
+        $crate::__wrong_call! { @ $g $on $state $reason $method(&self)
             -> ::std::future::Ready<::std::result::Result<$crate::Session<$c>, $crate::Error>> }
     };
-    (establish_session_with [$c:ident $($g:tt)*] $on:tt $state:tt $reason:ident) => {
-        $crate::__wrong_call! { @ [$c $($g)*] $on $state $reason establish_session_with(&self, _: &$crate::scope::Scope)
+    (establish_session_with $method:tt $g:tt [$c:ty] $on:tt $state:tt $reason:tt) => {
+        $crate::__wrong_call! { @ $g $on $state $reason $method(&self, _: &$crate::scope::Scope)
             -> ::std::future::Ready<::std::result::Result<$crate::Session<$c>, $crate::Error>> }
     };
-    (create_postbox [$c:ident $($g:tt)*] $on:tt $state:tt $reason:ident) => {
-        $crate::__wrong_call! { @ [$c $($g)*] $on $state $reason create_postbox(&self, _: $crate::Session<$c>)
+    (create_postbox $method:tt $g:tt [$c:ty] $on:tt $state:tt $reason:tt) => {
+        $crate::__wrong_call! { @ $g $on $state $reason $method(&self, _: $crate::Session<$c>)
             -> $crate::future::CreatePostbox<$c, $crate::Verifier> }
     };
-    (url $g:tt $on:tt $state:tt $reason:ident) => {
-        $crate::__wrong_call! { @ $g $on $state $reason url(&self) -> &$crate::url::Url }
+    (url $method:tt $g:tt $c:tt $on:tt $state:tt $reason:tt) => {
+        $crate::__wrong_call! { @ $g $on $state $reason $method(&self) -> &$crate::url::Url }
     };
-    (consent_access_url $g:tt $on:tt $state:tt $reason:ident) => {
-        $crate::__wrong_call! { @ $g $on $state $reason consent_access_url(&self) -> &$crate::url::Url }
+    (consent_access_url $method:tt $g:tt $c:tt $on:tt $state:tt $reason:tt) => {
+        $crate::__wrong_call! { @ $g $on $state $reason $method(&self) -> &$crate::url::Url }
     };
-    (guest_url $g:tt $on:tt $state:tt $reason:ident) => {
-        $crate::__wrong_call! { @ $g $on $state $reason guest_url(&self) -> &$crate::url::Url }
+    (guest_url $method:tt $g:tt $c:tt $on:tt $state:tt $reason:tt) => {
+        $crate::__wrong_call! { @ $g $on $state $reason $method(&self) -> &$crate::url::Url }
     };
-    (state $g:tt $on:tt $state:tt $reason:ident) => {
-        $crate::__wrong_call! { @ $g $on $state $reason state(&self) -> &str }
+    (state $method:tt $g:tt $c:tt $on:tt $state:tt $reason:tt) => {
+        $crate::__wrong_call! { @ $g $on $state $reason $method(&self) -> &str }
     };
-    (receive_postbox [$c:ident $($g:tt)*] $on:tt $state:tt $reason:ident) => {
-        $crate::__wrong_call! { @ [$c $($g)*] $on $state $reason receive_postbox(&self, _: $crate::Callback)
+    (receive_postbox $method:tt $g:tt [$c:ty] $on:tt $state:tt $reason:tt) => {
+        $crate::__wrong_call! { @ $g $on $state $reason $method(&self, _: $crate::Callback)
             -> ::std::result::Result<$crate::Flow<$c, $crate::PostboxReady>, $crate::Error> }
     };
-    (exchange_code [$c:ident $($g:tt)*] $on:tt $state:tt $reason:ident) => {
-        $crate::__wrong_call! { @ [$c $($g)*] $on $state $reason exchange_code(&self, _: $crate::Callback)
+    (exchange_code $method:tt $g:tt [$c:ty] $on:tt $state:tt $reason:tt) => {
+        $crate::__wrong_call! { @ $g $on $state $reason $method(&self, _: $crate::Callback)
             -> ::std::future::Ready<::std::result::Result<$crate::Flow<$c, $crate::Authorized>, $crate::Error>> }
     };
-    (push $g:tt $on:tt $state:tt $reason:ident) => {
-        $crate::__wrong_call! { @ $g $on $state $reason push(&self, _: $crate::PostboxItem)
+    (push $method:tt $g:tt $c:tt $on:tt $state:tt $reason:tt) => {
+        $crate::__wrong_call! { @ $g $on $state $reason $method(&self, _: $crate::PostboxItem)
             -> ::std::future::Ready<::std::result::Result<$crate::Delivery, $crate::Error>> }
     };
-    (push_many $g:tt $on:tt $state:tt $reason:ident) => {
+    (push_many $method:tt $g:tt $c:tt $on:tt $state:tt $reason:tt) => {
         $crate::__wrong_call! { @ $g $on $state $reason
-            push_many(&self, _: impl ::std::iter::IntoIterator<Item = $crate::PostboxItem>) -> $crate::push::PushMany<'_> }
+            $method(&self, _: impl ::std::iter::IntoIterator<Item = $crate::PostboxItem>) -> $crate::push::PushMany<'_> }
     };
-    (postbox_id $g:tt $on:tt $state:tt $reason:ident) => {
-        $crate::__wrong_call! { @ $g $on $state $reason postbox_id(&self) -> &str }
+    (postbox_id $method:tt $g:tt $c:tt $on:tt $state:tt $reason:tt) => {
+        $crate::__wrong_call! { @ $g $on $state $reason $method(&self) -> &str }
     };
-    (access_token $g:tt $on:tt $state:tt $reason:ident) => {
-        $crate::__wrong_call! { @ $g $on $state $reason access_token(&self) -> $crate::AccessToken }
+    (access_token $method:tt $g:tt $c:tt $on:tt $state:tt $reason:tt) => {
+        $crate::__wrong_call! { @ $g $on $state $reason $method(&self) -> $crate::AccessToken }
     };
-    (access_token_expires_at $g:tt $on:tt $state:tt $reason:ident) => {
-        $crate::__wrong_call! { @ $g $on $state $reason access_token_expires_at(&self) -> ::std::time::SystemTime }
+    (access_token_expires_at $method:tt $g:tt $c:tt $on:tt $state:tt $reason:tt) => {
+        $crate::__wrong_call! { @ $g $on $state $reason $method(&self) -> ::std::time::SystemTime }
     };
-    (refresh $g:tt $on:tt $state:tt $reason:ident) => {
-        $crate::__wrong_call! { @ $g $on $state $reason refresh(&self)
+    (refresh $method:tt $g:tt $c:tt $on:tt $state:tt $reason:tt) => {
+        $crate::__wrong_call! { @ $g $on $state $reason $method(&self)
             -> ::std::future::Ready<::std::result::Result<$crate::AccessToken, $crate::Error>> }
     };
-    (refreshed_token $g:tt $on:tt $state:tt $reason:ident) => {
-        $crate::__wrong_call! { @ $g $on $state $reason refreshed_token(&self, _: &$crate::AccessToken)
+    (refreshed_token $method:tt $g:tt $c:tt $on:tt $state:tt $reason:tt) => {
+        $crate::__wrong_call! { @ $g $on $state $reason $method(&self, _: &$crate::AccessToken)
             -> ::std::future::Ready<$crate::AccessToken> }
     };
-    (@ [$($generics:tt)*] [$on:ty] [$state:ty] $reason:ident $method:ident $arguments:tt -> $returned:ty) => {
+    (@ [$($generics:tt)*] [$on:ty] [$state:ty] $reason:tt $method:tt $arguments:tt -> $returned:ty) => {
         impl<$($generics)*> $on {
             #[doc(hidden)]
             #[allow(dead_code)]
@@ -174,7 +182,7 @@ macro_rules! __wrong_call {
             }
         }
     };
-    ($call:ident $($rest:tt)*) => {
+    ($call:tt $($rest:tt)*) => {
         ::std::compile_error!(::std::concat!("`", ::std::stringify!($call), "` is not a call of digime that can be wrong in a state"));
     };
 }
