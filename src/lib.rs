@@ -167,7 +167,9 @@ pub mod future {
 
 /// What code that is generic over [`Suspended`] flows needs to know of their states and contracts.
 pub mod suspended {
-    pub use crate::flow::suspended::{Durable, OfContract, Reaches, Resuming};
+    pub use crate::flow::suspended::{
+        AnyFlow, AnySuspended, Durable, OfContract, Parkable, Reaches, Resuming, SuspendedHead,
+    };
 }
 
 /// Compiles the programs of the README.

@@ -12,11 +12,10 @@ use super::verifier::{MaybeVerifier, NoVerifier, Verifier};
 use super::{Authorized, Flow, PostboxReady, Rejected};
 use crate::callback::{AuthorizationCode, Callback, CallbackError};
 use crate::error::Error;
-use crate::flow::suspended::{Durable, Resuming, Suspended, SuspendedError};
+use crate::flow::suspended::{Durable, Parkable, Resuming, Suspended, SuspendedError};
 use crate::internal::InternalError;
 use crate::link::{self, Consent, ConsentRequest, SDK_VERSION};
 use crate::platform::Platform;
-use crate::platform::client::Client;
 use crate::platform::error::Operation;
 use crate::platform::session::SessionData;
 use crate::postbox::{Postbox, PostboxError};
@@ -211,17 +210,9 @@ impl<C, V> Flow<C, AwaitingCallback<V>> {
 #[derive(Debug, Serialize, Deserialize)]
 #[expect(unnameable_types, reason = "it appears only in sealed traits")]
 pub struct WaitingRecord<R> {
-    pub(crate) state: String,
+    state: String,
     session: SessionData,
     verifier: R,
-}
-
-impl<R> WaitingRecord<R> {
-    /// Notes that a store has just given the record out, so its session has not ended by the store's clock. If the record
-    /// is parked again, it does not expire at once on a machine whose clock is ahead.
-    pub fn has_not_ended(&mut self, client: &Client) {
-        self.session.ends = Some(client.end_of_unended(self.session.expiry));
-    }
 }
 
 #[diagnostic::do_not_recommend]
@@ -243,12 +234,24 @@ impl<V: MaybeVerifier> Durable for AwaitingCallback<V> {
         resuming: &Resuming<'_>,
     ) -> Result<Self, SuspendedError> {
         let verifier = V::from_record(record.verifier);
-        Self::new(resuming.platform(), record.session, record.state, verifier)
-            .map_err(|_| SuspendedError::Damaged)
+        let platform = resuming.platform();
+        let mut session = record.session;
+        if resuming.was_waiting() {
+            // If the flow is parked again, it does not expire at once on a machine whose clock is ahead.
+            session.ends = Some(platform.client.end_of_unended(session.expiry));
+        }
+        Self::new(platform, session, record.state, verifier).map_err(|_| SuspendedError::Damaged)
     }
 
     fn expires_at(record: &WaitingRecord<V::Record>) -> Option<SystemTime> {
         Some(record.session.expires_at())
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<V: MaybeVerifier> Parkable for AwaitingCallback<V> {
+    fn parking_key(record: &WaitingRecord<V::Record>) -> &str {
+        &record.state
     }
 }
 

@@ -1,5 +1,6 @@
 //! A flow as data, between two requests or two processes.
 
+mod any;
 pub(crate) mod error;
 mod of_contract;
 mod reaches;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use url::Url;
 
+pub use any::{AnyFlow, AnySuspended, SuspendedHead};
 pub(crate) use error::SuspendedError;
 pub use of_contract::OfContract;
 pub use reaches::Reaches;
@@ -131,15 +133,48 @@ pub trait Durable: Sized {
     }
 }
 
+/// A state whose flow can be parked: it waits for one answer, and is claimed by its key.
+///
+/// ```
+/// use digime::store::{MemoryStore, ParkedFlows};
+/// use digime::suspended::Parkable;
+/// use digime::{AwaitingCallback, Error, NoVerifier, Suspended};
+///
+/// async fn park<C>(
+///     flows: &ParkedFlows<MemoryStore>,
+///     waiting: Suspended<C, impl Parkable>,
+/// ) -> Result<(), Error> {
+///     Ok(flows.park(waiting).await?)
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a state that is parked",
+    label = "only a flow in a `Parkable` state can be parked",
+    note = "park a flow that waits for its callback: `awaiting.suspend()`; a library's own state needs `impl digime::suspended::Parkable for …`"
+)]
+pub trait Parkable: Durable {
+    /// The key under which the flow is parked and claimed. Flows of one contract in one state have different keys.
+    fn parking_key(record: &Self::Record) -> &str;
+}
+
 /// What a state that is made of its record may use: it resumes the flows inside the record, under the same contract.
 #[derive(Debug)]
 pub struct Resuming<'a> {
     platform: &'a Platform,
+    was_waiting: bool,
 }
 
 impl<'a> Resuming<'a> {
-    pub(crate) fn new(platform: &'a Platform) -> Self {
-        Self { platform }
+    /// `was_waiting` is true if a store has just given the record out, so that it has not ended by the store's clock.
+    fn new(platform: &'a Platform, was_waiting: bool) -> Self {
+        Self {
+            platform,
+            was_waiting,
+        }
+    }
+
+    pub(super) fn was_waiting(&self) -> bool {
+        self.was_waiting
     }
 
     pub(super) fn platform(&self) -> &Platform {
@@ -156,7 +191,7 @@ impl<'a> Resuming<'a> {
         C: Reaches<S>,
         S: Durable,
     {
-        suspended.resume_on(self.platform.clone())
+        suspended.resumed(self.platform.clone(), self.was_waiting)
     }
 }
 
@@ -232,10 +267,23 @@ impl<C, S: Durable> Suspended<C, S> {
     where
         C: Reaches<S>,
     {
+        self.resumed(platform, false)
+    }
+
+    /// Resumes a flow that a store has just given out.
+    pub(crate) fn resume_claimed(self, platform: Platform) -> Result<Flow<C, S>, SuspendedError>
+    where
+        C: Reaches<S>,
+    {
+        self.resumed(platform, true)
+    }
+
+    /// Resumes the flow in a state that the contract is known to reach.
+    fn resumed(self, platform: Platform, was_waiting: bool) -> Result<Flow<C, S>, SuspendedError> {
         self.record
             .contract
             .check(&ContractIds::of(&platform.credentials))?;
-        let state = S::from_record(self.record.payload, &Resuming::new(&platform))?;
+        let state = S::from_record(self.record.payload, &Resuming::new(&platform, was_waiting))?;
         Ok(Flow::in_state(platform, state))
     }
 }

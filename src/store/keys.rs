@@ -3,7 +3,7 @@
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use crate::flow::contract::Contract;
-use crate::flow::suspended::ContractIds;
+use crate::flow::suspended::{ContractIds, Durable};
 
 /// What is escaped in a key: the separators of its parts, and what a database may refuse.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(b'/').add(b' ');
@@ -16,6 +16,21 @@ pub(super) fn contract_ids(contract: &impl Contract) -> ContractIds {
 /// The key of what is kept for a contract under a name.
 pub(super) fn key(contract: &ContractIds, name: &str) -> String {
     format!("{}{}", prefix(contract), escaped(name))
+}
+
+/// The key of a flow that is parked in a state, under the key of its own. The name of a library's state, which begins with the
+/// name of its crate, keeps its keys from those of other libraries and of callbacks.
+pub(super) fn parking_key<S: Durable>(contract: &ContractIds, own_key: &str) -> String {
+    if S::NAME.contains("::") {
+        format!(
+            "{}{} {}",
+            prefix(contract),
+            escaped(S::NAME),
+            escaped(own_key)
+        )
+    } else {
+        key(contract, own_key)
+    }
 }
 
 /// The key of a postbox that is kept for a contract under a name. It is no key of tokens, since a name has no space in a

@@ -5,14 +5,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::bounded::Bounded;
-use super::keys::key;
+use super::keys::{contract_ids, key, parking_key};
 use super::taken::Taken;
 use super::{FlowRecord, FlowStore, StoreError};
 use crate::callback::{Callback, CallbackError};
 use crate::error::Error;
 use crate::flow::contract::{self, Contract, Kind};
-use crate::flow::suspended::{ContractIds, Reaches, Suspended, SuspendedError, SuspendedRecord};
-use crate::flow::{AwaitingCallback, Flow, MaybeVerifier, Rejected};
+use crate::flow::suspended::{ContractIds, Durable, Parkable, Reaches, Suspended, SuspendedError};
+use crate::flow::{AwaitingCallback, Flow, Rejected};
 use crate::platform::Platform;
 use crate::platform::client::Client;
 
@@ -78,15 +78,17 @@ impl<S: FlowStore> ParkedFlows<S> {
 
     /// Parks a flow that waits for its callback, with the data attached to it, until its session ends.
     ///
+    /// A flow in a library's state is parked under its [key](Parkable::parking_key) until it ends, or for 30 days if it has
+    /// no end: a consent lasts no longer on digi.me.
+    ///
     /// # Errors
     /// [`Error::Store`] if the store failed, [`Error::Suspended`] if the attached data can't be serialized. The flow
     /// comes back.
-    pub async fn park<C, V, D>(
+    pub async fn park<C, P: Parkable, D>(
         &self,
-        mut flow: Suspended<C, AwaitingCallback<V>, D>,
-    ) -> Result<(), Rejected<Suspended<C, AwaitingCallback<V>, D>>>
+        mut flow: Suspended<C, P, D>,
+    ) -> Result<(), Rejected<Suspended<C, P, D>>>
     where
-        V: MaybeVerifier,
         D: Serialize + Send + Sync,
     {
         match self.put(&mut flow).await {
@@ -95,17 +97,17 @@ impl<S: FlowStore> ParkedFlows<S> {
         }
     }
 
-    async fn put<C, V: MaybeVerifier, D: Serialize>(
+    async fn put<C, P: Parkable, D: Serialize>(
         &self,
-        flow: &mut Suspended<C, AwaitingCallback<V>, D>,
+        flow: &mut Suspended<C, P, D>,
     ) -> Result<(), Error> {
         let record = FlowRecord {
             id: flow.parking_id(),
             record: flow.to_json()?,
-            expires_in: flow.time_left().ok_or(SuspendedError::Damaged)?,
+            expires_in: flow.time_left().unwrap_or(LONGEST_CONSENT),
         };
         let flow = flow.record();
-        let key = key(&flow.contract, &flow.payload.state);
+        let key = parking_key::<P>(&flow.contract, P::parking_key(&flow.payload));
         Ok(self.store.put(&key, &record).await?)
     }
 
@@ -136,32 +138,122 @@ impl<S: FlowStore> ParkedFlows<S> {
         let platform = contract::platform(contract, client);
         async move {
             let state = callback.state().ok_or(CallbackError::Missing("state"))?;
-            let key = key(&ContractIds::of(&platform.credentials), state);
-            let taken = Taken::take(&self.store, key)
-                .await?
-                .ok_or(StoreError::NothingParked)?;
-            match resumed(taken.record(), platform) {
-                Ok(claimed) => {
-                    drop(taken.hand_over());
-                    Ok(claimed)
-                }
-                Err(error) => {
-                    taken.put_back().await;
-                    Err(error)
-                }
+            self.claim_on(platform, state).await
+        }
+    }
+
+    /// Takes the flow that is parked under a key, with the data attached to it, once: a flow in a library's state. The state is
+    /// the one that the result is used as.
+    ///
+    /// ```
+    /// # use digime::store::{MemoryStore, ParkedFlows};
+    /// # use digime::suspended::{Parkable, Reaches};
+    /// # use digime::{Client, Error, Flow};
+    /// async fn claim<C: Reaches<S>, S: Parkable>(
+    ///     flows: &ParkedFlows<MemoryStore>,
+    ///     contract: &C,
+    ///     client: &Client,
+    /// ) -> Result<Flow<C, S>, Error> {
+    ///     let (flow, customer): (_, String) = flows.claim_by_key("review-7", contract, client).await?;
+    ///     println!("the review of {customer} goes on");
+    ///     Ok(flow)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`StoreError::NothingParked`] if no flow waits; [`Error::Suspended`] if this machine can't read what was parked: it is
+    /// put back, for a machine that can.
+    pub fn claim_by_key<C, P, D>(
+        &self,
+        key: &str,
+        contract: &C,
+        client: &Client,
+    ) -> impl Future<Output = Result<(Flow<C, P>, D), Error>> + Send
+    where
+        C: Reaches<P>,
+        P: Parkable + Send,
+        D: DeserializeOwned + Send,
+    {
+        self.claim_on(contract::platform(contract, client), key)
+    }
+
+    async fn claim_on<C, P, D>(
+        &self,
+        platform: Platform,
+        key: &str,
+    ) -> Result<(Flow<C, P>, D), Error>
+    where
+        C: Reaches<P>,
+        P: Parkable,
+        D: DeserializeOwned,
+    {
+        let key = parking_key::<P>(&ContractIds::of(&platform.credentials), key);
+        let taken = Taken::take(&self.store, key)
+            .await?
+            .ok_or(StoreError::NothingParked)?;
+        match resumed(taken.record(), platform) {
+            Ok(claimed) => {
+                drop(taken.hand_over());
+                Ok(claimed)
+            }
+            Err(error) => {
+                taken.put_back().await;
+                Err(error.into())
             }
         }
     }
+
+    /// Of several contracts, the one under which a flow was parked that waits for this callback: one route may take the
+    /// callbacks of many tenants. A callback that was handled before has its contract too, until its flow's session ends.
+    ///
+    /// The store is asked once for each contract, until it knows the flow.
+    ///
+    /// ```
+    /// use digime::store::{MemoryStore, ParkedFlows, SharedTokens};
+    /// use digime::{Callback, Client, Error, OngoingContract};
+    ///
+    /// async fn callback<C: OngoingContract + 'static>(
+    ///     tenants: &[C],
+    ///     client: &Client,
+    ///     store: MemoryStore,
+    ///     query: &str,
+    /// ) -> Result<(), Error> {
+    ///     let callback = Callback::from_query(query)?;
+    ///     if let Some(tenant) = ParkedFlows::new(store.clone()).contract_of(&callback, tenants).await? {
+    ///         let user = |customer: &String| customer.clone();
+    ///         SharedTokens::new(store).receive_callback(callback, tenant, client, user).await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the store failed; [`Error::Callback`] if the callback has no `state`.
+    pub async fn contract_of<'a, C: Contract + 'a>(
+        &self,
+        callback: &Callback,
+        contracts: impl IntoIterator<Item = &'a C>,
+    ) -> Result<Option<&'a C>, Error> {
+        let state = callback.state().ok_or(CallbackError::Missing("state"))?;
+        for contract in contracts {
+            let key = key(&contract_ids(contract), state);
+            if self.store.peek(&key).await?.is_some() {
+                return Ok(Some(contract));
+            }
+        }
+        Ok(None)
+    }
 }
 
-fn resumed<C: Reaches<AwaitingCallback<V>>, V: MaybeVerifier, D: DeserializeOwned>(
+/// For how long a flow without an end is parked.
+const LONGEST_CONSENT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+fn resumed<C: Reaches<S>, S: Durable, D: DeserializeOwned>(
     record: &str,
     platform: Platform,
-) -> Result<Claimed<C, V, D>, Error> {
-    let mut record = SuspendedRecord::<AwaitingCallback<V>, D>::from_json(record)?;
-    record.payload.has_not_ended(&platform.client);
-    let (flow, data) = Suspended::of(record).into_parts();
-    Ok((flow.resume_on(platform)?, data))
+) -> Result<(Flow<C, S>, D), SuspendedError> {
+    let (flow, data) = Suspended::<C, S, D>::from_json(record)?.into_parts();
+    Ok((flow.resume_claimed(platform)?, data))
 }
 
 impl<S> Clone for ParkedFlows<S> {

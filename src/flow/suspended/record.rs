@@ -191,7 +191,7 @@ impl<'de, S: Durable, D: Deserialize<'de>> Visitor<'de> for Whole<S, D> {
     }
 }
 
-fn check_version(version: u32) -> Result<(), SuspendedError> {
+pub(super) fn check_version(version: u32) -> Result<(), SuspendedError> {
     match version {
         VERSION => Ok(()),
         0 => Err(SuspendedError::Damaged),
