@@ -146,7 +146,7 @@ pub use flow::reasons;
 
 /// The kinds of contracts, for code that is generic over them or implements [`Contract`] by hand.
 pub mod kind {
-    pub use crate::flow::contract::{Kind, Once, Ongoing};
+    pub use crate::flow::contract::{FlowKind, Kind, Once, Ongoing};
 }
 
 /// What libraries need that bring states and calls of their own: [`reasons!`], [`calls!`] and [`wrong_calls!`] too.

@@ -6,7 +6,7 @@ use std::fmt;
 use digime::error::SuspendedError;
 use digime::extend::ExtensionState;
 use digime::kind::Ongoing;
-use digime::suspended::{Durable, Resuming};
+use digime::suspended::{Durable, Parkable, Resuming};
 use digime::{
     Authorized, AwaitingCallback, Delivery, Error, Flow, OngoingContract, PostboxItem,
     PostboxReady, Rejected, Suspended, Unstarted,
@@ -196,6 +196,13 @@ impl<C: OngoingContract> Durable for UnderReview<C> {
             flow: resuming.flow(record.flow)?,
             title: record.title,
         })
+    }
+}
+
+/// A review is found again by its title.
+impl<C: OngoingContract> Parkable for UnderReview<C> {
+    fn parking_key(record: &UnderReviewRecord<C>) -> &str {
+        &record.title
     }
 }
 

@@ -35,17 +35,24 @@ pub(crate) fn of_alias(model: &Contract) -> String {
     )
 }
 
-fn adjective(model: &Contract) -> &'static str {
-    model.kind.map_or("mistaken", Kind::adjective)
+/// What a contract of this kind is called.
+fn adjective(model: &Contract) -> String {
+    match &model.kind {
+        Some(Kind::Once) => "one-off".to_owned(),
+        Some(Kind::Ongoing) => "ongoing".to_owned(),
+        Some(Kind::Other(path)) => {
+            let path = path.to_token_stream().to_string().replace(' ', "");
+            format!("[`{path}`]({path})")
+        }
+        None => "mistaken".to_owned(),
+    }
 }
 
 fn states_and_next(model: &Contract) -> String {
-    let Some(kind) = model.kind else {
-        return String::new();
-    };
-    let (verifier, last, take) = match kind {
-        Kind::Once => ("NoVerifier", "PostboxReady", "receive_postbox(callback)?"),
-        Kind::Ongoing => ("Verifier", "Authorized", "exchange_code(callback).await?"),
+    let (verifier, last, take) = match model.kind {
+        Some(Kind::Once) => ("NoVerifier", "PostboxReady", "receive_postbox(callback)?"),
+        Some(Kind::Ongoing) => ("Verifier", "Authorized", "exchange_code(callback).await?"),
+        Some(Kind::Other(_)) | None => return String::new(),
     };
     let states = [
         link(model, "`Unstarted`", "Unstarted"),

@@ -3,10 +3,10 @@
 //! Every path is absolute, so the code does not depend on what is in scope at the attribute.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{DeriveInput, GenericParam, Generics, Path, parse_quote};
+use syn::{DeriveInput, GenericParam, Generics, Path, Visibility, parse_quote};
 
 use crate::docs;
 use crate::model::{Contract, Kind, Role, Source};
@@ -25,7 +25,7 @@ pub(crate) fn contract(model: &Contract, mistakes: &mut Mistakes) -> TokenStream
     } = input;
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
     let kind = kind(model, mistakes);
-    let kind_traits = kind_traits(model.kind);
+    let kind_traits = kind_traits(model.kind.as_ref());
     let role_methods = roles
         .iter()
         .map(|(role, source)| role_method(library, *role, source));
@@ -61,15 +61,17 @@ fn kind(Contract { kind, library, .. }: &Contract, mistakes: &mut Mistakes) -> T
     match kind {
         Some(Kind::Once) => quote!(#library::kind::Once),
         Some(Kind::Ongoing) => quote!(#library::kind::Ongoing),
+        Some(Kind::Other(path)) => quote!(#path),
         None => mistakes.take_as_type(),
     }
 }
 
 /// The traits of the kind. If it can't be known, the traits of every kind, so that rustc reports none as missing.
-fn kind_traits(kind: Option<Kind>) -> Vec<Ident> {
+fn kind_traits(kind: Option<&Kind>) -> Vec<Ident> {
     let traits: &[&str] = match kind {
         Some(Kind::Once) => &["OnceContract"],
         Some(Kind::Ongoing) => &["OngoingContract"],
+        Some(Kind::Other(_)) => &[],
         None => &["OnceContract", "OngoingContract"],
     };
     traits.iter().map(|name| format_ident!("{name}")).collect()
@@ -86,11 +88,9 @@ fn role_method(library: &Path, role: Role, source: &Source) -> TokenStream {
     let type_name = format_ident!("{}", role.type_name());
     let role_trait = format_ident!("Is{}", role.type_name());
     let body = match source {
-        // An error about the type points at the type. Names are resolved like those in the method around them: a type
-        // from a `macro_rules!` has another scope, in which there is no `self`.
+        // An error about the type points at the type.
         Source::Field { member, ty } => {
-            let at_the_type = ty.span().resolved_at(Span::call_site());
-            quote_spanned!(at_the_type=> <#ty as #library::roles::#role_trait>::role(&self.#member))
+            quote_spanned!(at(ty)=> <#ty as #library::roles::#role_trait>::role(&self.#member))
         }
         Source::Literal(literal) => quote! {
             static LITERAL: #library::__private::LazyLock<#library::#type_name> =
@@ -110,13 +110,19 @@ fn inherent_methods(model: &Contract) -> TokenStream {
     let Contract { library, input, .. } = model;
     let visibility = &input.vis;
     let flow_docs = docs::of_flow(model);
+    let flow = match &model.kind {
+        Some(Kind::Other(kind)) => flow_of_a_library(library, kind, visibility),
+        _ => quote! {
+            #[must_use = "a flow does nothing until it is used; the next step is `flow.establish_session().await?`"]
+            #[allow(dead_code)]
+            #visibility fn flow(&self, client: &#library::Client) -> #library::Flow<Self, #library::Unstarted> {
+                #library::Contract::flow(self, client)
+            }
+        },
+    };
     quote! {
         #[doc = #flow_docs]
-        #[must_use = "a flow does nothing until it is used; the next step is `flow.establish_session().await?`"]
-        #[allow(dead_code)]
-        #visibility fn flow(&self, client: &#library::Client) -> #library::Flow<Self, #library::Unstarted> {
-            #library::Contract::flow(self, client)
-        }
+        #flow
 
         /// The link that opens the receipt of the user's consent to this contract in digi.me.
         #[allow(dead_code)]
@@ -139,11 +145,53 @@ fn alias(model: &Contract) -> TokenStream {
     let parameters = generics.params.iter().map(without_bounds);
     let (_, type_generics, _) = generics.split_for_impl();
     let docs = docs::of_alias(model);
+    let start = match &model.kind {
+        Some(Kind::Other(kind)) => start(library, kind, &quote!(#ident #type_generics)),
+        _ => quote!(#library::Unstarted),
+    };
     quote! {
         #[doc = #docs]
         #[allow(dead_code)]
-        #vis type #alias<#(#parameters,)* #state = #library::Unstarted> = #library::Flow<#ident #type_generics, #state>;
+        #vis type #alias<#(#parameters,)* #state = #start> = #library::Flow<#ident #type_generics, #state>;
     }
+}
+
+/// The method that begins a flow of a library's kind.
+///
+/// All of it is at the path of the kind. rustc reports a wrong kind wherever it looks for the start, but the same error at the same
+/// place only once.
+fn flow_of_a_library(library: &Path, kind: &Path, visibility: &Visibility) -> TokenStream {
+    let start = start(library, kind, &quote!(Self));
+    let library = moved(library, at(kind));
+    quote_spanned! {at(kind)=>
+        #[must_use = "a flow does nothing until it is used"]
+        #[allow(dead_code)]
+        #visibility fn flow(&self, client: &#library::Client) -> #library::Flow<Self, #start> {
+            <#kind as #library::kind::FlowKind>::begin(#library::Contract::flow(self, client))
+        }
+    }
+}
+
+/// The state in which flows of a library's kind begin. An error about the kind points at the path that the user wrote.
+fn start(library: &Path, kind: &Path, contract: &TokenStream) -> TokenStream {
+    quote_spanned!(at(kind)=> <#kind as #library::kind::FlowKind>::Start<#contract>)
+}
+
+/// The tokens, as if they were written at another place.
+fn moved(tokens: impl ToTokens, place: Span) -> TokenStream {
+    let tokens = tokens.into_token_stream().into_iter();
+    tokens
+        .map(|mut token| {
+            token.set_span(place);
+            token
+        })
+        .collect()
+}
+
+/// The place of what the user wrote. Names are resolved like those in the code around it: what comes from a `macro_rules!` has
+/// another scope, in which there is no `self`.
+fn at(written: &impl Spanned) -> Span {
+    written.span().resolved_at(Span::call_site())
 }
 
 /// A parameter without its bounds: rustc does not check bounds in a type alias, and warns about them.

@@ -61,6 +61,9 @@ use quote::quote;
 /// - `Receipts::flow(&self, &Client)`, which begins a flow, and `Receipts::receipt_url(&self)`;
 /// - `type ReceiptsFlow<State = Unstarted> = Flow<Receipts, State>`.
 ///
+/// Another library may bring a flow of its own, as a kind: `#[digime_contract(kind = a_library::Kind)]`. Then `flow` begins that
+/// flow, and the alias begins in its first state.
+///
 /// If the `digime` library is renamed in `Cargo.toml`, or re-exported by another crate, give its path:
 /// `crate = framework::digime`.
 #[proc_macro_attribute]

@@ -23,11 +23,13 @@ pub(crate) struct Contract {
     pub roles: Vec<(Role, Source)>,
 }
 
-/// Whether a contract is one-off or ongoing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which flow a contract has.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
     Once,
     Ongoing,
+    /// One that another library brings.
+    Other(Path),
 }
 
 /// One of the things that a contract needs.
@@ -68,18 +70,11 @@ impl Kind {
         }
     }
 
-    pub(crate) fn word(self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Once => "once",
             Self::Ongoing => "ongoing",
-        }
-    }
-
-    /// What docs and errors call a contract of this kind.
-    pub(crate) fn adjective(self) -> &'static str {
-        match self {
-            Self::Once => "one-off",
-            Self::Ongoing => "ongoing",
+            Self::Other(_) => "kind",
         }
     }
 }

@@ -59,7 +59,7 @@ pub(crate) enum Argument {
 
 /// The value of an argument.
 pub(crate) enum Value {
-    /// `crate = path`
+    /// `crate = path` or `kind = path`
     Path(Path),
     /// `name = expression`, which is valid only for string literals.
     Expr(Expr),
@@ -102,10 +102,10 @@ fn argument(input: ParseStream) -> syn::Result<Argument> {
         return Ok(Argument::Word(name));
     }
     input.parse::<Token![=]>()?;
-    let value = if name == "crate" && !input.peek(LitStr) {
-        Value::Path(input.call(Path::parse_mod_style)?)
-    } else {
-        Value::Expr(input.parse()?)
+    let value = match name.to_string().as_str() {
+        "crate" if !input.peek(LitStr) => Value::Path(input.call(Path::parse_mod_style)?),
+        "kind" if !input.peek(LitStr) => Value::Path(input.parse()?),
+        _ => Value::Expr(input.parse()?),
     };
     Ok(Argument::Value(name, value))
 }

@@ -86,6 +86,23 @@ fn the_struct_itself_is_unchanged_but_for_its_docs() {
 }
 
 #[test]
+fn a_kind_of_another_library_says_where_the_flow_begins() {
+    let code = generated(quote!(kind = other::Kind<u8>), all_roles());
+    let code = code.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "type Kind = other::Kind<u8>;",
+        "<other::Kind<u8> as ::digime::kind::FlowKind>::Start<Self>",
+        "<other::Kind<u8> as ::digime::kind::FlowKind>::Start<Receipts>",
+    ] {
+        assert!(code.contains(part), "{part} is not in {code}");
+    }
+    assert!(
+        !code.contains("OnceContract") && !code.contains("OngoingContract"),
+        "{code}"
+    );
+}
+
+#[test]
 fn literals_and_another_path_are_accepted() {
     let source = generated(
         quote!(
@@ -182,6 +199,14 @@ fn each_mistake_in_the_arguments_is_reported() {
         (
             quote!(kind = once),
             "the kind is a bare word: write just `once` or `ongoing`",
+        ),
+        (
+            quote!(once, kind = a::Kind),
+            "a contract is `once` or `kind`, not both: keep one",
+        ),
+        (
+            quote!(kind = a::Kind, kind = b::Kind),
+            "a contract has one kind: keep one",
         ),
         (
             quote!(once, crate = "a"),

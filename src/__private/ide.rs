@@ -19,6 +19,10 @@ pub mod arguments {
     /// Its flow goes from [`Unstarted`](crate::Unstarted) through [`AwaitingCallback`](crate::AwaitingCallback) to
     /// [`Authorized`](crate::Authorized).
     pub type ongoing = crate::kind::Ongoing;
+
+    /// A kind that another library brings, with another flow: `kind = a_library::Kind`. It is a
+    /// [`FlowKind`](crate::kind::FlowKind).
+    pub type kind = crate::kind::Ongoing;
 }
 
 /// The words that `#[digime(…)]` takes.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::verifier::MaybeVerifier;
-use super::{Flow, NoVerifier, Verifier};
+use super::{Flow, NoVerifier, Unstarted, Verifier};
 use crate::contract::{ApplicationId, ContractId, Credentials, PrivateKey, RedirectUri};
 use crate::link;
 use crate::platform::Platform;
@@ -151,6 +151,75 @@ pub trait Kind: sealed::Kind {
     /// What a flow of this kind holds while it waits for the callback: [`NoVerifier`], or a [`Verifier`].
     type Verifier: MaybeVerifier<Kind = Self>;
 }
+
+/// A kind of contract, and what its flow begins with: [`Once`], [`Ongoing`], or a kind that another library brings.
+///
+/// A library defines a type for its kind, and the state in which flows begin. `#[digime_contract(kind = …)]` on a struct
+/// then generates a `flow` that begins in this state, and no call of another flow compiles.
+///
+/// ```
+/// use digime::extend::ExtensionState;
+/// use digime::kind::FlowKind;
+/// use digime::{ApplicationId, Client, ContractId, Flow, PrivateKey, RedirectUri, Unstarted, digime_contract};
+///
+/// /// The kind of contracts whose flow begins with an invitation.
+/// pub enum Invited {}
+///
+/// /// The state of a flow whose user was not invited yet.
+/// pub struct Uninvited<C> {
+///     flow: Flow<C, Unstarted>,
+/// }
+///
+/// impl<C> ExtensionState for Uninvited<C> {}
+///
+/// impl FlowKind for Invited {
+///     type Start<C> = Uninvited<C>;
+///
+///     fn begin<C>(flow: Flow<C, Unstarted>) -> Flow<C, Uninvited<C>> {
+///         flow.extend(|flow| Uninvited { flow })
+///     }
+/// }
+///
+/// #[digime_contract(kind = Invited)]
+/// struct Newsletter {
+///     application_id: ApplicationId,
+///     contract_id: ContractId,
+///     private_key: PrivateKey,
+///     redirect_uri: RedirectUri,
+/// }
+///
+/// fn begin(newsletter: &Newsletter, client: &Client) -> Flow<Newsletter, Uninvited<Newsletter>> {
+///     newsletter.flow(client)
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a kind of contract",
+    label = "not a kind",
+    note = "write `#[digime_contract(once)]`, `#[digime_contract(ongoing)]`, or the type that a library offers as a kind, which implements `digime::kind::FlowKind`"
+)]
+pub trait FlowKind {
+    /// The state in which flows of contracts of this kind begin.
+    type Start<C>;
+
+    /// Begins a flow of this kind.
+    fn begin<C>(flow: Flow<C, Unstarted>) -> Flow<C, Self::Start<C>>;
+}
+
+macro_rules! begins_unstarted {
+    ($($kind:ty)*) => {
+        $(
+            impl FlowKind for $kind {
+                type Start<C> = Unstarted;
+
+                fn begin<C>(flow: Flow<C, Unstarted>) -> Flow<C, Unstarted> {
+                    flow
+                }
+            }
+        )*
+    };
+}
+
+begins_unstarted!(Once Ongoing);
 
 /// The kind of a one-off contract.
 #[derive(Clone, Copy, Debug)]

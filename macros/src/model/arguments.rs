@@ -35,6 +35,9 @@ impl Arguments {
             match argument {
                 Argument::Word(word) => sorted.add_word(&word, mistakes),
                 Argument::String(string) => sorted.add_string(&string, mistakes),
+                Argument::Value(name, Value::Path(path)) if name == "kind" => {
+                    sorted.add_kind(&name, path, mistakes);
+                }
                 Argument::Value(name, Value::Path(path)) => {
                     sorted.add_library(&name, path, mistakes);
                 }
@@ -60,21 +63,44 @@ impl Arguments {
             return;
         }
         self.kind_is_given = true;
-        match (Kind::from_word(&word), self.kind) {
-            (Some(kind), None) => self.kind = Some(kind),
-            (Some(kind), Some(first)) if kind == first => {
-                mistakes.add(name, format!("`{word}` is given twice: keep one"));
+        if let Some(kind) = Kind::from_word(&word) {
+            self.set_kind(kind, name, mistakes);
+        } else {
+            let meant = Kind::meant_by(&word);
+            mistakes.add(name, unknown_kind(&word, meant.as_ref()));
+            self.kind = self.kind.take().or(meant);
+        }
+    }
+
+    /// A kind that another library brings: `kind = path`.
+    fn add_kind(&mut self, name: &Ident, path: Path, mistakes: &mut Mistakes) {
+        self.kind_is_given = true;
+        if path
+            .get_ident()
+            .is_some_and(|word| Kind::from_word(&word.to_string()).is_some())
+        {
+            mistakes.add(name, KIND_IS_A_WORD);
+        } else {
+            self.set_kind(Kind::Other(path), name, mistakes);
+        }
+    }
+
+    fn set_kind(&mut self, kind: Kind, at: &Ident, mistakes: &mut Mistakes) {
+        let word = kind.word();
+        match &self.kind {
+            None => self.kind = Some(kind),
+            Some(first) if *first == kind => {
+                mistakes.add(at, format!("`{word}` is given twice: keep one"));
             }
-            (Some(_), Some(first)) => {
+            Some(first) => {
                 self.both_kinds_are_given = true;
                 let first = first.word();
-                let message = format!("a contract is `{first}` or `{word}`, not both: keep one");
-                mistakes.add(name, message);
-            }
-            (None, _) => {
-                let meant = Kind::meant_by(&word);
-                self.kind = self.kind.or(meant);
-                mistakes.add(name, unknown_kind(&word, meant));
+                let message = if first == word {
+                    "a contract has one kind: keep one".to_owned()
+                } else {
+                    format!("a contract is `{first}` or `{word}`, not both: keep one")
+                };
+                mistakes.add(at, message);
             }
         }
     }
@@ -84,10 +110,9 @@ impl Arguments {
         self.kind_is_given = true;
         let word = string.value();
         let meant = Kind::from_word(&word).or_else(|| Kind::meant_by(&word));
-        self.kind = self.kind.or(meant);
         mistakes.add(
             string,
-            match meant {
+            match &meant {
                 Some(kind) => format!(
                     "the kind is a bare word, not a string: write `{}` without quotes",
                     kind.word()
@@ -95,6 +120,7 @@ impl Arguments {
                 None => unknown_kind(&word, None),
             },
         );
+        self.kind = self.kind.take().or(meant);
     }
 
     fn add_library(&mut self, name: &Ident, path: Path, mistakes: &mut Mistakes) {
@@ -109,7 +135,7 @@ impl Arguments {
         let word = name.unraw().to_string();
         if let Some(kind) = Kind::from_word(&word) {
             self.kind_is_given = true;
-            self.kind = self.kind.or(Some(kind));
+            self.kind.get_or_insert(kind);
             mistakes.add(
                 value,
                 format!("`{word}` takes no value: write just `{word}`"),
@@ -118,10 +144,7 @@ impl Arguments {
         }
         if matches!(word.as_str(), "kind" | "type") {
             self.kind_is_given = true;
-            mistakes.add(
-                name,
-                "the kind is a bare word: write just `once` or `ongoing`",
-            );
+            mistakes.add(name, KIND_IS_A_WORD);
             return;
         }
         if word == "crate" {
@@ -173,13 +196,15 @@ impl Arguments {
 
     /// The kind, if it is clear which one is meant.
     pub(super) fn kind(&self) -> Option<Kind> {
-        self.kind.filter(|_| !self.both_kinds_are_given)
+        self.kind.clone().filter(|_| !self.both_kinds_are_given)
     }
 
     pub(super) fn literal(&self, role: Role) -> Option<&Literal> {
         self.literals.iter().find(|literal| literal.role == role)
     }
 }
+
+const KIND_IS_A_WORD: &str = "the kind is a bare word: write just `once` or `ongoing`";
 
 const PRIVATE_KEY_IN_SOURCE: &str = "a private key is a secret and does not belong in source code: make it a field, \
                                      `private_key: PrivateKey`, and read it when the program starts";
@@ -192,7 +217,7 @@ fn needs_a_value(role: Role) -> String {
     }
 }
 
-fn unknown_kind(word: &str, meant: Option<Kind>) -> String {
+fn unknown_kind(word: &str, meant: Option<&Kind>) -> String {
     match meant {
         Some(meant) => format!(
             "unknown kind of contract `{word}`: did you mean `{}`?",
