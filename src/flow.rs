@@ -47,9 +47,11 @@ use crate::error::Error;
 use crate::platform::{AccessToken, Platform};
 use crate::postbox::{Delivery, PostboxItem};
 use crate::scope::Scope;
+use extension::ExtensionState;
+use extension::explained::{Explained, Offers, explained_calls};
 #[allow(clippy::wildcard_imports, reason = "the table uses all of them")]
 use reasons::*;
-use suspended::Suspended;
+use suspended::{Durable, Suspended};
 pub(crate) use wrong_calls::wrong_calls;
 
 /// A flow under the contract `C`, in the state `S`. It leads from a contract to a postbox that items can be pushed to.
@@ -85,6 +87,79 @@ impl<C, S> Flow<C, S> {
     /// The same flow in another state.
     fn with_state<T>(self, state: T) -> Flow<C, T> {
         Flow::in_state(self.platform, state)
+    }
+}
+
+impl<C, S> Flow<C, S> {
+    /// Continues the flow in a state that a library defines. The state may hold the flow, so that nothing is lost.
+    ///
+    /// ```
+    /// # use digime::extend::ExtensionState;
+    /// # use digime::{Authorized, Flow};
+    /// # struct Paused<C> { flow: Flow<C, Authorized> }
+    /// # impl<C> ExtensionState for Paused<C> {}
+    /// fn pause<C>(authorized: Flow<C, Authorized>) -> Flow<C, Paused<C>> {
+    ///     authorized.extend(|flow| Paused { flow })
+    /// }
+    /// ```
+    #[must_use = "the flow is in the new state"]
+    pub fn extend<T: ExtensionState>(self, state: impl FnOnce(Self) -> T) -> Flow<C, T> {
+        let platform = self.platform.clone();
+        Flow::in_state(platform, state(self))
+    }
+}
+
+impl<C, S> Flow<C, S> {
+    /// The state, with what its library offers on it.
+    ///
+    /// ```
+    /// # use digime::extend::ExtensionState;
+    /// # use digime::{Authorized, Flow};
+    /// # struct Paused<C> { flow: Flow<C, Authorized> }
+    /// # impl<C> ExtensionState for Paused<C> {}
+    /// fn postbox<C>(paused: &Flow<C, Paused<C>>) -> &str {
+    ///     paused.as_state().flow.postbox_id()
+    /// }
+    /// ```
+    pub fn as_state(&self) -> &S
+    where
+        S: ExtensionState,
+    {
+        &self.state
+    }
+
+    /// The state, which its library takes apart.
+    ///
+    /// ```
+    /// # use digime::extend::ExtensionState;
+    /// # use digime::{Authorized, Flow};
+    /// # struct Paused<C> { flow: Flow<C, Authorized> }
+    /// # impl<C> ExtensionState for Paused<C> {}
+    /// fn resume<C>(paused: Flow<C, Paused<C>>) -> Flow<C, Authorized> {
+    ///     paused.into_state().flow
+    /// }
+    /// ```
+    pub fn into_state(self) -> S
+    where
+        S: ExtensionState,
+    {
+        self.state
+    }
+}
+
+impl<C, S: ExtensionState + Durable> Flow<C, S> {
+    /// Turns the flow into serde data, as every state that is [`Durable`] can be.
+    ///
+    /// ```
+    /// # use digime::extend::ExtensionState;
+    /// # use digime::suspended::Durable;
+    /// # use digime::{Error, Flow};
+    /// fn as_row<C, S: ExtensionState + Durable>(flow: &Flow<C, S>) -> Result<String, Error> {
+    ///     Ok(flow.suspend().to_json()?)
+    /// }
+    /// ```
+    pub fn suspend(&self) -> Suspended<C, S> {
+        Suspended::new(&self.platform.credentials, self.state.record())
     }
 }
 
@@ -209,6 +284,25 @@ wrong_calls! {
     suspend(&self) -> Suspended<C, PostboxReady> {
         Unstarted: HasSomethingToSuspend;
     }
+}
+
+explained_calls! {
+    establish_session(&self) -> Ready<Result<Session<C>, Error>>: Offers<call::establish_session>;
+    establish_session_with(&self, _: &Scope) -> Ready<Result<Session<C>, Error>>: Offers<call::establish_session_with>;
+    create_postbox(&self, _: Session<C>) -> CreatePostbox<C, Verifier>: Offers<call::create_postbox>;
+    url(&self) -> &Url: Offers<call::url>;
+    consent_access_url(&self) -> &Url: Offers<call::consent_access_url>;
+    guest_url(&self) -> &Url: Offers<call::guest_url>;
+    state(&self) -> &str: Offers<call::state>;
+    receive_postbox(&self, _: Callback) -> Result<Flow<C, PostboxReady>, Rejected<Self>>: Offers<call::receive_postbox>;
+    exchange_code(&self, _: Callback) -> Ready<Result<Flow<C, Authorized>, Rejected<Self>>>: Offers<call::exchange_code>;
+    push(&self, _: PostboxItem) -> Ready<Result<Delivery, Error>>: Offers<call::push>;
+    push_many(&self, _: impl IntoIterator<Item = PostboxItem>) -> PushMany<'_>: Offers<call::push_many>;
+    postbox_id(&self) -> &str: Offers<call::postbox_id>;
+    access_token(&self) -> AccessToken: Offers<call::access_token>;
+    access_token_expires_at(&self) -> SystemTime: Offers<call::access_token_expires_at>;
+    refresh(&self) -> Ready<Result<AccessToken, Error>>: Offers<call::refresh>;
+    refreshed_token(&self, _: &AccessToken) -> Ready<AccessToken>: Offers<call::refreshed_token>;
 }
 
 #[cfg(test)]

@@ -151,6 +151,8 @@ pub mod kind {
 
 /// What libraries need that bring states and calls of their own: [`reasons!`], [`calls!`] and [`wrong_calls!`] too.
 pub mod extend {
+    pub use crate::flow::call;
+    pub use crate::flow::extension::explained::{Explained, Offers, WrongCall};
     pub use crate::flow::extension::{Call, ExtensionState};
 }
 

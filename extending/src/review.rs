@@ -24,7 +24,7 @@ pub struct UnderReview<C> {
 
 /// The state of a flow whose pushes a person has approved.
 ///
-/// What comes next: [`push`](Self::push), as often as wanted.
+/// What comes next: [`push`](Review::push), as often as wanted.
 #[must_use = "the next step is `approved.push(item).await?`"]
 pub struct Approved<C> {
     flow: Flow<C, Authorized>,
@@ -64,14 +64,6 @@ impl<C> Approved<C> {
     pub fn approved_by(&self) -> &str {
         &self.by
     }
-
-    /// Pushes an item, as [`Flow::push`] does.
-    ///
-    /// # Errors
-    /// Those of [`Flow::push`].
-    pub async fn push(&self, item: PostboxItem) -> Result<Delivery, Error> {
-        self.flow.push(item).await
-    }
 }
 
 digime::calls! {
@@ -108,6 +100,20 @@ digime::calls! {
                 "only a flow under review is approved",
                 "submit the flow when it is authorized, `let under_review = authorized.submit(title);`, then approve it";
         }
+
+        /// Pushes an item, as [`Flow::push`] does.
+        ///
+        /// # Errors
+        /// Those of [`Flow::push`].
+        async fn push(&self, item: PostboxItem) -> Result<Delivery, Error>
+        where
+            Self: CanPushReviewed<C>,
+        {
+            Approved<C> => push;
+            _:  "cannot push: `{Self}` was not reviewed",
+                "only an approved flow pushes with `Review::push`",
+                "approve the flow first: `let approved = under_review.approve(by).await?;`";
+        }
     }
 }
 
@@ -126,6 +132,10 @@ async fn approve<C>(
         let UnderReview { flow, .. } = flow.into_state();
         Approved { flow, by }
     }))
+}
+
+async fn push<C>(flow: &Flow<C, Approved<C>>, item: PostboxItem) -> Result<Delivery, Error> {
+    flow.as_state().flow.push(item).await
 }
 
 digime::reasons! {
@@ -164,6 +174,7 @@ digime::wrong_calls! {
 
 digime::wrong_calls! {
     impl[C] Approved<C> {
+        push => Review;
         _: WasReviewed;
     }
 }

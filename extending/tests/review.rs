@@ -50,9 +50,9 @@ async fn an_approved_flow_pushes() -> Outcome {
     let under_review = authorized(&sandbox, &client, &receipts)
         .await?
         .submit("march".to_owned());
-    assert_eq!(under_review.title(), "march");
+    assert_eq!(under_review.as_state().title(), "march");
     let approved = under_review.approve("Ada".to_owned()).await?;
-    assert_eq!(approved.approved_by(), "Ada");
+    assert_eq!(approved.as_state().approved_by(), "Ada");
     let _ = approved
         .push(PostboxItem::bytes("march.txt", "1 coffee"))
         .await?;
@@ -80,7 +80,7 @@ async fn a_review_that_nobody_signs_gives_the_flow_back() -> Outcome {
     );
     assert!(!rejected.error().may_have_taken_effect());
     let approved = rejected.into_flow().approve("Ada".to_owned()).await?;
-    assert_eq!(approved.approved_by(), "Ada");
+    assert_eq!(approved.as_state().approved_by(), "Ada");
     Ok(())
 }
 
@@ -101,7 +101,7 @@ async fn a_flow_under_review_is_sealed_and_resumed_by_another_process() -> Outco
     let (suspended, attached) = suspended.into_parts();
     assert_eq!(attached, 7);
     let under_review = suspended.resume(&receipts, &other)?;
-    assert_eq!(under_review.title(), "march");
+    assert_eq!(under_review.as_state().title(), "march");
     let approved = under_review.approve("Ada".to_owned()).await?;
     let _ = approved
         .push(PostboxItem::bytes("march.txt", "1 coffee"))

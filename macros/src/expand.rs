@@ -110,15 +110,16 @@ fn inherent_methods(model: &Contract) -> TokenStream {
     let Contract { library, input, .. } = model;
     let visibility = &input.vis;
     let flow_docs = docs::of_flow(model);
-    let flow = match &model.kind {
-        Some(Kind::Other(kind)) => flow_of_a_library(library, kind, visibility),
-        _ => quote! {
+    let flow = if let Some(Kind::Other(kind)) = &model.kind {
+        flow_of_a_library(library, kind, visibility)
+    } else {
+        quote! {
             #[must_use = "a flow does nothing until it is used; the next step is `flow.establish_session().await?`"]
             #[allow(dead_code)]
             #visibility fn flow(&self, client: &#library::Client) -> #library::Flow<Self, #library::Unstarted> {
                 #library::Contract::flow(self, client)
             }
-        },
+        }
     };
     quote! {
         #[doc = #flow_docs]
@@ -145,9 +146,10 @@ fn alias(model: &Contract) -> TokenStream {
     let parameters = generics.params.iter().map(without_bounds);
     let (_, type_generics, _) = generics.split_for_impl();
     let docs = docs::of_alias(model);
-    let start = match &model.kind {
-        Some(Kind::Other(kind)) => start(library, kind, &quote!(#ident #type_generics)),
-        _ => quote!(#library::Unstarted),
+    let start = if let Some(Kind::Other(kind)) = &model.kind {
+        start(library, kind, &quote!(#ident #type_generics))
+    } else {
+        quote!(#library::Unstarted)
     };
     quote! {
         #[doc = #docs]

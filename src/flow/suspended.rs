@@ -128,6 +128,7 @@ pub trait Durable: Sized {
     fn from_record(record: Self::Record, resuming: &Resuming<'_>) -> Result<Self, SuspendedError>;
 
     /// When the flow ends, if that is known.
+    #[must_use]
     fn expires_at(_: &Self::Record) -> Option<SystemTime> {
         None
     }

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -84,17 +86,24 @@ impl<S: FlowStore> ParkedFlows<S> {
     /// # Errors
     /// [`Error::Store`] if the store failed, [`Error::Suspended`] if the attached data can't be serialized. The flow
     /// comes back.
-    pub async fn park<C, P: Parkable, D>(
-        &self,
+    // The future is boxed, so that a flow in another state is one error.
+    #[allow(clippy::type_complexity, reason = "an alias would hide what comes back")]
+    pub fn park<'a, C, P, D>(
+        &'a self,
         mut flow: Suspended<C, P, D>,
-    ) -> Result<(), Rejected<Suspended<C, P, D>>>
+    ) -> BoxFuture<'a, Result<(), Rejected<Suspended<C, P, D>>>>
     where
-        D: Serialize + Send + Sync,
+        C: 'a,
+        P: Parkable + 'a,
+        D: Serialize + Send + Sync + 'a,
     {
-        match self.put(&mut flow).await {
-            Ok(()) => Ok(()),
-            Err(error) => Err(Rejected::new(flow, error)),
+        async move {
+            match self.put(&mut flow).await {
+                Ok(()) => Ok(()),
+                Err(error) => Err(Rejected::new(flow, error)),
+            }
         }
+        .boxed()
     }
 
     async fn put<C, P: Parkable, D: Serialize>(
@@ -149,7 +158,7 @@ impl<S: FlowStore> ParkedFlows<S> {
     /// # use digime::store::{MemoryStore, ParkedFlows};
     /// # use digime::suspended::{Parkable, Reaches};
     /// # use digime::{Client, Error, Flow};
-    /// async fn claim<C: Reaches<S>, S: Parkable>(
+    /// async fn claim<C: Reaches<S>, S: Parkable + Send>(
     ///     flows: &ParkedFlows<MemoryStore>,
     ///     contract: &C,
     ///     client: &Client,
@@ -163,18 +172,20 @@ impl<S: FlowStore> ParkedFlows<S> {
     /// # Errors
     /// [`StoreError::NothingParked`] if no flow waits; [`Error::Suspended`] if this machine can't read what was parked: it is
     /// put back, for a machine that can.
-    pub fn claim_by_key<C, P, D>(
-        &self,
-        key: &str,
+    #[allow(clippy::type_complexity, reason = "an alias would hide what comes back")]
+    pub fn claim_by_key<'a, C, P, D>(
+        &'a self,
+        key: &'a str,
         contract: &C,
         client: &Client,
-    ) -> impl Future<Output = Result<(Flow<C, P>, D), Error>> + Send
+    ) -> BoxFuture<'a, Result<(Flow<C, P>, D), Error>>
     where
-        C: Reaches<P>,
-        P: Parkable + Send,
-        D: DeserializeOwned + Send,
+        C: Reaches<P> + 'a,
+        P: Parkable + Send + 'a,
+        D: DeserializeOwned + Send + 'a,
     {
         self.claim_on(contract::platform(contract, client), key)
+            .boxed()
     }
 
     async fn claim_on<C, P, D>(

@@ -29,7 +29,7 @@ impl Compiler {
             None => output(Command::new(env!("CARGO")).args(["test", "--workspace", "--no-run"])),
             Some(name) => output(
                 tool(name, "cargo")
-                    .args(["check", "--package", "digime", "--target-dir"])
+                    .args(["check", "--package", "digime-extending", "--target-dir"])
                     .arg(root().join("target").join(name)),
             ),
         };
@@ -136,7 +136,7 @@ fn output(cargo: &mut Command) -> String {
 
 /// What the programs name of the libraries that cargo has built.
 fn libraries(messages: &str) -> Vec<Library> {
-    ["digime", "serde", "serde_json"]
+    ["digime", "digime_extending", "serde", "serde_json"]
         .into_iter()
         .map(|name| Library {
             name: name.to_owned(),

@@ -203,9 +203,10 @@ macro_rules! __calls {
                 -> $crate::__calls!(@output [$($call)?] $output) $(where Self: $call)?;
         }
 
-        #[doc(hidden)]
+        #[doc = ::std::concat!("A flow that has the call `", ::std::stringify!($method), "`.")]
         #[diagnostic::on_unimplemented(message = $message, label = $label, note = $note)]
         $visibility trait $can<$c>: Sized {
+            #[doc(hidden)]
             fn call$(<$call>)?($($receiver)* $(, $argument: $type)*)
                 -> $crate::__calls!(@output [$($call)?] $output) $(where Self: $call)?;
         }

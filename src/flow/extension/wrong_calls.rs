@@ -2,9 +2,12 @@
 
 /// Explains calls of this library that are wrong in a state of a library.
 ///
-/// Without it, the compiler says "method not found". Each row names calls and the reason why they are wrong, which
-/// [`reasons!`](crate::reasons) defines. `_` stands for every call that no row names and that the state does not have itself. The
-/// first parameter in the brackets is the contract. They are empty, `impl[] State`, for a state without parameters.
+/// Without it, the compiler says "method not found". Each row names calls:
+///
+/// - `call, call: Reason;` for calls that are wrong. [`reasons!`](crate::reasons) defines the reason, which is the text of the
+///   compile error.
+/// - `call => Trait;` for calls that the library itself offers in the state, with a trait that [`calls!`](crate::calls) defines.
+/// - `_: Reason;` for every call that no row before it names. This row is the last.
 ///
 /// ```
 /// use digime::extend::ExtensionState;
@@ -51,138 +54,76 @@
 /// # }
 /// ```
 ///
-/// The macro generates hidden methods of the state, with bounds that can't hold. They can be named in any number of tables of
-/// one state, each call once.
 #[macro_export]
 macro_rules! wrong_calls {
-    (impl[$($c:ident $($generics:tt)*)?] $state:ty { $($rows:tt)* }) => {
-        $crate::__wrong_call_rows! { [$($c $($generics)*)?] [($($c)?)] [$state] $($rows)* }
+    (impl[$($generics:tt)*] $state:ty { $($rows:tt)* }) => {
+        $crate::__wrong_calls! { @rows [$($generics)*] [$state] [] $($rows)* }
     };
 }
 
+/// Does the work of [`wrong_calls!`].
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __wrong_call_rows {
-    ($generics:tt $contract:tt $state:tt $($($call:ident),+: $reason:tt;)* $(_: $other:tt;)?) => {
-        $($($crate::__wrong_call! { $call $call $generics $contract $state $state $reason })+)*
-        $($crate::__other_calls! { $generics $contract $state $other })?
+macro_rules! __wrong_calls {
+    (@rows $generics:tt $state:tt $named:tt) => {};
+    (@rows $generics:tt $state:tt [$($named:tt)*] $($call:ident),+: $reason:tt; $($rows:tt)*) => {
+        $($crate::__wrong_calls! { @explain $generics $state $call $reason })+
+        $crate::__wrong_calls! { @rows $generics $state [$($named)* $($call)+] $($rows)* }
     };
-}
-
-/// The calls that no row names: methods of a type that the state dereferences to, so that the state's own come first.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __other_calls {
-    ([$($generics:tt)*] $contract:tt [$state:ty] $reason:tt) => {
-        const _: () = {
-            /// The calls that a state has no other explanation for.
-            #[derive(Debug)]
-            pub struct OtherCalls<State>(::std::marker::PhantomData<fn() -> State>);
-
-            impl<$($generics)*> ::std::ops::Deref for $state {
-                type Target = OtherCalls<$state>;
-
-                fn deref(&self) -> &OtherCalls<$state> {
-                    &OtherCalls(::std::marker::PhantomData)
-                }
-            }
-
-            $crate::__every_call! { [$($generics)*] $contract [$state] $reason }
-        };
+    (@rows $generics:tt $state:tt [$($named:tt)*] $($call:ident),+ => $offered:path; $($rows:tt)*) => {
+        $crate::__wrong_calls! { @rows $generics $state [$($named)* $($call)+] $($rows)* }
     };
-}
-
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __every_call {
-    ($generics:tt $contract:tt $state:tt $reason:tt) => {
-        $crate::__every_call! {
-            @each $generics $contract $state $reason
+    (@rows $generics:tt $state:tt $named:tt _: $reason:tt;) => {
+        $crate::__wrong_calls! {
+            @others $generics $state $named $reason
             establish_session establish_session_with create_postbox
             url consent_access_url guest_url state receive_postbox exchange_code
             push push_many postbox_id
             access_token access_token_expires_at refresh refreshed_token
         }
     };
-    (@each $generics:tt $contract:tt [$state:ty] $reason:tt $($call:tt)*) => {
-        $($crate::__wrong_call! { $call $call $generics $contract [OtherCalls<$state>] [$state] $reason })*
+    (@others $generics:tt $state:tt $named:tt $reason:tt $($call:ident)*) => {
+        $($crate::__wrong_calls! { @unless_named $call $named $generics $state $call $reason })*
     };
-}
 
-/// One hidden method, with the signature that the call has in its right states.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __wrong_call {
-    (establish_session $method:tt $g:tt [$c:ty] $on:tt $state:tt $reason:tt) => {
-        $crate::__wrong_call! { @ $g $on $state $reason $method(&self)
-            -> ::std::future::Ready<::std::result::Result<$crate::Session<$c>, $crate::Error>> }
+    // Explains the call unless it is among the named ones.
+    (@unless_named $call:ident [] $($explained:tt)*) => {
+        $crate::__wrong_calls! { @explain $($explained)* }
     };
-    (establish_session_with $method:tt $g:tt [$c:ty] $on:tt $state:tt $reason:tt) => {
-        $crate::__wrong_call! { @ $g $on $state $reason $method(&self, _: &$crate::scope::Scope)
-            -> ::std::future::Ready<::std::result::Result<$crate::Session<$c>, $crate::Error>> }
+    (@unless_named establish_session [establish_session $($more:tt)*] $($explained:tt)*) => {};
+    (@unless_named establish_session_with [establish_session_with $($more:tt)*] $($explained:tt)*) => {};
+    (@unless_named create_postbox [create_postbox $($more:tt)*] $($explained:tt)*) => {};
+    (@unless_named url [url $($more:tt)*] $($explained:tt)*) => {};
+    (@unless_named consent_access_url [consent_access_url $($more:tt)*] $($explained:tt)*) => {};
+    (@unless_named guest_url [guest_url $($more:tt)*] $($explained:tt)*) => {};
+    (@unless_named state [state $($more:tt)*] $($explained:tt)*) => {};
+    (@unless_named receive_postbox [receive_postbox $($more:tt)*] $($explained:tt)*) => {};
+    (@unless_named exchange_code [exchange_code $($more:tt)*] $($explained:tt)*) => {};
+    (@unless_named push [push $($more:tt)*] $($explained:tt)*) => {};
+    (@unless_named push_many [push_many $($more:tt)*] $($explained:tt)*) => {};
+    (@unless_named postbox_id [postbox_id $($more:tt)*] $($explained:tt)*) => {};
+    (@unless_named access_token [access_token $($more:tt)*] $($explained:tt)*) => {};
+    (@unless_named access_token_expires_at [access_token_expires_at $($more:tt)*] $($explained:tt)*) => {};
+    (@unless_named refresh [refresh $($more:tt)*] $($explained:tt)*) => {};
+    (@unless_named refreshed_token [refreshed_token $($more:tt)*] $($explained:tt)*) => {};
+    (@unless_named $call:ident [$named:ident $($more:tt)*] $($explained:tt)*) => {
+        $crate::__wrong_calls! { @unless_named $call [$($more)*] $($explained)* }
     };
-    (create_postbox $method:tt $g:tt [$c:ty] $on:tt $state:tt $reason:tt) => {
-        $crate::__wrong_call! { @ $g $on $state $reason $method(&self, _: $crate::Session<$c>)
-            -> $crate::future::CreatePostbox<$c, $crate::Verifier> }
-    };
-    (url $method:tt $g:tt $c:tt $on:tt $state:tt $reason:tt) => {
-        $crate::__wrong_call! { @ $g $on $state $reason $method(&self) -> &$crate::url::Url }
-    };
-    (consent_access_url $method:tt $g:tt $c:tt $on:tt $state:tt $reason:tt) => {
-        $crate::__wrong_call! { @ $g $on $state $reason $method(&self) -> &$crate::url::Url }
-    };
-    (guest_url $method:tt $g:tt $c:tt $on:tt $state:tt $reason:tt) => {
-        $crate::__wrong_call! { @ $g $on $state $reason $method(&self) -> &$crate::url::Url }
-    };
-    (state $method:tt $g:tt $c:tt $on:tt $state:tt $reason:tt) => {
-        $crate::__wrong_call! { @ $g $on $state $reason $method(&self) -> &str }
-    };
-    (receive_postbox $method:tt $g:tt [$c:ty] $on:tt $state:tt $reason:tt) => {
-        $crate::__wrong_call! { @ $g $on $state $reason $method(&self, _: $crate::Callback)
-            -> ::std::result::Result<$crate::Flow<$c, $crate::PostboxReady>, $crate::Error> }
-    };
-    (exchange_code $method:tt $g:tt [$c:ty] $on:tt $state:tt $reason:tt) => {
-        $crate::__wrong_call! { @ $g $on $state $reason $method(&self, _: $crate::Callback)
-            -> ::std::future::Ready<::std::result::Result<$crate::Flow<$c, $crate::Authorized>, $crate::Error>> }
-    };
-    (push $method:tt $g:tt $c:tt $on:tt $state:tt $reason:tt) => {
-        $crate::__wrong_call! { @ $g $on $state $reason $method(&self, _: $crate::PostboxItem)
-            -> ::std::future::Ready<::std::result::Result<$crate::Delivery, $crate::Error>> }
-    };
-    (push_many $method:tt $g:tt $c:tt $on:tt $state:tt $reason:tt) => {
-        $crate::__wrong_call! { @ $g $on $state $reason
-            $method(&self, _: impl ::std::iter::IntoIterator<Item = $crate::PostboxItem>) -> $crate::push::PushMany<'_> }
-    };
-    (postbox_id $method:tt $g:tt $c:tt $on:tt $state:tt $reason:tt) => {
-        $crate::__wrong_call! { @ $g $on $state $reason $method(&self) -> &str }
-    };
-    (access_token $method:tt $g:tt $c:tt $on:tt $state:tt $reason:tt) => {
-        $crate::__wrong_call! { @ $g $on $state $reason $method(&self) -> $crate::AccessToken }
-    };
-    (access_token_expires_at $method:tt $g:tt $c:tt $on:tt $state:tt $reason:tt) => {
-        $crate::__wrong_call! { @ $g $on $state $reason $method(&self) -> ::std::time::SystemTime }
-    };
-    (refresh $method:tt $g:tt $c:tt $on:tt $state:tt $reason:tt) => {
-        $crate::__wrong_call! { @ $g $on $state $reason $method(&self)
-            -> ::std::future::Ready<::std::result::Result<$crate::AccessToken, $crate::Error>> }
-    };
-    (refreshed_token $method:tt $g:tt $c:tt $on:tt $state:tt $reason:tt) => {
-        $crate::__wrong_call! { @ $g $on $state $reason $method(&self, _: &$crate::AccessToken)
-            -> ::std::future::Ready<$crate::AccessToken> }
-    };
-    (@ [$($generics:tt)*] [$on:ty] [$state:ty] $reason:tt $method:tt $arguments:tt -> $returned:ty) => {
-        impl<$($generics)*> $on {
-            #[doc(hidden)]
-            #[allow(dead_code)]
-            pub fn $method $arguments -> $returned
+
+    (@explain [$($generics:tt)*] [$state:ty] $call:ident $reason:tt) => {
+        const _: () = {
+            use $crate::extend::call::$call as Call;
+
+            impl<$($generics)*> $crate::extend::Explained<Call> for $state {}
+
+            impl<$($generics)*> $crate::extend::WrongCall<Call> for $state
             where
                 for<'impossible> $state: $reason,
             {
-                <$state as $crate::__private::Never>::never()
+                fn never<T>() -> T {
+                    <$state as $crate::__private::Never>::never()
+                }
             }
-        }
-    };
-    ($call:tt $($rest:tt)*) => {
-        ::std::compile_error!(::std::concat!("`", ::std::stringify!($call), "` is not a call of digime that can be wrong in a state"));
+        };
     };
 }

@@ -90,7 +90,7 @@ macro_rules! states {
         ///
         /// async fn go_on<C: OngoingContract>(row: &str, contract: &C, client: &Client) -> Result<(), Error> {
         ///     match AnySuspended::<C, String>::from_json(row)? {
-        ///         AnySuspended::Authorized(suspended) => {
+        ///         AnySuspended::WithToken(suspended) => {
         ///             let (suspended, customer) = suspended.into_parts();
         ///             let authorized = suspended.resume(contract, client)?;
         ///             let delivery = authorized.push(PostboxItem::file("receipt.pdf")).await?;
@@ -182,13 +182,13 @@ macro_rules! states {
         #[must_use = "match it, and make the flow's next call"]
         pub enum AnyFlow<C> {
             /// Nothing was asked for yet.
-            Unstarted(Flow<C, Unstarted>),
+            NotStarted(Flow<C, Unstarted>),
             $($(#[$docs])* $name(Flow<C, $state>),)*
         }
 
         impl<C> From<Flow<C, Unstarted>> for AnyFlow<C> {
             fn from(flow: Flow<C, Unstarted>) -> Self {
-                Self::Unstarted(flow)
+                Self::NotStarted(flow)
             }
         }
 
@@ -205,7 +205,7 @@ macro_rules! states {
             #[must_use]
             pub fn state_name(&self) -> &'static str {
                 match self {
-                    Self::Unstarted(_) => "Unstarted",
+                    Self::NotStarted(_) => "Unstarted",
                     $(Self::$name(_) => <$state>::NAME,)*
                 }
             }
@@ -213,7 +213,7 @@ macro_rules! states {
             /// The flow as data; `None` if nothing was asked for yet, so there is nothing to keep.
             pub fn suspend(self) -> Option<AnySuspended<C>> {
                 match self {
-                    Self::Unstarted(_) => None,
+                    Self::NotStarted(_) => None,
                     $(Self::$name(flow) => Some(flow.suspend().into()),)*
                 }
             }
@@ -247,9 +247,9 @@ states! {
     /// It waits for the callback of an ongoing contract, which brings a code.
     AwaitingCode: AwaitingCallback<Verifier>,
     /// It has the postbox of a one-off contract.
-    PostboxReady: PostboxReady,
+    WithPostbox: PostboxReady,
     /// It has a postbox and an access token.
-    Authorized: Authorized,
+    WithToken: Authorized,
 }
 
 /// Whether flows of a kind reach a state: [`Reaches`](super::Reaches) at run time.
