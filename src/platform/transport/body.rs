@@ -1,5 +1,6 @@
 //! The body of a request or an answer.
 
+use std::any::Any;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -13,8 +14,15 @@ use super::BoxError;
 
 /// The body of a request or an answer: bytes, or a stream that is read once.
 ///
-/// It is neither `Clone` nor `Default`. So a layer that would send a request again, such as one that follows redirections,
-/// does not compile.
+/// It is neither `Clone` nor `Default`. So a layer that follows redirections, which would carry secrets to another server,
+/// does not compile:
+///
+/// ```compile_fail
+/// let layer = tower_http::follow_redirect::FollowRedirectLayer::new();
+/// let builder = digime::Client::builder().layer(layer); // `Body` is not `Default`
+/// ```
+///
+/// An answer's body is often made of bytes:
 ///
 /// ```
 /// use digime::transport::Body;
@@ -39,7 +47,14 @@ impl Body {
         B: http_body::Body + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        Self(reqwest::Body::wrap(Foreign(Mutex::new(Box::pin(body)))))
+        let mut body = Some(body);
+        // Most layers pass on the body that they get.
+        let own = (&mut body as &mut dyn Any).downcast_mut::<Option<Self>>();
+        if let Some(own) = own.and_then(Option::take) {
+            return own;
+        }
+        let foreign = body.map(|body| Foreign(Mutex::new(Box::pin(body))));
+        Self(foreign.map_or_else(reqwest::Body::default, reqwest::Body::wrap))
     }
 
     /// The whole body, if it is not a stream: that of every request but a push.

@@ -48,7 +48,11 @@ impl TransportService {
     }
 }
 
-impl Service<http::Request<Body>> for TransportService {
+impl<B> Service<http::Request<B>> for TransportService
+where
+    B: http_body::Body + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     type Response = http::Response<Body>;
     type Error = TransportError;
     type Future = BoxFuture<'static, Result<http::Response<Body>, TransportError>>;
@@ -57,8 +61,9 @@ impl Service<http::Request<Body>> for TransportService {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let transport = self.0.clone();
+        let request = request.map(Body::new);
         async move { transport.send(request).await }.boxed()
     }
 }
