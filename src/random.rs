@@ -12,7 +12,9 @@ const NONCE_LENGTH: usize = 32;
 
 /// A source of random bytes: the system's, or one that a test sets. Clones are the same source.
 #[derive(Clone, Default)]
-pub(crate) struct Random(Option<Arc<dyn Fn(&mut [u8]) + Send + Sync>>);
+pub(crate) struct Random(Option<Arc<Fill>>);
+
+type Fill = dyn Fn(&mut [u8]) + Send + Sync;
 
 impl Random {
     pub(crate) fn new(fill: impl Fn(&mut [u8]) + Send + Sync + 'static) -> Self {

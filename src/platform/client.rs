@@ -505,7 +505,8 @@ impl ClientBuilder {
     ///
     /// The operating system buffers data, so a full buffer is no sign of a stalled upload. On Linux the client looks at what
     /// is left in its sockets' buffers: while the platform takes data from any of them, the upload may continue, for ten times
-    /// this timeout at most. On other systems only the data that is handed to a socket counts as progress.
+    /// this timeout at most. On other systems, and if the connections are not made by this client's own HTTP client, only the
+    /// data that is handed over counts as progress.
     ///
     /// ```
     /// # use std::time::Duration;

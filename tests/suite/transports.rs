@@ -1,7 +1,6 @@
 //! Clients that send by something other than the network as digime sets it up.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
@@ -30,7 +29,7 @@ use tower_http::set_header::SetRequestHeaderLayer;
 
 use crate::set_up::{
     FOREVER, Welcome, authorized, authorized_with, awaiting_with, consent, in_time, item,
-    once_json, quick, ready, receipts, sandbox, welcome,
+    once_json, quick, ready, ready_with, receipts, sandbox, welcome,
 };
 
 type Request = http::Request<Body>;
@@ -92,7 +91,7 @@ async fn an_http_client_of_the_application_is_used() {
     let (base_url, heads) = relay(&sandbox).await;
     let client = quick(&sandbox).base_url(format!("{base_url}/v1.5"));
     let client = client.http_client(http).build().expect("a client");
-    let flow = authorized_with(&sandbox, &client).await;
+    let flow = ready_with(&sandbox, &client).await;
     let _ = flow.push(item()).await.expect("a delivery");
     let heads = heads.lock().expect("no panic");
     assert!(
@@ -204,7 +203,9 @@ async fn an_http_client_that_follows_redirections_is_refused() {
             .build()
             .expect("a client"),
         reqwest::Client::builder()
-            .redirect(Policy::custom(|attempt| attempt.follow()))
+            .redirect(Policy::custom(|attempt| {
+                Policy::default().redirect(attempt)
+            }))
             .build()
             .expect("a client"),
     ];
@@ -230,7 +231,10 @@ async fn no_http_client_sends_a_code_again() {
     let sandbox = sandbox().await;
     let again = || {
         let again = reqwest::retry::for_host("127.0.0.1").no_budget();
-        again.classify_fn(|answer| answer.retryable())
+        again.classify_fn(|answer| match answer.status() {
+            Some(_) => answer.retryable(),
+            None => answer.success(),
+        })
     };
     let http = reqwest::Client::builder()
         .redirect(Policy::none())
@@ -488,138 +492,132 @@ async fn a_service_that_fails_before_it_is_ready_has_sent_nothing() {
     );
 }
 
-/// What a transport does wrong.
-#[derive(Clone, Copy, Debug)]
-enum Fails {
-    Panics,
-    NeverAnswers,
-    Drops,
-    BodyNeverEnds,
-    BodyIsEndless,
-    BodyOfEmptyParts,
-    BodyOfTrailers,
-    BodyPanics,
-    BodyFails,
-    Garbage,
-    Redirects,
-    SwitchesProtocols,
-}
+/// What a transport does wrong, as `docs/faults.md` says it.
+#[derive(Clone, Copy)]
+struct Wrong(&'static str);
 
 /// A body that gives the same for ever.
-struct Endless(fn() -> Poll<Option<Result<Frame<Bytes>, Infallible>>>);
+struct Endless(fn() -> Part);
+
+type Part = Poll<Option<Result<Frame<Bytes>, io::Error>>>;
 
 impl HttpBody for Endless {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Part {
         (self.0)()
     }
 }
 
 #[async_trait]
-impl Transport for Fails {
+impl Transport for Wrong {
     async fn send(&self, request: Request) -> Answer {
-        let endless = |part| http::Response::new(Body::new(Endless(part)));
+        let endless = |part| Ok(http::Response::new(Body::new(Endless(part))));
         let status = |status| {
-            let answer = http::Response::builder()
-                .status(status)
-                .header("location", "/");
-            answer
+            let answer = http::Response::builder().status(status);
+            let answer = answer
+                .header("location", "/")
                 .header("date", "\u{fe}")
-                .header("retry-after", "\u{fe}")
+                .header("retry-after", "\u{fe}");
+            answer
                 .body(Body::from("{}"))
-                .expect("an answer")
+                .map_err(TransportError::unsendable)
         };
-        Ok(match self {
-            Self::Panics => panic!("as the test wants it"),
-            Self::NeverAnswers => {
+        match self.0 {
+            "panics" => panic!("as the test wants it"),
+            "never answers" => {
                 // Even with the request in its hands.
                 let _request = request;
                 std::future::pending().await
             }
-            Self::Drops => return Err(TransportError::lost("dropped")),
-            Self::BodyNeverEnds => endless(|| Poll::Pending),
-            Self::BodyIsEndless => {
+            "can't send the request" => Err(TransportError::unsendable("too odd")),
+            "does not connect" => Err(TransportError::not_connected("closed")),
+            "loses the answer" => Err(TransportError::lost("reset")),
+            "gives a body that never comes" => endless(|| Poll::Pending),
+            "gives a body without an end" => {
                 endless(|| Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b' '; 1024]))))))
             }
-            Self::BodyOfEmptyParts => endless(|| Poll::Ready(Some(Ok(Frame::data(Bytes::new()))))),
-            Self::BodyOfTrailers => {
+            "gives a body of empty parts without an end" => {
+                endless(|| Poll::Ready(Some(Ok(Frame::data(Bytes::new())))))
+            }
+            "gives a body of trailers without an end" => {
                 endless(|| Poll::Ready(Some(Ok(Frame::trailers(http::HeaderMap::new())))))
             }
-            Self::BodyPanics => endless(|| panic!("as the test wants it")),
-            Self::BodyFails => {
-                let failing =
-                    futures_util::stream::iter([Err::<Frame<Bytes>, _>(io::Error::other("cut"))]);
-                http::Response::new(Body::new(http_body_util::StreamBody::new(failing)))
+            "gives a body that panics" => endless(|| panic!("as the test wants it")),
+            "gives a body that fails" => {
+                endless(|| Poll::Ready(Some(Err(io::Error::other("cut")))))
             }
-            Self::Garbage => status(200),
-            Self::Redirects => status(302),
-            Self::SwitchesProtocols => status(101),
-        })
+            "gives an answer that makes no sense" => status(200),
+            "gives a redirection" => status(302),
+            "gives a 101" => status(101),
+            other => panic!("an unknown row: {other}"),
+        }
     }
 }
 
-#[tokio::test]
-async fn a_transport_that_fails_in_any_way_is_an_error_and_nothing_more() {
-    let sandbox = sandbox().await;
-    for fails in [
-        Fails::Panics,
-        Fails::NeverAnswers,
-        Fails::Drops,
-        Fails::BodyNeverEnds,
-        Fails::BodyIsEndless,
-        Fails::BodyOfEmptyParts,
-        Fails::BodyOfTrailers,
-        Fails::BodyPanics,
-        Fails::BodyFails,
-        Fails::Garbage,
-        Fails::Redirects,
-        Fails::SwitchesProtocols,
-    ] {
-        let hangs = matches!(
-            fails,
-            Fails::NeverAnswers
-                | Fails::BodyNeverEnds
-                | Fails::BodyOfEmptyParts
-                | Fails::BodyOfTrailers
-        );
-        let limit = if hangs {
+impl Wrong {
+    /// Whether only a time limit ends it.
+    fn hangs(self) -> bool {
+        self.0.starts_with("never")
+            || self.0.ends_with("never comes")
+            || self.0.contains("empty")
+            || self.0.contains("trailers")
+    }
+
+    fn client(self) -> Client {
+        let limit = if self.hangs() {
             Duration::from_millis(100)
         } else {
             FOREVER
         };
-        let client = Client::builder()
-            .transport(fails)
-            .max_retries(0)
-            .timeout(limit)
-            .stall_timeout(limit)
-            .build()
-            .expect("a client");
-        let flow = welcome(&sandbox).flow(&client);
-        let error = in_time(flow.establish_session())
-            .await
-            .expect_err("no session");
-        let expected = match fails {
-            Fails::BodyIsEndless | Fails::Garbage => "makes no sense",
-            Fails::Redirects => "302",
-            Fails::SwitchesProtocols => "101",
-            _ => "the answer was lost",
+        let client = Client::builder().transport(self).max_retries(0);
+        let client = client.timeout(limit).stall_timeout(limit);
+        client.build().expect("a client")
+    }
+}
+
+/// What the table calls an error.
+fn name(error: &Error) -> String {
+    match error {
+        Error::Request(RequestError::Unsendable { .. }) => "`Unsendable`".to_owned(),
+        Error::Request(RequestError::NotSent { .. }) => "`NotSent`".to_owned(),
+        Error::Request(RequestError::AnswerLost { .. }) => "`AnswerLost`".to_owned(),
+        Error::Request(RequestError::Malformed { .. }) => "`Malformed`".to_owned(),
+        Error::Request(RequestError::Refused { refusal, .. }) => {
+            format!("`Refused` {}", refusal.status)
+        }
+        other => other.to_string(),
+    }
+}
+
+#[tokio::test]
+async fn every_row_of_the_table_of_transports_is_true() {
+    let page = include_str!("../../docs/faults.md");
+    let (_, table) = page.split_once("| a transport |").expect("the table");
+    let rows = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    let rows: Vec<_> = rows.collect();
+    assert!(rows.len() > 10);
+    let sandbox = sandbox().await;
+    for row in rows {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let [_, wrong, sees, may_have_taken_effect, _] = cells[..] else {
+            panic!("{row}")
         };
-        assert!(error.to_string().contains(expected), "{fails:?}: {error}");
+        let client = Wrong(wrong).client();
+        let flow = welcome(&sandbox).flow(&client);
+        let established = in_time(flow.establish_session()).await;
+        let error = established.expect_err("no session");
+        assert_eq!(name(&error), sees, "{wrong}");
         let flow = ready(&sandbox).await.suspend();
         let flow = flow.resume(welcome(&sandbox), &client).expect("the flow");
         let error = in_time(flow.push(item())).await.expect_err("no delivery");
-        assert!(error.to_string().contains(expected), "{fails:?}: {error}");
-        let is_a_refusal = matches!(fails, Fails::SwitchesProtocols);
-        assert_eq!(
-            error.may_have_taken_effect(),
-            !is_a_refusal,
-            "{fails:?}: {error}"
-        );
+        assert_eq!(name(&error), sees, "{wrong}");
+        let expected = may_have_taken_effect == "yes";
+        assert_eq!(error.may_have_taken_effect(), expected, "{wrong}");
     }
 }
 

@@ -70,7 +70,7 @@ mod tests {
             Policy::default(),
             Policy::limited(1),
             Policy::limited(0),
-            Policy::custom(|attempt| attempt.stop()),
+            Policy::custom(|attempt| Policy::none().redirect(attempt)),
         ] {
             let shown = format!("{policy:?}");
             assert!(follows_redirections(&client(policy)), "{shown}");
