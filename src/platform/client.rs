@@ -622,8 +622,9 @@ impl ClientBuilder {
     /// redirected request would carry its secrets to another server. And the HTTP client sends nothing again, since that
     /// is decided for each request. Set no total `timeout`, which would also end long uploads.
     ///
-    /// If the base URL is on the loopback, system proxies are not used; a proxy that `change` adds is. Trust in certificates is
-    /// what `change` makes of it.
+    /// If the base URL is on the loopback, these settings leave out the proxies of the system, and a proxy that `change` adds
+    /// is used. A `change` that begins with a builder of its own has to leave them out itself: on the loopback requests are not
+    /// encrypted. Which certificates are trusted is what `change` makes of it.
     ///
     /// This replaces an earlier [`http_client`](Self::http_client), [`transport`](Self::transport) or
     /// [`service`](Self::service), and is replaced by a later one.
@@ -848,13 +849,14 @@ impl ClientBuilder {
     ) -> Result<(reqwest::Client, Arc<dyn Transport>), ClientError> {
         let tls = |error| ClientError::Tls(Arc::new(error));
         let http = match &self.settings.network {
-            NetworkSettings::Ours => self.http(base_url, connections).build().map_err(tls)?,
+            NetworkSettings::Ours => {
+                let http = bound(self.http(base_url), connections);
+                http.build().map_err(tls)?
+            }
             NetworkSettings::Changed(change) => {
-                let http = change(self.http(base_url, connections))
-                    .redirect(reqwest::redirect::Policy::none())
-                    // What may be sent again is decided for each request.
-                    .retry(reqwest::retry::never())
-                    .build();
+                let http = bound(change(self.http(base_url)), connections);
+                // What may be sent again is decided for each request.
+                let http = http.retry(reqwest::retry::never()).build();
                 http.map_err(|error| ClientError::HttpSettings(Arc::new(error)))?
             }
             NetworkSettings::Shared(http) if follows_redirections(http) => {
@@ -872,14 +874,11 @@ impl ClientBuilder {
         Ok((http.clone(), Arc::new(Network(http))))
     }
 
-    /// Our settings of an HTTP client.
-    fn http(&self, base_url: &Url, connections: &Connections) -> reqwest::ClientBuilder {
+    /// Our settings of an HTTP client, which the application may change.
+    fn http(&self, base_url: &Url) -> reqwest::ClientBuilder {
         let mut http = reqwest::Client::builder()
-            .connector_layer(connections.clone())
             .user_agent(concat!("digime-rust/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(self.settings.connect_timeout)
-            // A redirected request would carry its token to a server that nobody checked.
-            .redirect(reqwest::redirect::Policy::none());
+            .connect_timeout(self.settings.connect_timeout);
         if is_loopback(base_url) {
             http = http.no_proxy();
         }
@@ -889,6 +888,13 @@ impl ClientBuilder {
         }
         http
     }
+}
+
+/// An HTTP client with the settings that nobody may change.
+fn bound(http: reqwest::ClientBuilder, connections: &Connections) -> reqwest::ClientBuilder {
+    http.connector_layer(connections.clone())
+        // A redirected request would carry its token to a server that nobody checked.
+        .redirect(reqwest::redirect::Policy::none())
 }
 
 impl fmt::Debug for ClientBuilder {
