@@ -418,6 +418,11 @@ impl fmt::Debug for Client {
 /// of its own.
 ///
 /// An upload has no limit in all, because its time depends on its size.
+///
+/// # What sends the requests
+///
+/// An HTTP client of digime's own does, unless [another one or a transport](crate::transport) is set. Redirections are
+/// never followed.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build()` is called"]
 pub struct ClientBuilder {

@@ -749,6 +749,60 @@ async fn the_applications_pauses_do_not_override_what_the_platform_asks() {
     assert_eq!(sandbox.requests(Endpoint::Session), 2);
 }
 
+#[tokio::test]
+async fn the_keys_of_tokens_that_nobody_else_gets_are_fetched_beyond_the_applications_pauses() {
+    let sandbox = sandbox().await;
+    let client = quick(&sandbox)
+        .retry_pauses(|| [])
+        .build()
+        .expect("a client");
+    let awaiting = awaiting_with(&sandbox, &client).await;
+    let callback = consent(&sandbox, awaiting.url()).await;
+    sandbox.rotate_key();
+    for _ in 0..3 {
+        sandbox.inject(Endpoint::Keys, Fault::Status(500));
+    }
+    let exchanged = in_time(awaiting.exchange_code(callback)).await;
+    assert!(exchanged.is_ok(), "{exchanged:?}");
+}
+
+/// A transport whose error repeats the request's secrets.
+struct Gossip;
+
+#[async_trait]
+impl Transport for Gossip {
+    async fn send(&self, request: Request) -> Answer {
+        let token = request.headers().get("authorization").expect("a token");
+        let token = token.to_str().expect("text");
+        let claims = token.split('.').nth(1).expect("claims");
+        let claims = BASE64_URL_SAFE_NO_PAD.decode(claims).expect("base64");
+        let claims = String::from_utf8(claims).expect("text");
+        Err(TransportError::lost(format!(
+            "can't send {token} with {claims}"
+        )))
+    }
+}
+
+#[tokio::test]
+async fn no_error_of_a_transport_shows_a_secret() {
+    let sandbox = sandbox().await;
+    let client = Client::builder().transport(Gossip).max_retries(0);
+    let flow = authorized(&sandbox).await;
+    let access_token = flow.access_token().secret().to_owned();
+    let flow = flow
+        .suspend()
+        .resume(receipts(&sandbox), &client.build().expect("a client"));
+    let error = flow
+        .expect("the flow")
+        .push(item())
+        .await
+        .expect_err("no delivery");
+    let report = error.report().to_string();
+    assert!(report.contains("can't send"), "{report}");
+    assert!(!report.contains(&access_token), "{report}");
+    assert!(!report.contains("eyJ"), "{report}");
+}
+
 /// A platform that gives sessions, refuses everything else, and notes it.
 #[derive(Clone, Default)]
 struct Recorder(Arc<Mutex<VecDeque<String>>>);
