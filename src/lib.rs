@@ -60,6 +60,7 @@
 //! | [`error`] | the errors, which [`Error`] gathers |
 //! | [`store`] | flows that wait for their callback and tokens that machines share, in a database |
 //! | [`push`] | progress, and pushes of many items |
+//! | [`transport`] | what sends the requests, if it is not the network as digime sets it up |
 //! | [`scope`] | limits of a session |
 //! | [`kind`], [`suspended`], [`roles`], [`future`] | what generic code and contracts written by hand name |
 //!
@@ -74,8 +75,9 @@
 //!
 //! # Dependencies that are part of the API
 //!
-//! [`url`] and [`bytes`] are re-exported, and [`store`] re-exports the database library of each store. A new major version
-//! of one of them is a new major version of this crate.
+//! [`url`] and [`bytes`] are re-exported, [`store`] re-exports the database library of each store, and [`transport`] what it
+//! takes from `http`, `http-body` and `tower`. [`ClientBuilder::http_settings`] and [`ClientBuilder::http_client`] take types of
+//! `reqwest` 0.13. A new major version of one of them is a new major version of this crate.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -160,6 +162,45 @@ pub mod extend {
 pub mod push {
     pub use crate::flow::{ManyProgress, PushMany, Pushed};
     pub use crate::postbox::Progress;
+}
+
+/// What sends the requests to the platform: the application's own HTTP client, a `tower` service, or anything else.
+///
+/// | you have | give it to |
+/// | --- | --- |
+/// | a proxy, certificates, a user agent | [`ClientBuilder::http_settings`] |
+/// | an HTTP client whose connections are shared | [`ClientBuilder::http_client`] |
+/// | a `tower` service | [`ClientBuilder::service`] |
+/// | a platform for a test, or something of your own | [`ClientBuilder::transport`] |
+/// | something that sees or changes each attempt | [`ClientBuilder::layer`] |
+pub mod transport {
+    /// Lets an `async fn` implement [`Transport::send`], whose future is boxed.
+    pub use async_trait::async_trait;
+
+    pub use crate::platform::transport::{
+        Attempt, Body, Transport, TransportError, TransportService,
+    };
+
+    // A re-export of whole crates would bring other types of names such as `Error` into view, and the compiler would print
+    // such names with their paths.
+    /// What a transport takes from the crate `http`.
+    pub mod http {
+        pub use ::http::{
+            Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
+            Uri,
+        };
+    }
+
+    /// What a transport takes from the crate `http-body`.
+    pub mod http_body {
+        pub use ::http_body::{Body, Frame, SizeHint};
+    }
+
+    /// What layers and services take from `tower`.
+    pub mod tower {
+        pub use ::tower_layer::Layer;
+        pub use ::tower_service::Service;
+    }
 }
 
 /// The futures that have a name.

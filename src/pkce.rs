@@ -6,7 +6,8 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::{random, secret};
+use crate::random::Random;
+use crate::secret;
 
 /// A code verifier (section 4.1).
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -15,8 +16,8 @@ pub struct CodeVerifier(#[serde(serialize_with = "secret::expose")] SecretString
 
 impl CodeVerifier {
     /// 43 characters that hold 256 random bits, as RFC 7636, section 4.1, recommends.
-    pub fn new() -> Self {
-        Self(random::url_safe_256().into())
+    pub(crate) fn new(random: &Random) -> Self {
+        Self(random.url_safe_256().into())
     }
 
     /// The challenge, which the platform gets first: base64url without padding of the verifier's SHA-256 (section 4.2).
@@ -56,7 +57,10 @@ mod tests {
 
     #[test]
     fn a_verifier_is_43_unreserved_characters_and_unique() {
-        let (one, other) = (CodeVerifier::new(), CodeVerifier::new());
+        let (one, other) = (
+            CodeVerifier::new(&Random::default()),
+            CodeVerifier::new(&Random::default()),
+        );
         assert_eq!(one.expose().len(), 43);
         assert!(
             one.expose()

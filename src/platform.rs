@@ -19,7 +19,7 @@ mod request_token;
 pub(crate) mod scripted;
 pub(crate) mod session;
 mod stall;
-mod transport;
+pub(crate) mod transport;
 
 use std::sync::Arc;
 
@@ -31,9 +31,6 @@ pub(crate) use keys::KeyCache;
 pub use oauth::AccessToken;
 pub(crate) use oauth::{RefreshToken, Tokens};
 pub(crate) use push::Upload;
-pub(crate) use transport::Transport;
-#[cfg(test)]
-pub(crate) use transport::TransportError;
 
 use crate::contract::Credentials;
 

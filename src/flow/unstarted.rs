@@ -13,7 +13,6 @@ use crate::error::Error;
 use crate::platform::Platform;
 use crate::platform::client::Client;
 use crate::platform::session::SessionData;
-use crate::random;
 use crate::scope::Scope;
 
 /// The state of a flow that has not asked for anything yet.
@@ -156,7 +155,7 @@ async fn awaiting_callback<V: MaybeVerifier>(
     if session.has_ended(&platform.client) {
         return Err(Error::SessionExpired);
     }
-    let state = random::url_safe_256();
+    let state = platform.client.random().url_safe_256();
     let verifier = V::authorize(platform, &state).await?;
     Ok(AwaitingCallback::new(platform, session, state, verifier)?)
 }

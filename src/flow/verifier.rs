@@ -98,7 +98,7 @@ impl MaybeVerifier for Verifier {
     type Record = VerifierRecord;
 
     async fn authorize(platform: &Platform, state: &str) -> Result<Self, Error> {
-        let code_verifier = CodeVerifier::new();
+        let code_verifier = CodeVerifier::new(platform.client.random());
         let authorization = platform.authorize(&code_verifier, state).await?;
         Ok(Self(VerifierRecord {
             code_verifier,

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
+use backon::Retryable;
 use tokio::time::Instant;
 use tracing::{Instrument, field};
 
@@ -81,12 +81,11 @@ impl Doubt {
 }
 
 /// The rules by which a request is retried.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Retries<'a> {
     pub operation: Operation,
     /// No attempt begins after it.
     pub deadline: Deadline,
-    pub backoff: ExponentialBuilder,
     /// Notes the attempts of unknown effect.
     pub doubt: &'a Doubt,
     /// Whether the request is retried until the deadline after any failure, however long the platform asks to wait.
@@ -131,12 +130,12 @@ impl Retries<'_> {
 }
 
 impl Platform {
-    /// Retries with pauses while `is_possible` and the failure may be transient.
+    /// Retries with pauses while `is_possible` and the failure may be transient. `attempt` gets the number of the attempt.
     pub(super) async fn retry<T, A>(
         &self,
         retries: &Retries<'_>,
         is_possible: impl Fn() -> bool,
-        attempt: impl Fn() -> A,
+        attempt: impl Fn(u32) -> A,
     ) -> Result<T, PlatformError>
     where
         A: Future<Output = Result<T, PlatformError>>,
@@ -144,10 +143,15 @@ impl Platform {
         let attempts = AtomicU32::new(0);
         let observed = || {
             let number = attempts.fetch_add(1, Relaxed) + 1;
-            self.observed(retries.operation, number, attempt())
+            self.observed(retries.operation, number, attempt(number))
+        };
+        let pauses = if retries.is_persistent {
+            self.client.endless_pauses()
+        } else {
+            self.client.pauses()
         };
         observed
-            .retry(retries.backoff)
+            .retry(pauses)
             .when(|error| {
                 retries.doubt.note(error);
                 retries.may_succeed_next(error) && is_possible()

@@ -5,13 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
-use backon::ExponentialBuilder;
+use backon::{BackoffBuilder, ExponentialBuilder};
 use digime_rules::is_loopback;
 use thiserror::Error;
+use tower_layer::Layer;
+use tower_service::Service;
 use url::Url;
 
-use super::{Connections, Exchanges, KeyCache, Transport};
+use super::transport::{
+    Body, Network, SharedNetwork, Tower, Transport, TransportService, follows_redirections,
+};
+use super::{Connections, Exchanges, KeyCache};
 use crate::clock::Clock;
+use crate::random::Random;
 
 /// The base URL of digi.me's platform.
 const DIGI_ME: &str = "https://api.digi.me/v1.5";
@@ -56,9 +62,31 @@ struct Settings {
     max_retries: usize,
     retry_delays: (Duration, Duration),
     max_retry_after: Duration,
+    retry_pauses: Option<Arc<dyn Fn() -> Pauses + Send + Sync>>,
     clock: Clock,
-    transport: Option<Arc<dyn Transport>>,
+    random: Random,
+    network: NetworkSettings,
+    layers: Vec<Wrap>,
 }
+
+/// What sends the requests.
+#[derive(Clone)]
+enum NetworkSettings {
+    /// An HTTP client with our settings.
+    Ours,
+    /// The same, and the application changes it.
+    Changed(Arc<dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync>),
+    /// The application's HTTP client.
+    Shared(reqwest::Client),
+    /// Anything else.
+    Foreign(Arc<dyn Transport>),
+}
+
+/// Wraps a transport in a layer.
+type Wrap = Arc<dyn Fn(Arc<dyn Transport>) -> Arc<dyn Transport> + Send + Sync>;
+
+/// The pauses between the attempts at one request.
+pub(crate) type Pauses = Box<dyn Iterator<Item = Duration> + Send + Sync>;
 
 /// A smaller difference than this is explained by the time that an answer travels and by the resolution of its `Date`, so
 /// the two clocks count as equal.
@@ -82,6 +110,15 @@ pub enum ClientError {
     /// TLS can't be set up on this machine.
     #[error("TLS can't be set up: check that this machine has root certificates")]
     Tls(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// The HTTP client can't be built as [`http_settings`](ClientBuilder::http_settings) says.
+    #[error("the HTTP client can't be built: check what `http_settings` sets")]
+    HttpSettings(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// The [`http_client`](ClientBuilder::http_client) follows redirections, and would carry secrets to servers that
+    /// nobody checked.
+    #[error(
+        "the HTTP client follows redirections, which would carry secrets to other servers: build it with `.redirect(reqwest::redirect::Policy::none())`, or use `http_settings`"
+    )]
+    FollowsRedirections,
 }
 
 /// What is wrong with a base URL.
@@ -152,8 +189,8 @@ impl Client {
         &self.0.http
     }
 
-    pub(crate) fn transport(&self) -> Arc<dyn Transport> {
-        self.0.transport.clone()
+    pub(crate) fn transport(&self) -> &dyn Transport {
+        &*self.0.transport
     }
 
     pub(crate) fn connections(&self) -> &Connections {
@@ -187,8 +224,24 @@ impl Client {
         self.0.settings.max_retry_after
     }
 
-    /// The pauses between attempts. They double, and jitter keeps many clients from retrying at the same moment.
-    pub(crate) fn backoff(&self) -> ExponentialBuilder {
+    /// The pauses between attempts. Their end means that there are no more attempts.
+    pub(crate) fn pauses(&self) -> Pauses {
+        match &self.0.settings.retry_pauses {
+            Some(pauses) => pauses(),
+            None => Box::new(self.doubling_pauses().build()),
+        }
+    }
+
+    /// The same for a request that is tried for minutes, however many attempts that takes.
+    pub(crate) fn endless_pauses(&self) -> Pauses {
+        match &self.0.settings.retry_pauses {
+            Some(pauses) => Box::new(pauses().chain(std::iter::repeat(self.longest_delay()))),
+            None => Box::new(self.doubling_pauses().without_max_times().build()),
+        }
+    }
+
+    /// Pauses that double. Jitter keeps many clients from retrying at the same moment.
+    fn doubling_pauses(&self) -> ExponentialBuilder {
         let (shortest, longest) = self.0.settings.retry_delays;
         ExponentialBuilder::default()
             .with_min_delay(shortest)
@@ -204,6 +257,11 @@ impl Client {
 
     pub(crate) fn clock(&self) -> &Clock {
         &self.0.settings.clock
+    }
+
+    /// The source of nonces, of `state` and of verifiers.
+    pub(crate) fn random(&self) -> &Random {
+        &self.0.settings.random
     }
 
     /// Now by this machine's clock, in Unix milliseconds.
@@ -360,6 +418,11 @@ impl fmt::Debug for Client {
 /// of its own.
 ///
 /// An upload has no limit in all, because its time depends on its size.
+///
+/// # What sends the requests
+///
+/// An HTTP client of digime's own does, unless [another one or a transport](crate::transport) is set. Redirections are
+/// never followed.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build()` is called"]
 pub struct ClientBuilder {
@@ -379,8 +442,11 @@ impl ClientBuilder {
                 max_retries: 4,
                 retry_delays: (Duration::from_millis(250), Duration::from_secs(8)),
                 max_retry_after: Duration::from_secs(60),
+                retry_pauses: None,
                 clock: Clock::default(),
-                transport: None,
+                random: Random::default(),
+                network: NetworkSettings::Ours,
+                layers: Vec::new(),
             },
         }
     }
@@ -444,7 +510,8 @@ impl ClientBuilder {
     ///
     /// The operating system buffers data, so a full buffer is no sign of a stalled upload. On Linux the client looks at what
     /// is left in its sockets' buffers: while the platform takes data from any of them, the upload may continue, for ten times
-    /// this timeout at most. On other systems only the data that is handed to a socket counts as progress.
+    /// this timeout at most. On other systems, and if the connections are not made by this client's own HTTP client, only the
+    /// data that is handed over counts as progress.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -511,10 +578,236 @@ impl ClientBuilder {
         self
     }
 
-    /// Sends requests through `transport` instead of over the network.
-    #[cfg(test)]
-    pub(crate) fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
-        self.settings.transport = Some(transport);
+    /// The source of random bytes for nonces, `state` and code verifiers, so that a test can repeat a request. Default: the
+    /// system's. Use another in tests only.
+    ///
+    /// What can be guessed protects nothing: a guessed `state` lets an attacker bring a callback of their own, and a guessed
+    /// verifier lets them use a stolen code. And the platform refuses a nonce that comes twice, as it does in every retry
+    /// if the source always gives the same. The keys that encrypt items, and the signatures, stay random.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU8, Ordering};
+    ///
+    /// let next = AtomicU8::new(0);
+    /// let builder = digime::Client::builder()
+    ///     .random(move |bytes| bytes.fill_with(|| next.fetch_add(1, Ordering::Relaxed)));
+    /// ```
+    pub fn random(mut self, fill: impl Fn(&mut [u8]) + Send + Sync + 'static) -> Self {
+        self.settings.random = Random::new(fill);
+        self
+    }
+
+    /// The pauses between the attempts at one request, in place of [`max_retries`](Self::max_retries) and
+    /// [`retry_delays`](Self::retry_delays). `pauses` is called for each request. When its pauses end, there are no more
+    /// attempts. No jitter is added.
+    ///
+    /// It decides how often and when a request is sent again, but not whether that is safe: the table on [`ClientBuilder`]
+    /// applies. A pause is longer if the answer has a `Retry-After`, and none goes beyond the
+    /// [`call_timeout`](Self::call_timeout). A push has no such limit, so pauses without an end try it for ever. The
+    /// keys that verify tokens are fetched for five minutes, even if the pauses end.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let every_second = || std::iter::repeat_n(Duration::from_secs(1), 10);
+    /// let builder = digime::Client::builder().retry_pauses(every_second);
+    /// ```
+    pub fn retry_pauses<I>(mut self, pauses: impl Fn() -> I + Send + Sync + 'static) -> Self
+    where
+        I: IntoIterator<Item = Duration>,
+        I::IntoIter: Send + Sync + 'static,
+    {
+        self.settings.retry_pauses = Some(Arc::new(move || Box::new(pauses().into_iter())));
+        self
+    }
+
+    /// Changes the HTTP client that digime makes: its proxy, root certificates, client certificate, user agent or
+    /// connection pool.
+    ///
+    /// `change` gets digime's settings and may replace any of them, with two exceptions. Redirections are never followed, since a
+    /// redirected request would carry its secrets to another server. And the HTTP client sends nothing again, since that
+    /// is decided for each request. Set no total `timeout`, which would also end long uploads.
+    ///
+    /// If the base URL is on the loopback, these settings leave out the proxies of the system, and a proxy that `change` adds
+    /// is used. A `change` that begins with a builder of its own has to leave them out itself: on the loopback requests are not
+    /// encrypted. Which certificates are trusted is what `change` makes of it.
+    ///
+    /// This replaces an earlier [`http_client`](Self::http_client), [`transport`](Self::transport) or
+    /// [`service`](Self::service), and is replaced by a later one.
+    ///
+    /// ```
+    /// # fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let proxy = reqwest::Proxy::https("http://proxy.shop.example:3128")?;
+    /// let client = digime::Client::builder()
+    ///     .http_settings(move |http| http.proxy(proxy.clone()).user_agent("shop/1.0"))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// # run().unwrap();
+    /// ```
+    pub fn http_settings(
+        mut self,
+        change: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.network = NetworkSettings::Changed(Arc::new(change));
+        self
+    }
+
+    /// Sends requests through the application's own HTTP client, and so through its connection pool.
+    ///
+    /// It must be built with `redirect(Policy::none())`. [`build`](Self::build) refuses any other, since a client that is
+    /// built can't be told to follow no redirections. If the rest of the application needs them, let digime have a client
+    /// of its own, with [`http_settings`](Self::http_settings). A retry policy of the client is not applied.
+    ///
+    /// All other settings are the client's: its proxies, also for a base URL on the loopback, its user agent, and its limits of
+    /// time, which apply beside digime's. So give it no total `timeout`, which would also end long uploads.
+    /// [`connect_timeout`](Self::connect_timeout) has no effect. digime does not see the client's connections,
+    /// so for an upload only the data that is handed over counts as progress, as
+    /// [`stall_timeout`](Self::stall_timeout) describes.
+    ///
+    /// ```
+    /// # fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+    /// let client = digime::Client::builder().http_client(http).build()?;
+    ///
+    /// let follows = digime::Client::builder().http_client(reqwest::Client::new()).build();
+    /// assert!(follows.is_err());
+    /// # Ok(())
+    /// # }
+    /// # run().unwrap();
+    /// ```
+    pub fn http_client(mut self, http: reqwest::Client) -> Self {
+        self.settings.network = NetworkSettings::Shared(http);
+        self
+    }
+
+    /// Sends requests through a [`Transport`], which has an example.
+    ///
+    /// Time limits, the limit of an answer's length, retries and verification hold as they do on the network. What a transport
+    /// must do itself is listed at [`Transport`]. [`connect_timeout`](Self::connect_timeout) has no effect. For an upload
+    /// only the data that the transport takes counts as progress.
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.settings.network = NetworkSettings::Foreign(Arc::new(transport));
+        self
+    }
+
+    /// Sends requests through a `tower` service, under the duties of a [`Transport`].
+    ///
+    /// It is cloned for each attempt, and called when it is ready. If it fails before it is ready, nothing was sent. Its
+    /// error counts as lost, so that the request may have been received, with these exceptions:
+    /// [`TransportError`](crate::transport::TransportError) means what it says, and an error of `reqwest` or `hyper-util`
+    /// in connecting means that nothing was sent.
+    ///
+    /// ```
+    /// # use std::convert::Infallible;
+    /// use std::future::{ready, Ready};
+    /// use std::task::{Context, Poll};
+    /// use digime::transport::{http, tower::Service, Body};
+    ///
+    /// /// A platform for a test, which refuses everything.
+    /// #[derive(Clone)]
+    /// struct Closed;
+    ///
+    /// impl Service<http::Request<Body>> for Closed {
+    ///     type Response = http::Response<Body>;
+    ///     type Error = Infallible;
+    ///     type Future = Ready<Result<Self::Response, Infallible>>;
+    ///
+    ///     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+    ///         Poll::Ready(Ok(()))
+    ///     }
+    ///
+    ///     fn call(&mut self, _: http::Request<Body>) -> Self::Future {
+    ///         let mut answer = http::Response::new(Body::from("closed"));
+    ///         *answer.status_mut() = http::StatusCode::FORBIDDEN;
+    ///         ready(Ok(answer))
+    ///     }
+    /// }
+    ///
+    /// let client = digime::Client::builder().service(Closed).build()?;
+    /// # Ok::<(), digime::error::ClientError>(())
+    /// ```
+    pub fn service<S, B>(self, service: S) -> Self
+    where
+        S: Service<http::Request<Body>, Response = http::Response<B>>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        S::Future: Send,
+        B: http_body::Body + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.transport(Tower(service))
+    }
+
+    /// Puts a `tower` layer around whatever sends the requests. It sees each attempt, with its
+    /// [`Attempt`](crate::transport::Attempt) in the request's extensions.
+    ///
+    /// Each layer wraps those that were added before, so the last one sees a request first. A layer may add headers, wait,
+    /// count, or answer by itself; its time counts in the limits of the attempt. It has the duties of a [`Transport`], and its
+    /// errors are read as those of a [`service`](Self::service). The header `Authorization`, and the answer, contain secrets.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    /// use std::task::{Context, Poll};
+    /// use digime::Client;
+    /// use digime::transport::{http, tower::{Layer, Service}, Attempt};
+    ///
+    /// /// Counts the attempts that are retries.
+    /// #[derive(Clone, Default)]
+    /// struct CountRetries(Arc<AtomicU32>);
+    ///
+    /// #[derive(Clone)]
+    /// struct Counting<S>(S, CountRetries);
+    ///
+    /// impl<S> Layer<S> for CountRetries {
+    ///     type Service = Counting<S>;
+    ///
+    ///     fn layer(&self, inner: S) -> Counting<S> {
+    ///         Counting(inner, self.clone())
+    ///     }
+    /// }
+    ///
+    /// impl<S: Service<http::Request<B>>, B> Service<http::Request<B>> for Counting<S> {
+    ///     type Response = S::Response;
+    ///     type Error = S::Error;
+    ///     type Future = S::Future;
+    ///
+    ///     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+    ///         self.0.poll_ready(context)
+    ///     }
+    ///
+    ///     fn call(&mut self, request: http::Request<B>) -> S::Future {
+    ///         if request.extensions().get::<Attempt>().is_some_and(|attempt| attempt.number() > 1) {
+    ///             self.1.0.fetch_add(1, Ordering::Relaxed);
+    ///         }
+    ///         self.0.call(request)
+    ///     }
+    /// }
+    ///
+    /// let retries = CountRetries::default();
+    /// let client = Client::builder().layer(retries.clone()).build()?;
+    /// # Ok::<(), digime::error::ClientError>(())
+    /// ```
+    pub fn layer<L, B>(mut self, layer: L) -> Self
+    where
+        L: Layer<TransportService> + Send + Sync + 'static,
+        L::Service: Service<http::Request<Body>, Response = http::Response<B>>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        <L::Service as Service<http::Request<Body>>>::Error:
+            Into<Box<dyn std::error::Error + Send + Sync>>,
+        <L::Service as Service<http::Request<Body>>>::Future: Send,
+        B: http_body::Body + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.settings.layers.push(Arc::new(move |inner| {
+            Arc::new(Tower(layer.layer(TransportService::new(inner))))
+        }));
         self
     }
 
@@ -532,29 +825,14 @@ impl ClientBuilder {
     /// - [`ClientError::BaseUrl`] if the base URL is malformed.
     /// - [`ClientError::PlainHttp`] if it is plain http to another machine.
     /// - [`ClientError::Tls`] if TLS can't be set up on this machine.
+    /// - [`ClientError::HttpSettings`] if the HTTP client can't be built as [`http_settings`](Self::http_settings) says.
+    /// - [`ClientError::FollowsRedirections`] if the [`http_client`](Self::http_client) follows redirections.
     pub fn build(self) -> Result<Client, ClientError> {
         let base_url = check_base_url(&self.base_url)?;
         let connections = Connections::default();
-        let mut http = reqwest::Client::builder()
-            .connector_layer(connections.clone())
-            .user_agent(concat!("digime-rust/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(self.settings.connect_timeout)
-            // A redirected request would carry its token to a server that nobody checked.
-            .redirect(reqwest::redirect::Policy::none());
-        if is_loopback(&base_url) {
-            http = http.no_proxy();
-        }
-        if base_url.scheme() == "http" {
-            // Plain http needs no TLS, so no root certificates on this machine either.
-            http = http.tls_certs_only([]);
-        }
-        let http = http
-            .build()
-            .map_err(|error| ClientError::Tls(Arc::new(error)))?;
-        let transport = match &self.settings.transport {
-            Some(transport) => transport.clone(),
-            None => Arc::new(http.clone()),
-        };
+        let (http, transport) = self.network(&base_url, &connections)?;
+        let layers = self.settings.layers.iter();
+        let transport = layers.fold(transport, |inner, wrap| wrap(inner));
         Ok(Client(Arc::new(Inner {
             http,
             transport,
@@ -567,6 +845,61 @@ impl ClientBuilder {
             has_date: AtomicBool::new(false),
         })))
     }
+
+    /// What builds requests, and what sends them.
+    fn network(
+        &self,
+        base_url: &Url,
+        connections: &Connections,
+    ) -> Result<(reqwest::Client, Arc<dyn Transport>), ClientError> {
+        let tls = |error| ClientError::Tls(Arc::new(error));
+        let http = match &self.settings.network {
+            NetworkSettings::Ours => {
+                let http = bound(self.http(base_url), connections);
+                http.build().map_err(tls)?
+            }
+            NetworkSettings::Changed(change) => {
+                let http = bound(change(self.http(base_url)), connections);
+                // What may be sent again is decided for each request.
+                let http = http.retry(reqwest::retry::never()).build();
+                http.map_err(|error| ClientError::HttpSettings(Arc::new(error)))?
+            }
+            NetworkSettings::Shared(http) if follows_redirections(http) => {
+                return Err(ClientError::FollowsRedirections);
+            }
+            NetworkSettings::Shared(http) => {
+                return Ok((http.clone(), Arc::new(SharedNetwork(http.clone()))));
+            }
+            NetworkSettings::Foreign(transport) => {
+                // It connects to nothing, so it needs no root certificates.
+                let http = reqwest::Client::builder().no_proxy().tls_certs_only([]);
+                return Ok((http.build().map_err(tls)?, transport.clone()));
+            }
+        };
+        Ok((http.clone(), Arc::new(Network(http))))
+    }
+
+    /// Our settings of an HTTP client, which the application may change.
+    fn http(&self, base_url: &Url) -> reqwest::ClientBuilder {
+        let mut http = reqwest::Client::builder()
+            .user_agent(concat!("digime-rust/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(self.settings.connect_timeout);
+        if is_loopback(base_url) {
+            http = http.no_proxy();
+        }
+        if base_url.scheme() == "http" {
+            // Plain http needs no TLS, so no root certificates on this machine either.
+            http = http.tls_certs_only([]);
+        }
+        http
+    }
+}
+
+/// An HTTP client with the settings that nobody may change.
+fn bound(http: reqwest::ClientBuilder, connections: &Connections) -> reqwest::ClientBuilder {
+    http.connector_layer(connections.clone())
+        // A redirected request would carry its token to a server that nobody checked.
+        .redirect(reqwest::redirect::Policy::none())
 }
 
 impl fmt::Debug for ClientBuilder {

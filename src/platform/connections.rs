@@ -28,7 +28,8 @@ impl Connections {
         }
     }
 
-    /// How many bytes of all connections the other side has not taken yet, or `None` if the system does not tell.
+    /// How many bytes of all connections the other side has not taken yet, or `None` if this is not known: the system does
+    /// not tell, or the connections are made by something else.
     pub(crate) async fn unsent(&self) -> Option<u64> {
         let connections = self.clone();
         tokio::task::spawn_blocking(move || connections.count_unsent())
@@ -41,7 +42,7 @@ impl Connections {
         // Reading the system's list takes long if there are many sockets, and no connection can be made while this is locked.
         let known = self.lock().clone();
         if known.is_empty() {
-            return Some(0);
+            return None;
         }
         let sockets = procfs::net::tcp().ok()?.into_iter();
         let sockets: Vec<_> = sockets

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{AGE, DATE, HeaderMap, RETRY_AFTER};
-use reqwest::{RequestBuilder, Response, StatusCode};
+use reqwest::{RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio_util::task::AbortOnDropHandle;
@@ -16,7 +16,7 @@ use super::attempts::{Deadline, Doubt, Retries};
 use super::client;
 use super::error::{Cause, Operation, PlatformError, Refusal, RequestError};
 use super::redaction::Redaction;
-use super::transport::{BoxError, TransportError};
+use super::transport::{Attempt, Body, BoxError, TransportError};
 
 use crate::postbox::EncryptionError;
 use crate::unix_time;
@@ -62,15 +62,9 @@ impl Platform {
             ..
         } = *call;
         let doubt = Doubt::default();
-        let backoff = self.client.backoff();
         let retries = Retries {
             operation,
             deadline,
-            backoff: if is_persistent {
-                backoff.without_max_times()
-            } else {
-                backoff
-            },
             doubt: &doubt,
             is_persistent,
         };
@@ -79,14 +73,14 @@ impl Platform {
             .retry(
                 &retries,
                 || true,
-                || async move {
+                |number| async move {
                     let limit = if operation.is_repeatable() {
                         deadline.limit(self.client.timeout())
                     } else {
                         PATIENCE
                     };
                     let answer = self
-                        .send(operation, request()?, limit)
+                        .send(operation, number, request()?, limit)
                         .await
                         .map_err(|error| without_secrets(error, call.secrets))?;
                     let came_at = answer.came_at;
@@ -102,17 +96,16 @@ impl Platform {
     async fn send(
         &self,
         operation: Operation,
+        number: u32,
         request: RequestBuilder,
         limit: Duration,
     ) -> Result<Answer, PlatformError> {
-        let request = request
-            .build()
-            .map_err(|error| unsendable(operation, &error))?;
-        let sending = self.client.transport().send(request);
+        let request = self.numbered(operation, number, request)?;
         let client = self.client.clone();
         in_a_task(operation, async move {
             let exchange = async {
-                let response = sending.await.map_err(|error| failed(operation, &error))?;
+                let sent = client.transport().send(request).await;
+                let response = sent.map_err(|error| failed(operation, &error))?;
                 Ok(Answer::read(operation, response, client.now()).await)
             };
             tokio::time::timeout(limit, exchange)
@@ -120,6 +113,20 @@ impl Platform {
                 .unwrap_or_else(|_| Err(lost(operation, Cause::new("timed out"))))
         })
         .await
+    }
+
+    /// Builds a request that says which attempt it is.
+    pub(super) fn numbered(
+        &self,
+        operation: Operation,
+        number: u32,
+        request: RequestBuilder,
+    ) -> Result<http::Request<Body>, PlatformError> {
+        let request = request.build().and_then(http::Request::try_from);
+        let mut request = request.map_err(|error| unsendable(operation, &error))?;
+        let attempt = Attempt::new(operation, number, self.credentials.clone());
+        request.extensions_mut().insert(attempt);
+        Ok(request.map(Body::from_inner))
     }
 
     /// Reads an answer: JSON if the status is 2xx, a refusal otherwise.
@@ -180,12 +187,17 @@ impl Platform {
 
 impl Answer {
     /// Reads an answer that came at a time by this machine's clock.
-    pub(super) async fn read(operation: Operation, mut response: Response, came_at: u64) -> Self {
+    pub(super) async fn read(
+        operation: Operation,
+        response: http::Response<Body>,
+        came_at: u64,
+    ) -> Self {
+        let (head, content) = response.into_parts();
         Self {
             came_at,
-            status: response.status(),
-            headers: std::mem::take(response.headers_mut()),
-            body: body(operation, response).await,
+            status: head.status,
+            headers: head.headers,
+            body: body(operation, content).await,
         }
     }
 }
@@ -208,14 +220,16 @@ pub(super) fn in_a_task<T: Send + 'static>(
     }
 }
 
-async fn body(operation: Operation, mut response: Response) -> Result<Bytes, PlatformError> {
+async fn body(operation: Operation, mut content: Body) -> Result<Bytes, PlatformError> {
     let mut body = BytesMut::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| lost(operation, innermost(&error)))?
-    {
-        if body.len() + chunk.len() > LONGEST_ANSWER {
+    while let Some(frame) = content.frame().await {
+        // A body that always has another empty part must not keep the time limit from being looked at.
+        tokio::task::consume_budget().await;
+        let frame = frame.map_err(|error| lost(operation, innermost(&*error)))?;
+        let Ok(chunk) = frame.into_data() else {
+            continue;
+        };
+        if body.len().saturating_add(chunk.len()) > LONGEST_ANSWER {
             return Err(RequestError::Malformed {
                 operation,
                 reason: "longer than 1 MiB".into(),

@@ -1,6 +1,5 @@
 //! The tokens with which the platform answers: which key may sign them, and whether it did.
 
-use backon::BackoffBuilder;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -42,7 +41,7 @@ impl Platform {
             secrets,
             is_persistent: holds_tokens,
         };
-        let mut pauses = self.client.backoff().build();
+        let mut pauses = self.client.pauses();
         let mut cached_key_may_be_wrong = holds_tokens;
         let verified = loop {
             let fetch = async |jku: Url| {
@@ -806,7 +805,7 @@ mod tests {
             });
             let client = client.build().expect("a client");
             let platform = crate::flow::contract::platform(&scripted::receipts(), &client);
-            let verifier = CodeVerifier::new();
+            let verifier = CodeVerifier::new(client.random());
             let authorized = platform.authorize(&verifier, "state").await;
             assert!(authorized.is_err());
             assert_eq!(fetches.load(Relaxed), expected);

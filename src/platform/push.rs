@@ -12,7 +12,7 @@ use url::Url;
 use super::Platform;
 use super::attempts::{Deadline, Doubt, Retries};
 use super::error::{Cause, Operation, PlatformError};
-use super::http::{Answer, failed, in_a_task, lost, unsendable, without_secrets};
+use super::http::{Answer, failed, in_a_task, lost, without_secrets};
 use super::oauth::AccessToken;
 use super::stall::{StallWatch, Stalled};
 use crate::postbox::{BodyMonitor, Delivery, DeliveryAnswer, Postbox, PreparedItem};
@@ -49,16 +49,17 @@ impl Platform {
             operation: Operation::Push,
             // The time for an upload depends on its size: it ends when it stalls.
             deadline: Deadline::NEVER,
-            backoff: self.client.backoff(),
             doubt,
             is_persistent: false,
         };
         let is_possible = || upload.item.is_readable();
-        self.retry(&retries, is_possible, || self.push_once(upload))
-            .await
+        self.retry(&retries, is_possible, |number| {
+            self.push_once(upload, number)
+        })
+        .await
     }
 
-    async fn push_once(&self, upload: &Upload<'_>) -> Result<Delivery, PlatformError> {
+    async fn push_once(&self, upload: &Upload<'_>, number: u32) -> Result<Delivery, PlatformError> {
         let stall_timeout = self.client.stall_timeout();
         let opened = upload.item.open(stall_timeout).await?;
         let encrypted = opened.encrypt(&upload.postbox.key)?;
@@ -81,7 +82,7 @@ impl Platform {
             .post(self.push_url(upload.postbox))
             .bearer_auth(&*self.request_token(&claims)?)
             .multipart(Form::new().part("file", part.file_name(encrypted.name)));
-        let answer = match self.upload(request, encrypted.monitor).await {
+        let answer = match self.upload(request, number, encrypted.monitor).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(Stalled::Item)) => return Err(upload.item.silent(stall_timeout).into()),
             Ok(Err(Stalled::Line(cause))) => return Err(lost(Operation::Push, Cause::new(cause))),
@@ -100,15 +101,14 @@ impl Platform {
     async fn upload(
         &self,
         request: RequestBuilder,
+        number: u32,
         monitor: BodyMonitor,
     ) -> Result<Result<Answer, Stalled>, PlatformError> {
         let operation = Operation::Push;
-        let request = request
-            .build()
-            .map_err(|error| unsendable(operation, &error))?;
-        let sending = self.client.transport().send(request);
+        let request = self.numbered(operation, number, request)?;
         let client = self.client.clone();
         in_a_task(operation, async move {
+            let sending = client.transport().send(request);
             let connections = client.connections().clone();
             let watch = StallWatch::new(client.stall_timeout(), monitor, connections);
             let response = match watch.until(sending).await {

@@ -5,7 +5,6 @@ use zeroize::Zeroizing;
 
 use super::{Platform, jws};
 use crate::internal::InternalError;
-use crate::random;
 
 /// The claims that every request token has, and those of the particular request.
 #[derive(Serialize)]
@@ -27,7 +26,7 @@ impl Platform {
     ) -> Result<Zeroizing<String>, InternalError> {
         let claims = Claims {
             client_id: self.credentials.client_id(),
-            nonce: random::nonce(),
+            nonce: self.client.random().nonce(),
             timestamp: self.client.now(),
             redirect_uri: self.credentials.redirect_uri.as_str(),
             of_request,

@@ -1,31 +1,29 @@
 //! A platform for tests, whose answers the test provides, in place of the network.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
+use async_trait::async_trait;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, ready};
-use http::Response as HttpResponse;
-use reqwest::{Request, Response};
+use http::{Request, Response};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use super::transport::{Transport, TransportError};
+use super::transport::{Body, Transport, TransportError};
 use crate::platform::client::ClientBuilder;
 use crate::{
     ApplicationId, Callback, Client, ContractId, PrivateKey, RedirectUri, digime_contract, random,
     unix_time, vectors,
 };
 
-pub(crate) type Answer = HttpResponse<String>;
+pub(crate) type Answer = Response<String>;
 
 struct Scripted<F>(F);
 
-impl<F: Fn(&str) -> Answer + Send + Sync> Transport for Scripted<F> {
-    fn send(&self, request: Request) -> BoxFuture<'static, Result<Response, TransportError>> {
-        ready(Ok(Response::from((self.0)(request.url().path())))).boxed()
+#[async_trait]
+impl<F: Fn(&str) -> Answer + Send + Sync + 'static> Transport for Scripted<F> {
+    async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+        Ok((self.0)(request.uri().path()).map(Body::from))
     }
 }
 
@@ -33,15 +31,15 @@ impl<F: Fn(&str) -> Answer + Send + Sync> Transport for Scripted<F> {
 pub(crate) fn client(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> ClientBuilder {
     Client::builder()
         .base_url("https://api.digi.me/v1.5")
-        .transport(Arc::new(Scripted(answer)))
+        .transport(Scripted(answer))
 }
 
 pub(crate) fn ok(body: &Value) -> Answer {
-    HttpResponse::new(body.to_string())
+    Response::new(body.to_string())
 }
 
 pub(crate) fn status(status: u16) -> Answer {
-    let answer = HttpResponse::builder().status(status).body(String::new());
+    let answer = Response::builder().status(status).body(String::new());
     answer.expect("an answer")
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::poll_fn;
 use tokio::time::Instant;
 
-use crate::platform::TransportError;
+use crate::platform::transport::TransportError;
 
 /// The configuration of a machine, which may be wrong.
 #[derive(Clone, Copy, Debug, Default)]
@@ -163,6 +163,6 @@ impl Host {
 
     pub(super) fn connection_refused(&self) -> TransportError {
         self.not_connected.fetch_add(1, Relaxed);
-        TransportError::NotConnected(io::Error::other("connection refused").into())
+        TransportError::not_connected(io::Error::other("connection refused"))
     }
 }

@@ -4,12 +4,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, pending};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::future::pending;
 use futures_util::stream;
-use http_body_util::BodyExt;
-use reqwest::header::{AUTHORIZATION, DATE, RETRY_AFTER};
-use reqwest::{Body, Response};
+use http::header::{AUTHORIZATION, DATE, RETRY_AFTER};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
@@ -18,7 +19,7 @@ use super::host::{Host, SetUp};
 use super::platform::{Answer, BASE_URL, REDIRECT_URI, Request};
 use super::store::Store;
 use super::weather::{Endpoint, FOR_EVER, Fault};
-use crate::platform::{Transport, TransportError};
+use crate::platform::transport::{Body, Transport, TransportError};
 use crate::store::SharedTokens;
 use crate::{ApplicationId, Client, ContractId, PrivateKey, RedirectUri, digime_contract, vectors};
 
@@ -73,7 +74,7 @@ impl Machine {
         let client = Client::builder()
             .base_url(BASE_URL)
             .clock(clock)
-            .transport(Arc::new(network))
+            .transport(network)
             .build()
             .expect("a client");
         let redirect_uri = if set_up.has_wrong_redirect_uri {
@@ -108,20 +109,21 @@ struct Network {
     host: Arc<Host>,
 }
 
+#[async_trait]
 impl Transport for Network {
-    fn send(
+    async fn send(
         &self,
-        request: reqwest::Request,
-    ) -> BoxFuture<'static, Result<Response, TransportError>> {
-        exchange(self.world.clone(), self.host.clone(), request).boxed()
+        request: http::Request<Body>,
+    ) -> Result<http::Response<Body>, TransportError> {
+        exchange(self.world.clone(), self.host.clone(), request).await
     }
 }
 
 async fn exchange(
     world: Arc<World>,
     host: Arc<Host>,
-    mut request: reqwest::Request,
-) -> Result<Response, TransportError> {
+    mut request: http::Request<Body>,
+) -> Result<http::Response<Body>, TransportError> {
     let authorization = request
         .headers()
         .get(AUTHORIZATION)
@@ -133,7 +135,7 @@ async fn exchange(
         authorization: &authorization,
         is_over: false,
     };
-    let (endpoint, postbox) = endpoint(request.url());
+    let (endpoint, postbox) = endpoint(request.uri());
     if endpoint == Endpoint::Keys {
         world.lock().platform.keys_are_fetched(host.id);
     }
@@ -156,12 +158,10 @@ async fn exchange(
         return Err(host.connection_refused());
     }
     let mut body = Vec::new();
-    if let Some(stream) = request.body_mut() {
-        while let Some(frame) = stream.frame().await {
-            let frame = frame.map_err(|error| TransportError::Lost(error.into()))?;
-            body.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
-            host.runs().await;
-        }
+    while let Some(frame) = BodyExt::frame(request.body_mut()).await {
+        let frame = frame.map_err(TransportError::lost)?;
+        body.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+        host.runs().await;
     }
     unsent.end();
     let id = world.lock().platform.sent(host.id);
@@ -185,7 +185,7 @@ async fn exchange(
     let Ok((answer, fault)) = answer else {
         waiting.end_without_answer("the answer was lost");
         let reset = io::Error::other("connection reset");
-        return Err(TransportError::Lost(reset.into()));
+        return Err(TransportError::lost(reset));
     };
     let is_cut = fault == Fault::Cut;
     // Then one attempt is left for the keys.
@@ -237,7 +237,7 @@ async fn serve(
     }
 }
 
-fn response(world: &World, answer: Answer, is_cut: bool) -> Response {
+fn response(world: &World, answer: Answer, is_cut: bool) -> http::Response<Body> {
     let mut builder = http::Response::builder()
         .status(answer.status)
         .header("x-digi-sdk-status", "1")
@@ -250,16 +250,17 @@ fn response(world: &World, answer: Answer, is_cut: bool) -> Response {
         builder = builder.header(RETRY_AFTER, pause);
     }
     let body = if is_cut {
-        let half = answer.body.as_bytes()[..answer.body.len() / 2].to_vec();
+        let half = Bytes::copy_from_slice(&answer.body.as_bytes()[..answer.body.len() / 2]);
+        let half = Frame::data(half);
         let cut = Err(io::Error::other("cut"));
-        Body::wrap_stream(stream::iter([Ok(half), cut]))
+        Body::new(StreamBody::new(stream::iter([Ok(half), cut])))
     } else {
         Body::from(answer.body)
     };
-    Response::from(builder.body(body).expect("a response"))
+    builder.body(body).expect("a response")
 }
 
-fn endpoint(url: &url::Url) -> (Endpoint, String) {
+fn endpoint(url: &http::Uri) -> (Endpoint, String) {
     let path = url.path();
     let last = path.rsplit('/').next().unwrap_or_default().to_owned();
     let endpoint = match last.as_str() {

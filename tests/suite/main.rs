@@ -20,3 +20,4 @@ mod set_up;
 mod slow_line;
 mod suspended;
 mod tokens;
+mod transports;
