@@ -109,9 +109,14 @@ pub(crate) struct Receipts {
 }
 
 pub(crate) fn receipts() -> Receipts {
+    tenant("receipts")
+}
+
+/// A contract with this id.
+pub(crate) fn tenant(contract_id: &str) -> Receipts {
     Receipts {
         application_id: ApplicationId::new("shop").expect("an id"),
-        contract_id: ContractId::new("receipts").expect("an id"),
+        contract_id: ContractId::new(contract_id).expect("an id"),
         private_key: private_key("contract"),
         redirect_uri: RedirectUri::new("https://shop.example/digime").expect("a redirect URI"),
     }

@@ -87,7 +87,10 @@ impl<S: FlowStore> ParkedFlows<S> {
     /// [`Error::Store`] if the store failed, [`Error::Suspended`] if the attached data can't be serialized. The flow
     /// comes back.
     // The future is boxed, so that a flow in another state is one error.
-    #[allow(clippy::type_complexity, reason = "an alias would hide what comes back")]
+    #[allow(
+        clippy::type_complexity,
+        reason = "an alias would hide what comes back"
+    )]
     pub fn park<'a, C, P, D>(
         &'a self,
         mut flow: Suspended<C, P, D>,
@@ -172,7 +175,10 @@ impl<S: FlowStore> ParkedFlows<S> {
     /// # Errors
     /// [`StoreError::NothingParked`] if no flow waits; [`Error::Suspended`] if this machine can't read what was parked: it is
     /// put back, for a machine that can.
-    #[allow(clippy::type_complexity, reason = "an alias would hide what comes back")]
+    #[allow(
+        clippy::type_complexity,
+        reason = "an alias would hide what comes back"
+    )]
     pub fn claim_by_key<'a, C, P, D>(
         &'a self,
         key: &'a str,
@@ -280,5 +286,100 @@ impl<S> fmt::Debug for ParkedFlows<S> {
         f.debug_struct("ParkedFlows")
             .field("store_timeout", &self.store.timeout())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Verifier;
+    use crate::error::StoreError;
+    use crate::platform::scripted::{self, Receipts};
+    use crate::store::{MemoryStore, SharedTokens};
+
+    /// A client of a platform that refuses nothing.
+    fn client() -> Client {
+        scripted::client(scripted::good).build().expect("a client")
+    }
+
+    async fn park(tenant: &Receipts, flows: &ParkedFlows<MemoryStore>, client: &Client) -> String {
+        let flow = tenant.flow(client);
+        let session = flow.establish_session().await.expect("a session");
+        let awaiting = flow.create_postbox(session).await.expect("a link");
+        let state = awaiting.state().to_owned();
+        flows
+            .park(awaiting.suspend().with("Ada".to_owned()))
+            .await
+            .expect("a place");
+        state
+    }
+
+    #[tokio::test]
+    async fn the_contract_of_a_callback_is_found_among_many() {
+        let client = client();
+        let store = MemoryStore::new();
+        let flows = ParkedFlows::new(store.clone());
+        let tenants: Vec<_> = (0..10)
+            .map(|number| scripted::tenant(&format!("c-{number}")))
+            .collect();
+        let mut states = Vec::new();
+        for tenant in &tenants {
+            states.push(park(tenant, &flows, &client).await);
+        }
+        for (tenant, state) in tenants.iter().zip(&states) {
+            let callback = scripted::callback(state, "p");
+            let found = flows
+                .contract_of(&callback, &tenants)
+                .await
+                .expect("an answer");
+            let found = found.expect("a tenant");
+            assert_eq!(found.contract_id(), tenant.contract_id());
+
+            let user = |user: &String| user.clone();
+            let tokens = SharedTokens::new(store.clone());
+            let received = tokens.receive_callback(callback.clone(), found, &client, user);
+            let _ = received.await.expect("a connected user");
+            let again = flows
+                .contract_of(&callback, &tenants)
+                .await
+                .expect("an answer");
+            assert!(again.is_some(), "the page is reloaded");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_callback_that_no_flow_waits_for_has_no_contract() {
+        let flows = ParkedFlows::new(MemoryStore::new());
+        let callback = scripted::callback("unknown", "p");
+        let tenants = [scripted::receipts()];
+        let found = flows.contract_of(&callback, &tenants).await;
+        assert!(found.expect("an answer").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_key_gives_out_the_flow_of_its_own_state_only() {
+        let client = client();
+        let flows = ParkedFlows::new(MemoryStore::new());
+        let tenant = scripted::receipts();
+        let state = park(&tenant, &flows, &client).await;
+        let claimed: Result<(Flow<_, AwaitingCallback<Verifier>>, u8), _> =
+            flows.claim_by_key(&state, &tenant, &client).await;
+        let error = claimed.expect_err("the attached data is text");
+        assert!(
+            matches!(error, Error::Suspended(SuspendedError::Damaged)),
+            "{error}"
+        );
+        let (awaiting, user): (Flow<_, AwaitingCallback<Verifier>>, String) = flows
+            .claim_by_key(&state, &tenant, &client)
+            .await
+            .expect("it was put back");
+        assert_eq!((awaiting.state(), user.as_str()), (state.as_str(), "Ada"));
+        let again: Result<(Flow<_, AwaitingCallback<Verifier>>, String), _> =
+            flows.claim_by_key(&state, &tenant, &client).await;
+        let error = again.expect_err("it was claimed");
+        assert!(
+            matches!(error, Error::Store(StoreError::NothingParked)),
+            "{error}"
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! Flows whose state is known only at run time.
 
+use std::fmt;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -101,7 +103,6 @@ macro_rules! states {
         ///     Ok(())
         /// }
         /// ```
-        #[derive(Debug)]
         #[must_use = "a suspended flow does nothing until it is resumed: keep it"]
         pub enum AnySuspended<C, D = ()> {
             $($(#[$docs])* $name(Suspended<C, $state, D>),)*
@@ -178,7 +179,6 @@ macro_rules! states {
         ///     flows.collect()
         /// }
         /// ```
-        #[derive(Debug)]
         #[must_use = "match it, and make the flow's next call"]
         pub enum AnyFlow<C> {
             /// Nothing was asked for yet.
@@ -199,6 +199,23 @@ macro_rules! states {
                 }
             }
         )*
+
+        impl<C, D> fmt::Debug for AnySuspended<C, D> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$name(suspended) => suspended.fmt(f),)*
+                }
+            }
+        }
+
+        impl<C> fmt::Debug for AnyFlow<C> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    Self::NotStarted(flow) => flow.fmt(f),
+                    $(Self::$name(flow) => flow.fmt(f),)*
+                }
+            }
+        }
 
         impl<C> AnyFlow<C> {
             /// The name of the state.
@@ -267,4 +284,126 @@ fn reached<K: Kind, S: Durable<Kind: Kind>>() -> Result<(), SuspendedError> {
 /// The state in which a flow of this kind waits for its callback. Each kind has another.
 fn waiting_state<K: Kind>() -> &'static str {
     <K::Verifier as MaybeVerifier>::STATE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PostboxItem;
+    use crate::platform::scripted::{self, Receipts};
+
+    /// A flow that waits for its callback, and one that is authorized, of a platform that refuses nothing.
+    async fn flows(
+        client: &Client,
+    ) -> (
+        Flow<Receipts, AwaitingCallback<Verifier>>,
+        Flow<Receipts, Authorized>,
+    ) {
+        let begin = async || {
+            let flow = scripted::receipts().flow(client);
+            let session = flow.establish_session().await.expect("a session");
+            flow.create_postbox(session).await.expect("a link")
+        };
+        let authorized = begin().await;
+        let callback = scripted::callback(authorized.state(), "p");
+        let authorized = authorized.exchange_code(callback).await.expect("tokens");
+        (begin().await, authorized)
+    }
+
+    #[tokio::test]
+    async fn rows_of_any_state_are_resumed_as_what_they_are() {
+        let client = scripted::client(scripted::good).build().expect("a client");
+        let (awaiting, authorized) = flows(&client).await;
+        let known: [AnyFlow<Receipts>; 3] = [
+            scripted::receipts().flow(&client).into(),
+            awaiting.into(),
+            authorized.into(),
+        ];
+        let names = known.each_ref().map(AnyFlow::state_name);
+        assert_eq!(
+            names,
+            ["Unstarted", "AwaitingCallback<Verifier>", "Authorized"]
+        );
+
+        let rows = known.into_iter().filter_map(AnyFlow::suspend);
+        let rows: Vec<String> = rows.map(|flow| flow.to_json().expect("text")).collect();
+        assert_eq!(rows.len(), 2, "an unstarted flow has nothing to keep");
+        for (row, name) in rows.iter().zip(&names[1..]) {
+            let head = SuspendedHead::from_json(row).expect("a head");
+            assert_eq!(
+                (head.state(), head.contract_id(), head.application_id()),
+                (*name, "receipts", "shop")
+            );
+            let suspended = AnySuspended::<Receipts>::from_json(row).expect("a flow");
+            assert_eq!(suspended.state_name(), *name);
+            let flow = suspended
+                .resume(&scripted::receipts(), &client)
+                .expect("the flow");
+            assert_eq!(flow.state_name(), *name);
+            if let AnyFlow::WithToken(authorized) = flow {
+                let delivery = authorized.push(PostboxItem::bytes("a", "b")).await;
+                assert!(delivery.is_ok(), "{delivery:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_row_of_the_other_kind_of_contract_is_not_resumed() {
+        let client = scripted::client(scripted::good).build().expect("a client");
+        let (_, authorized) = flows(&client).await;
+        let row = authorized.suspend().to_json().expect("text");
+        let suspended = AnySuspended::<Welcome>::from_json(&row).expect("a flow");
+        let error = suspended
+            .resume(&Welcome(scripted::receipts()), &client)
+            .expect_err("a one-off contract");
+        assert!(
+            matches!(error, Error::Suspended(SuspendedError::AnotherState { .. })),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_row_that_is_no_flow_of_this_library_says_so() {
+        let client = scripted::client(scripted::good).build().expect("a client");
+        let (_, authorized) = flows(&client).await;
+        let row = authorized.suspend().to_json().expect("text");
+        for (row, error) in [
+            (
+                row.replace("\"Authorized\"", "\"a::Approved@3\""),
+                "in the state `a::Approved@3`",
+            ),
+            (
+                row.replace("\"fmt\":1", "\"fmt\":9"),
+                "later version of digime (format 9)",
+            ),
+            ("no JSON".to_owned(), "damaged"),
+        ] {
+            let refused =
+                AnySuspended::<Receipts>::from_json(&row).expect_err("no flow of this library");
+            assert!(refused.to_string().contains(error), "{refused}");
+        }
+    }
+
+    /// The same ids under a one-off contract.
+    struct Welcome(Receipts);
+
+    impl Contract for Welcome {
+        type Kind = crate::kind::Once;
+
+        fn application_id(&self) -> &crate::ApplicationId {
+            self.0.application_id()
+        }
+
+        fn contract_id(&self) -> &crate::ContractId {
+            self.0.contract_id()
+        }
+
+        fn private_key(&self) -> &crate::PrivateKey {
+            self.0.private_key()
+        }
+
+        fn redirect_uri(&self) -> &crate::RedirectUri {
+            self.0.redirect_uri()
+        }
+    }
 }
