@@ -74,7 +74,7 @@
 //!
 //! # Dependencies that are part of the API
 //!
-//! [`url`] and [`bytes`] are re-exported, and [`store`] re-exports the database library of each store. A new major version
+//! [`url`], [`bytes`], [`zeroize`] and [`async_trait`] are re-exported, and [`store`] re-exports the database library of each store. A new major version
 //! of one of them is a new major version of this crate.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -117,12 +117,14 @@ mod vectors;
 #[doc(hidden)]
 pub mod __private;
 
+pub use async_trait::async_trait;
 pub use bytes;
 pub use url;
+pub use zeroize;
 
 pub use digime_macros::digime_contract;
 
-pub use contract::{ApplicationId, ContractId, PrivateKey, RedirectUri};
+pub use contract::{ApplicationId, ContractId, PrivateKey, RedirectUri, Signer};
 pub use flow::contract::{Contract, OnceContract, OngoingContract};
 pub use platform::client::{Client, ClientBuilder};
 

@@ -2,11 +2,11 @@
 //!
 //! Every path is absolute, so the code does not depend on what is in scope at the attribute.
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{DeriveInput, GenericParam, Generics, Path, parse_quote};
+use syn::{DeriveInput, GenericParam, Generics, Member, Path, Type, parse_quote};
 
 use crate::docs;
 use crate::model::{Contract, Kind, Role, Source};
@@ -85,25 +85,58 @@ fn role_method(library: &Path, role: Role, source: &Source) -> TokenStream {
     let method = format_ident!("{}", role.name(), span = defined_at);
     let type_name = format_ident!("{}", role.type_name());
     let role_trait = format_ident!("Is{}", role.type_name());
+    let returned = if role == Role::PrivateKey {
+        quote!((impl #library::Signer + ::core::clone::Clone))
+    } else {
+        quote!(#library::#type_name)
+    };
     let body = match source {
         // An error about the type points at the type. Names are resolved like those in the method around them: a type
         // from a `macro_rules!` has another scope, in which there is no `self`.
         Source::Field { member, ty } => {
             let at_the_type = ty.span().resolved_at(Span::call_site());
-            quote_spanned!(at_the_type=> <#ty as #library::roles::#role_trait>::role(&self.#member))
+            if role == Role::PrivateKey {
+                private_key(library, member, ty)
+            } else {
+                quote_spanned!(at_the_type=> <#ty as #library::roles::#role_trait>::role(&self.#member))
+            }
         }
         Source::Literal(literal) => quote! {
             static LITERAL: #library::__private::LazyLock<#library::#type_name> =
                 #library::__private::lazy(|| #library::__private::literal(#literal));
             &LITERAL
         },
-        Source::Mistaken => quote!(::core::unreachable!("the attribute has a mistake")),
+        Source::Mistaken => quote!(#library::__private::mistaken::<&#library::#type_name>()),
     };
     quote! {
-        fn #method(&self) -> &#library::#type_name {
+        fn #method(&self) -> &#returned {
             #body
         }
     }
+}
+
+/// A field of the role `private_key`, which may have many types. rustc infers which impl is meant.
+///
+/// If there is none, rustc reports it of the type and of the call. All tokens are at the same place, so that these are one
+/// error. Only `self` is resolved at the attribute.
+fn private_key(library: &Path, member: &Member, ty: &Type) -> TokenStream {
+    let place = ty.span();
+    let ty = located_at(place, ty.to_token_stream());
+    let this = Ident::new("self", place.resolved_at(Span::call_site()));
+    quote_spanned!(place=> <#ty as #library::roles::IsPrivateKey<_>>::role(&#this.#member))
+}
+
+fn located_at(place: Span, tokens: TokenStream) -> TokenStream {
+    let moved = |mut token: TokenTree| {
+        if let TokenTree::Group(group) = &token {
+            let mut moved = Group::new(group.delimiter(), located_at(place, group.stream()));
+            moved.set_span(group.span());
+            token = moved.into();
+        }
+        token.set_span(token.span().located_at(place));
+        token
+    };
+    tokens.into_iter().map(moved).collect()
 }
 
 fn inherent_methods(model: &Contract) -> TokenStream {
