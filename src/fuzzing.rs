@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
 use crate::callback::{AuthorizationCode, Callback, CallbackError};
-use crate::contract::{ApplicationId, ContractId, PrivateKey, RedirectUri};
+use crate::contract::{ApplicationId, ContractId, PrivateKey, RedirectUri, Signer};
 use crate::error::Error;
 use crate::flow::contract::{Contract, Once, OnceContract, Ongoing};
 use crate::flow::suspended::{Durable, Reaches, SealingKeys, Suspended, SuspendedRecord};
@@ -117,10 +117,10 @@ impl<K> Contract for KindContract<K> {
         &self.contract_id
     }
 
-    fn private_key(&self) -> &PrivateKey {
+    fn private_key(&self) -> &(impl Signer + Clone) {
         static KEY: LazyLock<PrivateKey> =
             LazyLock::new(|| PrivateKey::from_pem(PRIVATE_KEY).expect("a key"));
-        &KEY
+        &*KEY
     }
 
     fn redirect_uri(&self) -> &RedirectUri {

@@ -75,9 +75,10 @@
 //!
 //! # Dependencies that are part of the API
 //!
-//! [`url`] and [`bytes`] are re-exported, [`store`] re-exports the database library of each store, and [`transport`] what it
-//! takes from `http`, `http-body` and `tower`. [`ClientBuilder::http_settings`] and [`ClientBuilder::http_client`] take types of
-//! `reqwest` 0.13. A new major version of one of them is a new major version of this crate.
+//! [`url`], [`bytes`], [`zeroize`] and [`async_trait`] are re-exported, [`store`] re-exports the database library of each
+//! store, and [`transport`] what it takes from `http`, `http-body` and `tower`. [`ClientBuilder::http_settings`] and
+//! [`ClientBuilder::http_client`] take types of `reqwest` 0.13. A new major version of one of them is a new major version of
+//! this crate.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -119,12 +120,14 @@ mod vectors;
 #[doc(hidden)]
 pub mod __private;
 
+pub use async_trait::async_trait;
 pub use bytes;
 pub use url;
+pub use zeroize;
 
 pub use digime_macros::digime_contract;
 
-pub use contract::{ApplicationId, ContractId, PrivateKey, RedirectUri};
+pub use contract::{ApplicationId, ContractId, PrivateKey, RedirectUri, Signer};
 pub use flow::contract::{Contract, OnceContract, OngoingContract};
 pub use platform::client::{Client, ClientBuilder};
 

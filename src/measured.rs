@@ -5,16 +5,18 @@ use serde_json::json;
 use crate::error::Error;
 use crate::flow::contract::{self, Contract};
 use crate::platform::client::Client;
+use crate::platform::error::Operation;
 use crate::postbox::ContentKey;
 
 /// A request token, as a refresh has it; its length.
 ///
 /// # Errors
 /// None that an input explains.
-pub fn request_token(contract: &impl Contract, client: &Client) -> Result<usize, Error> {
+pub async fn request_token(contract: &impl Contract, client: &Client) -> Result<usize, Error> {
     let claims = json!({"grant_type": "refresh_token", "refresh_token": "x"});
-    let token = contract::platform(contract, client).request_token(&claims)?;
-    Ok(token.len())
+    let platform = contract::platform(contract, client);
+    let token = platform.request_token(Operation::RefreshToken, client.timeout(), &claims);
+    Ok(token.await?.len())
 }
 
 /// Encrypts a chunk so many times, as the parts of one file; the length of what comes out.

@@ -1,9 +1,9 @@
 //! The types that a field must have for each role in a contract.
 //!
-//! Each trait is implemented by one type. The attribute requires it of the field, so that the compiler's error about a field
-//! of another type says which type is needed and how to make it.
+//! The attribute requires the trait of its role of each field, so that the compiler's error about a field of another type
+//! says which type is needed and how to make it.
 
-use crate::contract::{ApplicationId, ContractId, PrivateKey, RedirectUri};
+use crate::contract::{ApplicationId, ContractId, PrivateKey, RedirectUri, Signer};
 
 macro_rules! roles {
     ($($(#[$docs:meta])* $name:ident: $type:ty, $message:literal, $note:literal;)*) => {
@@ -40,18 +40,66 @@ roles! {
     IsContractId: ContractId,
         "a contract's `contract_id` is a `ContractId`, not `{Self}`",
         "make the field a `ContractId`; serde reads it, and `ContractId::new(\"…\")?` makes one";
-    /// A field for the role `private_key`.
-    IsPrivateKey: PrivateKey,
-        "a contract's `private_key` is a `PrivateKey`, not `{Self}`",
-        "make the field a `PrivateKey`; serde reads it from PEM, and `PrivateKey::from_pem(pem)?` makes one";
     /// A field for the role `redirect_uri`.
     IsRedirectUri: RedirectUri,
         "a contract's `redirect_uri` is a `RedirectUri`, not `{Self}`",
         "make the field a `RedirectUri`; serde reads it, and `RedirectUri::new(\"https://…\")?` makes one";
 }
 
+/// A field for the role `private_key`: a [`PrivateKey`](crate::PrivateKey), or any other [`Signer`] that is `Clone`.
+#[diagnostic::on_unimplemented(
+    message = "a contract's `private_key` is a `PrivateKey` or another `Signer`, not `{Self}`",
+    label = "this is not the right type for the role",
+    note = "make the field a `PrivateKey`, which serde reads from PEM and `PrivateKey::from_pem(pem)?` makes, or a type of your own that implements `digime::Signer` and `Clone`; a signer that is not `Clone` goes into an `Arc`"
+)]
+pub trait IsPrivateKey<Impl> {
+    #[doc(hidden)]
+    type Signer: Signer + Clone;
+
+    #[doc(hidden)]
+    fn role(&self) -> &Self::Signer;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Signer + Clone> IsPrivateKey<sealed::Right> for T {
+    type Signer = T;
+
+    fn role(&self) -> &T {
+        self
+    }
+}
+
+/// Of a single impl for every type, rustc would explain which of its bounds do not hold, with an error for each. Between two
+/// it does not choose, and prints our message.
+#[diagnostic::do_not_recommend]
+impl<T: sealed::Nothing> IsPrivateKey<sealed::Wrong> for T {
+    type Signer = PrivateKey;
+
+    fn role(&self) -> &PrivateKey {
+        self.no_key()
+    }
+}
+
 mod sealed {
+    use crate::contract::PrivateKey;
+
     /// Keeps other types from having a role.
     #[expect(unnameable_types, reason = "it seals a public trait")]
     pub trait Role {}
+
+    /// The impl for signers.
+    #[expect(unnameable_types, reason = "it is inferred")]
+    #[derive(Debug)]
+    pub enum Right {}
+
+    /// The impl for nothing.
+    #[expect(unnameable_types, reason = "it is inferred")]
+    #[derive(Debug)]
+    pub enum Wrong {}
+
+    /// Nothing implements it.
+    #[expect(unnameable_types, reason = "it is a bound that nothing meets")]
+    pub trait Nothing {
+        fn no_key(&self) -> &PrivateKey;
+    }
 }

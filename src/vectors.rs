@@ -2,13 +2,19 @@
 
 pub(crate) mod wycheproof;
 
-use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, PrivateDecryptingKey};
+use aws_lc_rs::rsa::{
+    OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey,
+    PublicEncryptingKey,
+};
 use aws_lc_rs::signature::{RSA_PSS_2048_8192_SHA512, UnparsedPublicKey};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use futures_util::FutureExt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+use crate::contract::{PrivateKey, Signer};
 
 fn parse<T: DeserializeOwned>(json: &str) -> T {
     serde_json::from_str(json).expect("the vectors")
@@ -34,6 +40,21 @@ pub(crate) fn assert_ps512(signature: &[u8], message: &[u8], owner: &str) {
         key_der(owner, "pkcs1_public_der_b64"),
     );
     key.verify(message, signature).expect("a PS512 signature");
+}
+
+/// Signs with a key in memory, which does so at once.
+pub(crate) fn sign(key: &PrivateKey, message: &[u8]) -> Vec<u8> {
+    let signed = key.sign(message).now_or_never().expect("no wait");
+    signed.expect("a signature")
+}
+
+/// Encrypts to a key of the vectors by RSA-OAEP with SHA-1.
+pub(crate) fn encrypt(plaintext: &[u8], owner: &str) -> Vec<u8> {
+    let key = PublicEncryptingKey::from_der(&key_der(owner, "spki_public_der_b64")).expect("a key");
+    let key = OaepPublicEncryptingKey::new(key).expect("a key");
+    let mut sealed = vec![0; key.ciphertext_size()];
+    let sealed = key.encrypt(&OAEP_SHA1_MGF1SHA1, plaintext, &mut sealed, None);
+    sealed.expect("a ciphertext").to_vec()
 }
 
 /// Decrypts a sealed key with the key of the vectors' postbox.

@@ -25,7 +25,7 @@ use quote::quote;
 /// | --- | --- | --- |
 /// | `application_id` | `ApplicationId` | yes |
 /// | `contract_id` | `ContractId` | yes |
-/// | `private_key` | `PrivateKey` | no, a secret does not belong in source code |
+/// | `private_key` | `PrivateKey`, or any `Signer` that is `Clone` | no, a secret does not belong in source code |
 /// | `redirect_uri` | `RedirectUri` | yes |
 ///
 /// Other fields are yours. Literals are checked at compile time.

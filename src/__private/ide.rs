@@ -36,7 +36,7 @@ pub mod roles {
     pub type contract_id = crate::ContractId;
 
     /// The contract's private key, with which every request is signed: a field of type
-    /// [`PrivateKey`](crate::PrivateKey).
+    /// [`PrivateKey`](crate::PrivateKey), or any other [`Signer`](crate::Signer).
     pub type private_key = crate::PrivateKey;
 
     /// Where the user's client calls back, one of the contract's registered redirect URIs: a field of type

@@ -1,12 +1,14 @@
-use super::{ApplicationId, ContractId, PrivateKey, RedirectUri};
+use std::sync::Arc;
 
-/// The parts of a contract that requests to the platform need. A clone shares the key.
+use super::{ApplicationId, ContractId, RedirectUri, Signer};
+
+/// The parts of a contract that requests to the platform need. A clone shares the signer.
 #[derive(Clone, Debug)]
 #[expect(unnameable_types, reason = "it appears only in sealed traits")]
 pub struct Credentials {
     pub application_id: ApplicationId,
     pub contract_id: ContractId,
-    pub private_key: PrivateKey,
+    pub signer: Arc<dyn Signer>,
     pub redirect_uri: RedirectUri,
 }
 

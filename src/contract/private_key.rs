@@ -2,15 +2,23 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use aws_lc_rs::digest;
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{RSA_PSS_SHA512, RsaKeyPair};
+use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, PrivateDecryptingKey};
+use aws_lc_rs::signature::{KeyPair, RSA_PSS_SHA512, RsaKeyPair};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use super::signer::{Signer, SignerError};
 use crate::internal::InternalError;
 
-/// The RSA private key of a contract, which signs every request token.
+/// The RSA private key of a contract, which signs every request token: the [`Signer`] for a key in memory.
 ///
 /// It is read from PEM, PKCS#1 (`BEGIN RSA PRIVATE KEY`) or PKCS#8 (`BEGIN PRIVATE KEY`), by [`PrivateKey::from_pem`]
 /// or serde. It can't be printed or written out again. Clones share the key, which is wiped when the last one is dropped.
@@ -21,7 +29,13 @@ use crate::internal::InternalError;
 /// assert!(refused.to_string().starts_with("the private key is not PEM"));
 /// ```
 #[derive(Clone)]
-pub struct PrivateKey(Arc<RsaKeyPair>);
+pub struct PrivateKey(Arc<Key>);
+
+/// It is a signer itself, so that flows share it without another allocation.
+struct Key {
+    pair: RsaKeyPair,
+    id: String,
+}
 
 /// Why a string is not the private key of a contract. The error never contains the string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -85,26 +99,85 @@ impl PrivateKey {
             "PRIVATE KEY" => RsaKeyPair::from_pkcs8(&der),
             _ => return Err(PrivateKeyError::NotPrivate),
         };
-        pair.map(|pair| Self(Arc::new(pair)))
-            .map_err(|_| PrivateKeyError::NotRsa)
+        let pair = pair.map_err(|_| PrivateKeyError::NotRsa)?;
+        let id = thumbprint(&pair);
+        Ok(Self(Arc::new(Key { pair, id })))
+    }
+}
+
+/// The thumbprint of the public key as a JWK (RFC 7638, section 3).
+fn thumbprint(pair: &RsaKeyPair) -> String {
+    let base64 = |number: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(number);
+    let public = pair.public_key();
+    let e = base64(public.exponent().big_endian_without_leading_zero());
+    let n = base64(public.modulus().big_endian_without_leading_zero());
+    let jwk = format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#);
+    base64(digest::digest(&digest::SHA256, jwk.as_bytes()).as_ref())
+}
+
+#[async_trait]
+impl Signer for Key {
+    fn key_id(&self) -> &str {
+        &self.id
     }
 
-    /// Signs by RSASSA-PSS with SHA-512, MGF1 SHA-512 and a salt of 64 bytes: `PS512` (RFC 7518, section 3.5).
-    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, InternalError> {
-        let mut signature = vec![0; self.0.public_modulus_len()];
-        self.0
-            .sign(
-                &RSA_PSS_SHA512,
-                &SystemRandom::new(),
-                message,
-                &mut signature,
-            )
-            .map_err(|_| InternalError("signing a request token"))?;
+    async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError> {
+        let mut signature = vec![0; self.pair.public_modulus_len()];
+        let random = SystemRandom::new();
+        self.pair
+            .sign(&RSA_PSS_SHA512, &random, message, &mut signature)
+            .map_err(|_| SignerError::refused(InternalError("signing a request token")))?;
         Ok(signature)
+    }
+
+    async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, SignerError> {
+        let failed = |_| SignerError::refused(NotDecrypted);
+        let der: Pkcs8V1Der<'_> = self.pair.as_der().map_err(failed)?;
+        let key = PrivateDecryptingKey::from_pkcs8(der.as_ref())
+            .map_err(Unspecified::from)
+            .and_then(OaepPrivateDecryptingKey::new)
+            .map_err(failed)?;
+        let mut plaintext = Zeroizing::new(vec![0; key.min_output_size()]);
+        let length = key
+            .decrypt(&OAEP_SHA1_MGF1SHA1, ciphertext, &mut plaintext, None)
+            .map_err(failed)?
+            .len();
+        plaintext.truncate(length);
+        Ok(plaintext)
+    }
+}
+
+#[derive(Debug, Error)]
+#[error("it was not encrypted to this key by RSA-OAEP with SHA-1, or it is damaged")]
+struct NotDecrypted;
+
+/// The id is the thumbprint of the public key as a JWK (RFC 7638).
+#[async_trait]
+impl Signer for PrivateKey {
+    fn key_id(&self) -> &str {
+        self.0.key_id()
+    }
+
+    async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError> {
+        self.0.sign(message).await
+    }
+
+    async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, SignerError> {
+        self.0.decrypt(ciphertext).await
+    }
+
+    fn shared(&self) -> Arc<dyn Signer> {
+        self.0.clone()
     }
 }
 
 impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PrivateKey([redacted])")
+    }
+}
+
+impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PrivateKey([redacted])")
     }
@@ -130,15 +203,42 @@ mod tests {
     use super::*;
     use crate::vectors;
 
-    #[test]
-    fn pkcs1_and_pkcs8_are_the_same_key() {
+    #[tokio::test]
+    async fn pkcs1_and_pkcs8_are_the_same_key() {
+        let mut ids = Vec::new();
         for (tag, der) in [
             ("RSA PRIVATE KEY", "pkcs1_private_der_b64"),
             ("PRIVATE KEY", "pkcs8_private_der_b64"),
         ] {
             let key = PrivateKey::from_pem(vectors::key_pem("contract", tag, der)).expect("a key");
-            let signature = key.sign(b"message").expect("a signature");
+            let signature = key.sign(b"message").await.expect("a signature");
             vectors::assert_ps512(&signature, b"message", "contract");
+            ids.push(key.key_id().to_owned());
+        }
+        assert_eq!(ids[0], ids[1]);
+    }
+
+    #[test]
+    fn the_id_is_the_thumbprint_that_openssl_computes() {
+        let key = PrivateKey::from_pem(include_str!("../../tests/keys/contract.pem"));
+        assert_eq!(
+            key.expect("a key").key_id(),
+            "oXaN9Pu9lJ5mpMhbI-pJGQfWDfOJAZTQXgmwdx_0Zjc"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_encrypted_to_the_key_is_decrypted() {
+        let pem = vectors::key_pem("contract", "PRIVATE KEY", "pkcs8_private_der_b64");
+        let key = PrivateKey::from_pem(&pem).expect("a key");
+        for length in [0, 1, 32, 214] {
+            let sealed = vectors::encrypt(&vec![7; length], "contract");
+            let opened = key.decrypt(&sealed).await.expect("a plaintext");
+            assert_eq!(*opened, vec![7; length]);
+        }
+        for rubbish in [vec![], vec![1; 255], vec![1; 256], vec![1; 257]] {
+            let error = key.decrypt(&rubbish).await.unwrap_err();
+            assert!(matches!(error, SignerError::Refused(_)), "{error}");
         }
     }
 

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::verifier::MaybeVerifier;
 use super::{Flow, NoVerifier, Unstarted, Verifier};
-use crate::contract::{ApplicationId, ContractId, Credentials, PrivateKey, RedirectUri};
+use crate::contract::{ApplicationId, ContractId, Credentials, RedirectUri, Signer};
 use crate::link;
 use crate::platform::Platform;
 use crate::platform::client::Client;
@@ -17,7 +17,7 @@ use crate::platform::client::Client;
 ///
 /// ```
 /// use digime::kind::Once;
-/// use digime::{ApplicationId, Client, Contract, ContractId, Flow, OnceContract, PrivateKey, RedirectUri};
+/// use digime::{ApplicationId, Client, Contract, ContractId, Flow, OnceContract, PrivateKey, RedirectUri, Signer};
 ///
 /// struct Welcome {
 ///     application_id: ApplicationId,
@@ -34,7 +34,7 @@ use crate::platform::client::Client;
 ///     fn contract_id(&self) -> &ContractId {
 ///         &self.contract_id
 ///     }
-///     fn private_key(&self) -> &PrivateKey {
+///     fn private_key(&self) -> &(impl Signer + Clone) {
 ///         &self.private_key
 ///     }
 ///     fn redirect_uri(&self) -> &RedirectUri {
@@ -63,8 +63,8 @@ pub trait Contract {
     /// The contract's id, issued by digi.me.
     fn contract_id(&self) -> &ContractId;
 
-    /// The contract's private key, with which every request is signed.
-    fn private_key(&self) -> &PrivateKey;
+    /// What signs every request: the contract's private key, or another [`Signer`].
+    fn private_key(&self) -> &(impl Signer + Clone);
 
     /// Where the user's client calls back: one of the contract's registered redirect URIs.
     fn redirect_uri(&self) -> &RedirectUri;
@@ -249,7 +249,7 @@ pub(crate) fn platform(contract: &impl Contract, client: &Client) -> Platform {
     let credentials = Credentials {
         application_id: contract.application_id().clone(),
         contract_id: contract.contract_id().clone(),
-        private_key: contract.private_key().clone(),
+        signer: contract.private_key().shared(),
         redirect_uri: contract.redirect_uri().clone(),
     };
     Platform::new(Arc::new(credentials), client)

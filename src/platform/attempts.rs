@@ -37,6 +37,13 @@ impl Deadline {
         self.remaining().map_or(timeout, |left| left.min(timeout))
     }
 
+    /// `timeout`, or less if a signature could take until the deadline. Its caller would then give up before it knows that
+    /// nothing was sent, so a part of the time is left for that.
+    pub(super) fn limit_of_signing(self, timeout: Duration) -> Duration {
+        self.remaining()
+            .map_or(timeout, |left| timeout.min(left / 10 * 9))
+    }
+
     pub(super) fn leaves(self, pause: Duration) -> bool {
         self.remaining().is_none_or(|left| pause < left)
     }
@@ -143,7 +150,8 @@ impl Platform {
         let attempts = AtomicU32::new(0);
         let observed = || {
             let number = attempts.fetch_add(1, Relaxed) + 1;
-            self.observed(retries.operation, number, attempt(number))
+            // Boxed, so that the futures of all the calls above stay small.
+            Box::pin(self.observed(retries.operation, number, attempt(number)))
         };
         let pauses = if retries.is_persistent {
             self.client.endless_pauses()

@@ -1,11 +1,14 @@
 //! The errors of requests to the platform, and what a failed request may have used up.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
 
 use super::redaction::Redaction;
+use crate::chain::Chain;
+use crate::contract::SignerError;
 use crate::internal::InternalError;
 use crate::postbox::{EncryptionError, ItemError};
 
@@ -133,6 +136,18 @@ pub enum RequestError {
         /// Why it can't be built.
         source: Cause,
     },
+    /// The contract's signer did not sign the request, so it was not sent.
+    #[error(
+        "can't {operation}: the request was not signed with the key `{key_id}`, and so not sent; {}", remedy_of_signer(.source)
+    )]
+    Unsigned {
+        /// What the request asked for.
+        operation: Operation,
+        /// The id of the signer's key.
+        key_id: String,
+        /// Why the signer did not sign.
+        source: SignerError,
+    },
     /// No connection to the platform was made, so the request was not sent.
     #[error(
         "can't {operation}: the platform was not reached and the request was not sent; check the network and the base URL, then try again"
@@ -206,6 +221,15 @@ impl Cause {
     }
 }
 
+fn remedy_of_signer(error: &SignerError) -> &'static str {
+    match error {
+        SignerError::Unavailable(_) => {
+            "check that the service which holds the key can be reached, then try again"
+        }
+        _ => "check that this application may sign with the key, by PS512",
+    }
+}
+
 fn stake(operation: Operation) -> String {
     operation
         .at_stake()
@@ -222,9 +246,29 @@ fn stake_of_refusal(operation: Operation, refusal: &Refusal) -> String {
 }
 
 impl RequestError {
+    /// Removes the secrets of the request from what others said: the other side may repeat them while it closes the
+    /// connection, and a signer what it was asked to sign.
+    pub(super) fn redact(&mut self, redaction: &Redaction<'_>) {
+        match self {
+            Self::NotSent { source, .. }
+            | Self::AnswerLost { source, .. }
+            | Self::Unsendable { source, .. } => source.redact(redaction),
+            Self::Unsigned { source, .. } => {
+                if let Some(cause) = source.cause() {
+                    let said = Chain(&**cause).to_string();
+                    // An error without secrets stays what it is, so that it can be downcast.
+                    if redaction.finds_a_secret_in(&said) {
+                        *cause = Arc::new(Cause::new(redaction.line(&said)));
+                    }
+                }
+            }
+            Self::Refused { .. } | Self::Malformed { .. } | Self::Untrusted { .. } => {}
+        }
+    }
+
     pub(crate) fn may_have_taken_effect(&self) -> bool {
         match self {
-            Self::NotSent { .. } | Self::Unsendable { .. } => false,
+            Self::NotSent { .. } | Self::Unsendable { .. } | Self::Unsigned { .. } => false,
             Self::AnswerLost { .. } | Self::Malformed { .. } | Self::Untrusted { .. } => true,
             Self::Refused { refusal, .. } => refusal.is_undecided(),
         }
@@ -234,6 +278,7 @@ impl RequestError {
     pub(crate) fn may_be_transient(&self) -> bool {
         match self {
             Self::NotSent { .. } => true,
+            Self::Unsigned { source, .. } => matches!(source, SignerError::Unavailable(_)),
             Self::AnswerLost { operation, .. } => operation.is_repeatable(),
             Self::Refused { operation, refusal } => {
                 refusal.may_be_transient() && (operation.is_repeatable() || !refusal.is_undecided())

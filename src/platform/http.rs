@@ -50,11 +50,15 @@ pub(super) struct Answer {
 impl Platform {
     /// Sends a request until its answer is final, and reads the answer. `request` is called for each attempt. Returns the
     /// answer's content, and when the answer came by this machine's clock, in Unix milliseconds.
-    pub(super) async fn call<T: DeserializeOwned>(
+    pub(super) async fn call<T, R>(
         &self,
         call: &Call<'_>,
-        request: impl Fn() -> Result<RequestBuilder, PlatformError> + Sync,
-    ) -> Result<(T, u64), PlatformError> {
+        request: impl Fn() -> R,
+    ) -> Result<(T, u64), PlatformError>
+    where
+        T: DeserializeOwned,
+        R: Future<Output = Result<RequestBuilder, PlatformError>>,
+    {
         let Call {
             operation,
             deadline,
@@ -79,8 +83,9 @@ impl Platform {
                     } else {
                         PATIENCE
                     };
-                    let answer = self
-                        .send(operation, number, request()?, limit)
+                    let sent =
+                        async { self.send(operation, number, request().await?, limit).await };
+                    let answer = sent
                         .await
                         .map_err(|error| without_secrets(error, call.secrets))?;
                     let came_at = answer.came_at;
@@ -241,15 +246,10 @@ async fn body(operation: Operation, mut content: Body) -> Result<Bytes, Platform
     Ok(body.freeze())
 }
 
-/// Removes the secrets of the request from its error: the other side may repeat them while it closes the connection.
+/// Removes the secrets of the request from its error.
 pub(super) fn without_secrets(mut error: PlatformError, secrets: &[&str]) -> PlatformError {
-    if let PlatformError::Request(
-        RequestError::NotSent { source, .. }
-        | RequestError::AnswerLost { source, .. }
-        | RequestError::Unsendable { source, .. },
-    ) = &mut error
-    {
-        source.redact(&Redaction::new(secrets));
+    if let PlatformError::Request(error) = &mut error {
+        error.redact(&Redaction::new(secrets));
     }
     error
 }

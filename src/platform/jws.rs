@@ -15,33 +15,47 @@ use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::contract::PrivateKey;
 use crate::internal::InternalError;
 
 /// The only algorithm, by its name in headers and key sets (RFC 7518, section 3.5).
 pub(crate) const ALGORITHM: &str = "PS512";
 
+/// Room for a signature by a key of 8192 bits, so that a token with secrets is not copied while it grows.
+const LONGEST_SIGNATURE: usize = 1400;
+
 /// The header of every token that is sent.
 const HEADER: &str = r#"{"alg":"PS512","typ":"JWT"}"#;
 
-/// Signs `claims` as a token.
-pub(crate) fn sign(
-    claims: &impl Serialize,
-    key: &PrivateKey,
-) -> Result<Zeroizing<String>, InternalError> {
+/// A token that has everything but its signature.
+pub(crate) struct Unsigned(Zeroizing<String>);
+
+/// Writes `claims` as a token that is not signed yet.
+pub(crate) fn unsigned(claims: &impl Serialize) -> Result<Unsigned, InternalError> {
     let claims = Zeroizing::new(
         serde_json::to_vec(claims).map_err(|_| InternalError("writing a request token"))?,
     );
     let mut token = Zeroizing::new(String::with_capacity(
-        HEADER.len() * 2 + claims.len() * 4 / 3 + 1024,
+        HEADER.len() * 2 + claims.len() * 4 / 3 + LONGEST_SIGNATURE,
     ));
     BASE64_URL_SAFE_NO_PAD.encode_string(HEADER, &mut token);
     token.push('.');
     BASE64_URL_SAFE_NO_PAD.encode_string(&*claims, &mut token);
-    let signature = key.sign(token.as_bytes())?;
-    token.push('.');
-    BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut token);
-    Ok(token)
+    Ok(Unsigned(token))
+}
+
+impl Unsigned {
+    /// What has to be signed.
+    pub(crate) fn message(&self) -> &Zeroizing<String> {
+        &self.0
+    }
+
+    /// The token with its signature.
+    pub(crate) fn with(self, signature: &[u8]) -> Zeroizing<String> {
+        let mut token = self.0;
+        token.push('.');
+        BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        token
+    }
 }
 
 /// A received token, split into its parts and not verified.

@@ -271,8 +271,9 @@ impl Platform {
             is_persistent: false,
         };
         let (answer, came_at): (Answer, _) = self
-            .call(&call, || {
-                let token = self.request_token(claims)?;
+            .call(&call, || async {
+                let limit = deadline.limit_of_signing(self.client.timeout());
+                let token = self.request_token(operation, limit, claims).await?;
                 let request = self.client.http().post(url.clone()).bearer_auth(&*token);
                 // The body is empty, since the token has all claims. A POST still needs its length (RFC 9110, section 8.6).
                 Ok(request.header(CONTENT_LENGTH, 0))

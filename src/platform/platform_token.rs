@@ -45,7 +45,7 @@ impl Platform {
         let mut cached_key_may_be_wrong = holds_tokens;
         let verified = loop {
             let fetch = async |jku: Url| {
-                self.call(&call, || Ok(self.client.http().get(jku.clone())))
+                self.call(&call, || async { Ok(self.client.http().get(jku.clone())) })
                     .await
                     .map(|(set, _)| set)
             };

@@ -76,11 +76,16 @@ impl Platform {
             Some(length) => Part::stream_with_length(body, length),
             None => Part::stream(body),
         };
+        let limit = self.client.timeout();
+        let token = self
+            .request_token(Operation::Push, limit, &claims)
+            .await
+            .map_err(|error| without_secrets(error, &claims.secrets()))?;
         let request = self
             .client
             .http()
             .post(self.push_url(upload.postbox))
-            .bearer_auth(&*self.request_token(&claims)?)
+            .bearer_auth(&*token)
             .multipart(Form::new().part("file", part.file_name(encrypted.name)));
         let answer = match self.upload(request, number, encrypted.monitor).await {
             Ok(Ok(answer)) => answer,

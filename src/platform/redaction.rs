@@ -58,6 +58,11 @@ impl<'a> Redaction<'a> {
         line.trim().chars().take(LONGEST_TEXT).collect()
     }
 
+    /// Whether a secret is in the string, in any of its encodings.
+    pub(crate) fn finds_a_secret_in(&self, text: &str) -> bool {
+        self.hide(text) != text
+    }
+
     /// The string without the secrets, in any of their encodings.
     fn hide(&self, text: &str) -> String {
         let mut hidden = vec![false; text.len()];

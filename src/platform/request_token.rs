@@ -1,10 +1,23 @@
 //! The signed token in every request except the one for a session.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::poll_immediate;
 use serde::Serialize;
+use thiserror::Error;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 use zeroize::Zeroizing;
 
+use super::error::{Operation, PlatformError, RequestError};
+use super::jws::Unsigned;
+use super::redaction::Redaction;
 use super::{Platform, jws};
-use crate::internal::InternalError;
+use crate::contract::{Signer, SignerError};
+
+/// How many bytes a signature has: as many as the key, which has 2048 to 8192 bits.
+const LENGTHS: std::ops::RangeInclusive<usize> = 256..=1024;
 
 /// The claims that every request token has, and those of the particular request.
 #[derive(Serialize)]
@@ -19,18 +32,78 @@ struct Claims<'a, T> {
 }
 
 impl Platform {
-    /// Signs a token for one attempt at a request. The platform accepts a nonce once, so each attempt needs its own token.
-    pub fn request_token(
+    /// Signs a token for one attempt at a request, within `limit`. The platform accepts a nonce once, so each attempt needs
+    /// its own token.
+    pub async fn request_token(
         &self,
+        operation: Operation,
+        limit: Duration,
         of_request: &impl Serialize,
-    ) -> Result<Zeroizing<String>, InternalError> {
-        let claims = Claims {
+    ) -> Result<Zeroizing<String>, PlatformError> {
+        let token = jws::unsigned(&Claims {
             client_id: self.credentials.client_id(),
             nonce: self.client.random().nonce(),
             timestamp: self.client.now(),
             redirect_uri: self.credentials.redirect_uri.as_str(),
             of_request,
-        };
-        jws::sign(&claims, &self.credentials.private_key)
+        })?;
+        self.signed(operation, limit, token).await
     }
+
+    async fn signed(
+        &self,
+        operation: Operation,
+        limit: Duration,
+        token: Unsigned,
+    ) -> Result<Zeroizing<String>, PlatformError> {
+        let signer = self.credentials.signer.clone();
+        let signature = sign(signer.clone(), token.message().clone(), limit).await;
+        match signature.and_then(checked) {
+            Ok(signature) => Ok(token.with(&signature)),
+            Err(source) => Err(RequestError::Unsigned {
+                operation,
+                key_id: Redaction::default().line(signer.key_id()),
+                source,
+            }
+            .into()),
+        }
+    }
+}
+
+/// Signs. A signer that does not answer at once continues in a task, which ends with this future. So the limit measures the
+/// signer, and not how often the application polls the call.
+async fn sign(
+    signer: Arc<dyn Signer>,
+    message: Zeroizing<String>,
+    limit: Duration,
+) -> Result<Vec<u8>, SignerError> {
+    let mut signing = Box::pin(async move { signer.sign(message.as_bytes()).await });
+    if let Some(signed) = poll_immediate(&mut signing).await {
+        return signed;
+    }
+    let limited = tokio::time::timeout(limit, signing).in_current_span();
+    AbortOnDropHandle::new(tokio::spawn(limited))
+        .await
+        .unwrap_or_else(|_| Ok(Err(SignerError::unavailable(Failure::Panicked))))
+        .unwrap_or_else(|_| Err(SignerError::unavailable(Failure::TimedOut(limit))))
+}
+
+fn checked(signature: Vec<u8>) -> Result<Vec<u8>, SignerError> {
+    if LENGTHS.contains(&signature.len()) {
+        return Ok(signature);
+    }
+    Err(SignerError::refused(Failure::Length(signature.len())))
+}
+
+#[derive(Debug, Error)]
+enum Failure {
+    #[error("the signer did not answer within {0:?}")]
+    TimedOut(Duration),
+    #[error("the signer's task ended early")]
+    Panicked,
+    #[error(
+        "the signer returned {0} bytes, but a signature has {min} to {max}, as many as the key",
+        min = LENGTHS.start(), max = LENGTHS.end()
+    )]
+    Length(usize),
 }

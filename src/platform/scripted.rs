@@ -85,8 +85,8 @@ pub(crate) fn signed(claims: &Value) -> Answer {
     let [header, claims] =
         [header, claims.clone()].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string()));
     let message = format!("{header}.{claims}");
-    let signature = private_key("platform").sign(message.as_bytes());
-    let signature = BASE64_URL_SAFE_NO_PAD.encode(signature.expect("a signature"));
+    let signature = vectors::sign(&private_key("platform"), message.as_bytes());
+    let signature = BASE64_URL_SAFE_NO_PAD.encode(signature);
     ok(&json!({"token": format!("{message}.{signature}")}))
 }
 

@@ -108,7 +108,7 @@ impl Platform {
             is_persistent: false,
         };
         let (session, came_at): (SessionAnswer, _) = self
-            .call(&call, || {
+            .call(&call, || async {
                 Ok(self
                     .client
                     .http()

@@ -647,7 +647,7 @@ impl Platform {
             .map(|part| BASE64_URL_SAFE_NO_PAD.encode(part));
         let message = format!("{header}.{claims}");
         let key = if is_forged { &FOREIGN_KEY } else { &OWN_KEY };
-        let signature = key.sign(message.as_bytes()).expect("a signature");
+        let signature = vectors::sign(key, message.as_bytes());
         let signature = BASE64_URL_SAFE_NO_PAD.encode(signature);
         Answer::ok(&json!({"token": format!("{message}.{signature}")}))
     }

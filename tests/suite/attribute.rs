@@ -27,6 +27,7 @@ impl Contract for ByHand {
     fn contract_id(&self) -> &ContractId {
         &self.contract_id
     }
+    #[expect(refining_impl_trait, reason = "a contract may say more than it has to")]
     fn private_key(&self) -> &PrivateKey {
         &self.private_key
     }

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use digime_sandbox::Sandbox;
 use serde_json::{Value, json};
 
-use crate::set_up::sandbox;
+use crate::set_up::{sandbox, until};
 
 fn example(name: &str) -> Command {
     let cargo = std::env::var("CARGO").expect("cargo runs the tests");
@@ -161,4 +161,129 @@ async fn a_failing_push_prints_one_line_that_says_why() {
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(error.contains(why) && error.lines().count() == 1, "{error}");
     }
+}
+
+/// The numbers of a PKCS#1 private key: modulus, public and private exponent, primes and what is computed from them.
+#[cfg(target_os = "linux")]
+fn numbers(pem: &str) -> Vec<Vec<u8>> {
+    let der = pem::parse(pem).expect("PEM").into_contents();
+    // The header of an element is its tag and its length, in one byte or in as many as the first says.
+    let header = |at: usize| match der[at + 1] {
+        short @ 0..0x80 => (at + 2, usize::from(short)),
+        long => {
+            let bytes = &der[at + 2..][..usize::from(long & 0x7f)];
+            let length = bytes
+                .iter()
+                .fold(0, |sum, &byte| sum << 8 | usize::from(byte));
+            (at + 2 + bytes.len(), length)
+        }
+    };
+    let (mut at, _) = header(0);
+    let mut numbers = Vec::new();
+    while at < der.len() {
+        let (begin, length) = header(at);
+        numbers.push(der[begin..begin + length].to_vec());
+        at = begin + length;
+    }
+    numbers
+}
+
+/// Whether a process has one of the strings in the memory that it can write. None if this machine does not show it.
+#[cfg(target_os = "linux")]
+fn has_in_memory(process: &str, wanted: &[Vec<u8>]) -> std::io::Result<bool> {
+    use std::io::{Read, Seek, SeekFrom};
+
+    let maps = std::fs::read_to_string(format!("/proc/{process}/maps"))?;
+    let mut memory = std::fs::File::open(format!("/proc/{process}/mem"))?;
+    let mut looked_at = 0;
+    for line in maps.lines() {
+        let mut columns = line.split(' ');
+        let (range, rights) = (columns.next(), columns.next());
+        let (begin, end) = range.and_then(|it| it.split_once('-')).expect("a range");
+        if !rights.is_some_and(|rights| rights.starts_with("rw")) {
+            continue;
+        }
+        let address = |hex| u64::from_str_radix(hex, 16).expect("an address");
+        let (begin, end) = (address(begin), address(end));
+        memory.seek(SeekFrom::Start(begin))?;
+        let mut region = Vec::new();
+        // A region may be gone by now.
+        if (&mut memory)
+            .take(end - begin)
+            .read_to_end(&mut region)
+            .is_err()
+        {
+            continue;
+        }
+        looked_at += region.len();
+        if wanted
+            .iter()
+            .any(|it| memchr::memmem::find(&region, it).is_some())
+        {
+            return Ok(true);
+        }
+    }
+    assert!(looked_at > 100_000, "{looked_at} bytes are not all");
+    Ok(false)
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn no_private_key_enters_the_process_of_a_flow_that_signs_in_another() {
+    let sandbox = sandbox().await;
+    let contract = &sandbox.contracts().ongoing;
+    let folder = tempfile::tempdir().expect("a folder");
+    let [config, key, file] =
+        ["contract.toml", "key.pem", "a.txt"].map(|it| folder.path().join(it));
+    let text = format!(
+        "application_id = {:?}\ncontract_id = {:?}\nredirect_uri = {:?}\n",
+        contract.application_id, contract.contract_id, contract.redirect_uri
+    );
+    std::fs::write(&config, text).expect("a file");
+    std::fs::write(&key, &contract.private_key).expect("a file");
+    std::fs::write(&file, "abc").expect("a file");
+
+    let mut flow = example("kms")
+        .args(["push", "--base-url", sandbox.base_url(), "--config"])
+        .args([&config, std::path::Path::new("--key-file"), &key, &file])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the example runs");
+    let mut lines = BufReader::new(flow.stdout.take().expect("its output")).lines();
+    let mut line = || lines.next().expect("a line").expect("a line");
+    assert!(line().starts_with("key: "));
+    let processes = line();
+    let (pushing, signing) = processes["processes: ".len()..]
+        .split_once(' ')
+        .expect("two");
+    let asked = line();
+    let url = asked.strip_prefix("open ").expect("a link");
+
+    // The private exponent and the primes, in both byte orders, and the lines of the PEM.
+    let numbers = numbers(&contract.private_key);
+    let secrets = [&numbers[3], &numbers[4], &numbers[5]].map(|it| it[it.len() - 64..].to_vec());
+    let mut wanted = secrets.to_vec();
+    wanted.extend(secrets.iter().map(|it| it.iter().rev().copied().collect()));
+    // The first lines have the modulus, which is public.
+    let lines_of_pem = contract.private_key.lines().skip(8).take(10);
+    wanted.extend(lines_of_pem.map(|line| line.as_bytes().to_vec()));
+    match (
+        has_in_memory(pushing, &wanted),
+        has_in_memory(signing, &wanted),
+    ) {
+        (Ok(is_in_flow), Ok(is_in_kms)) => {
+            assert!(is_in_kms, "the key is not found where it is");
+            assert!(!is_in_flow, "the key is in the process of the flow");
+        }
+        refused => println!("skipped: this machine does not show the memory: {refused:?}"),
+    }
+
+    let callback = sandbox.consent(url).await.expect("a callback");
+    writeln!(flow.stdin.take().expect("its input"), "{callback}").expect("it reads");
+    assert!(line().ends_with("a.txt: Delivered"));
+    assert!(flow.wait().expect("it ends").success());
+    assert_eq!(sandbox.violations(), [""; 0]);
+    let command = format!("/proc/{signing}/cmdline");
+    until(async || std::fs::read(&command).unwrap_or_default().is_empty()).await;
 }

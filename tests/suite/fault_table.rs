@@ -11,7 +11,8 @@ use digime::{Delivery, DeliveryStatus, Error, PostboxItem};
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
-use crate::set_up::{authorized_with, quick, receipts, sandbox};
+use crate::set_up::{quick, sandbox};
+use crate::signers::{Fault as SignerFault, Hsm, authorized, receipts};
 
 const SIZE: usize = 1_500_000;
 
@@ -31,6 +32,7 @@ enum RowFault {
     /// The answer says that the token has expired, and the refresh is refused.
     EndsConsent,
     Refresh(Fault),
+    Signer(SignerFault),
     /// The item's reader fails before its end.
     BrokenItem,
     /// The item's reader hangs in the middle.
@@ -48,6 +50,10 @@ fn row_fault(fault: &str) -> RowFault {
         "consent ends" => return RowFault::EndsConsent,
         "the refresh is refused" => return RowFault::Refresh(Fault::Refuse(401, "InvalidJWT")),
         "nobody answers the refresh" => return RowFault::Refresh(Fault::DisconnectAfter(0)),
+        "the signer is not available" => return RowFault::Signer(SignerFault::Busy),
+        "the signer refuses" => return RowFault::Signer(SignerFault::Denied),
+        "the signer never answers" => return RowFault::Signer(SignerFault::Hangs),
+        "the signature is empty" => return RowFault::Signer(SignerFault::Returns(0)),
         "the item can't be read to its end" => return RowFault::BrokenItem,
         "the item's reader hangs" => return RowFault::SilentItem,
         "the item is gone" => return RowFault::GoneItem,
@@ -120,10 +126,14 @@ fn reader(is_broken: bool) -> Box<dyn AsyncRead + Send + Unpin> {
     Box::new(data.chain(Box::pin(breaks)))
 }
 
-/// Injects a row's fault into the sandbox.
-fn inject(sandbox: &Sandbox, one: &RowFault) {
+/// Injects a row's fault into the sandbox or the signer.
+fn inject(sandbox: &Sandbox, signer: &Hsm, one: &RowFault) {
     match one {
-        RowFault::Push(fault) => sandbox.inject(Endpoint::Push, fault.clone()),
+        RowFault::Push(fault) => {
+            signer.inject([SignerFault::None]);
+            sandbox.inject(Endpoint::Push, fault.clone());
+        }
+        RowFault::Signer(fault) => signer.inject([fault.clone()]),
         RowFault::ExpiredTokens => sandbox.expire_access_tokens(),
         RowFault::EndedConsent => sandbox.end_consent(),
         RowFault::EndsConsent => {
@@ -150,10 +160,18 @@ async fn row(faults: &str, when: &str) -> String {
         // Only if nothing else can end an attempt, so that no other row depends on how fast this machine is.
         client = client.stall_timeout(Duration::from_secs(3));
     }
-    let authorized = authorized_with(&sandbox, &client.clone().build().expect("a client")).await;
+    if all
+        .iter()
+        .any(|one| matches!(one, RowFault::Signer(SignerFault::Hangs)))
+    {
+        client = client.timeout(Duration::from_secs(3));
+    }
+    let contract = receipts(&sandbox);
+    let built = client.clone().build().expect("a client");
+    let authorized = authorized(&contract, &sandbox, &built).await;
     let times = if when == "always" { ATTEMPTS } else { 1 };
     for one in std::iter::repeat_n(&all, times).flatten() {
-        inject(&sandbox, one);
+        inject(&sandbox, &contract.private_key, one);
     }
     if matches!(all[..], [RowFault::Nobody]) {
         client = client.base_url("http://127.0.0.1:1");
@@ -161,7 +179,7 @@ async fn row(faults: &str, when: &str) -> String {
     let client = client.build().expect("a client");
     let flow = authorized
         .suspend()
-        .resume(receipts(&sandbox), &client)
+        .resume(&contract, &client)
         .expect("the flow");
     let pushed = flow.push(item(&all)).await;
     let (seen, may) = outcome(&pushed);
@@ -183,6 +201,7 @@ fn outcome(pushed: &Result<Delivery, Error>) -> (String, &'static str) {
         Err(error) => error,
     };
     let seen = match error.reason() {
+        Error::Request(RequestError::Unsigned { .. }) => "`Unsigned`".into(),
         Error::Request(RequestError::NotSent { .. }) => "`NotSent`".into(),
         Error::Request(RequestError::AnswerLost { .. }) => "`AnswerLost`".into(),
         Error::Request(RequestError::Malformed { .. }) => "`Malformed`".into(),

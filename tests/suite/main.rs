@@ -17,6 +17,7 @@ mod pushes;
 mod refusals;
 mod renewals;
 mod set_up;
+mod signers;
 mod slow_line;
 mod suspended;
 mod tokens;

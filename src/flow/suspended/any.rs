@@ -398,7 +398,7 @@ mod tests {
             self.0.contract_id()
         }
 
-        fn private_key(&self) -> &crate::PrivateKey {
+        fn private_key(&self) -> &(impl crate::Signer + Clone) {
             self.0.private_key()
         }
 
