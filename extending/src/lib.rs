@@ -3,4 +3,6 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations)]
 
+pub mod attempts;
+pub mod checkup;
 pub mod review;

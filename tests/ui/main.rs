@@ -159,43 +159,57 @@ fn the_example_of_the_attribute_compiles() {
     assert!(errors.is_empty(), "{}", rendered(&errors));
 }
 
-/// The blocks of `docs/mistakes.md`: the program's file, what is shown of it, and what is shown of the errors.
-fn shown() -> Vec<(String, String, String)> {
-    let page = read(Path::new("docs/mistakes.md"));
-    let mistakes = page.split("<!-- ").skip(1).map(|mistake| {
-        let (file, rest) = mistake.split_once(" -->").expect("a file");
-        let block = |language: &str| {
-            let (_, block) = rest
-                .split_once(&format!("```{language}\n"))
-                .expect("a block");
-            block.split_once("\n```").expect("its end").0.to_owned()
-        };
-        (file.to_owned(), block("rust"), block("text"))
+/// What a page shows of a file: the name of the file, and the text behind it.
+fn shown(page: &str) -> Vec<(PathBuf, String)> {
+    let page = read(Path::new(page));
+    let parts = page.split("<!-- ").skip(1).map(|part| {
+        let (file, rest) = part.split_once(" -->").expect("a file");
+        (PathBuf::from(file), rest.to_owned())
     });
-    mistakes.collect()
+    parts.collect()
+}
+
+/// The first block of this language.
+fn block<'a>(text: &'a str, language: &str) -> &'a str {
+    let start = format!("```{language}\n");
+    let (_, block) = text.split_once(&start).expect("a block");
+    block.split_once("\n```").expect("its end").0
 }
 
 #[test]
-fn the_page_of_mistakes_shows_the_programs_and_what_the_compiler_says_of_them() {
-    let mistakes = shown();
-    assert!(mistakes.len() >= 20);
-    for (file, program, errors) in mistakes {
-        let file = PathBuf::from(file);
+fn the_pages_show_the_programs_with_mistakes_and_what_the_compiler_says_of_them() {
+    let mistakes = ["docs/mistakes.md", "docs/extending.md"].map(shown);
+    let mistakes = mistakes.iter().flatten();
+    let mistakes: Vec<_> = mistakes.filter(|(file, _)| file.starts_with("ui-tests")).collect();
+    assert!(mistakes.len() >= 24);
+    for (file, text) in mistakes {
         let whole_program = read(&file.with_extension("rs"));
         let all_errors = read(&file.with_extension("stderr"));
         let file = file.display();
-        for line in program.lines() {
+        for line in block(text, "rust").lines() {
             assert!(
                 whole_program.contains(line.trim()),
                 "{file} has no line {line}"
             );
         }
-        for line in errors.lines() {
+        for line in block(text, "text").lines() {
             assert!(
                 all_errors.contains(line.trim_end()),
                 "{file} is not told {line}"
             );
         }
+    }
+}
+
+#[test]
+fn the_chapter_for_library_authors_shows_code_of_its_example() {
+    let mut blocks = shown("docs/extending.md");
+    blocks.retain(|(file, _)| file.starts_with("extending"));
+    assert!(blocks.len() >= 12);
+    for (file, text) in blocks {
+        let code = block(&text, "rust");
+        let source = read(&file);
+        assert!(source.contains(code), "{} has no\n{code}", file.display());
     }
 }
 
