@@ -27,7 +27,10 @@ struct Platform {
 
 #[async_trait]
 impl Transport for Platform {
-    async fn send(&self, request: http::Request<Body>) -> Result<http::Response<Body>, TransportError> {
+    async fn send(
+        &self,
+        request: http::Request<Body>,
+    ) -> Result<http::Response<Body>, TransportError> {
         assert_eq!(request.uri().path(), "/v1.7/permission-access/contract");
         assert!(request.headers().contains_key("authorization"));
         let number = self.requests.fetch_add(1, Relaxed) as usize;
@@ -37,20 +40,33 @@ impl Transport for Platform {
             _ => r#"{"error":{"code":"InvalidContractId","message":"no such contract"}}"#,
         };
         let answer = http::Response::builder().status(status);
-        answer.body(Body::from(body)).map_err(TransportError::unsendable)
+        answer
+            .body(Body::from(body))
+            .map_err(TransportError::unsendable)
     }
 }
 
 fn client(statuses: &'static [u16], attempts: &CountAttempts) -> Client {
-    let platform = Platform { statuses, requests: Arc::default() };
+    let platform = Platform {
+        statuses,
+        requests: Arc::default(),
+    };
     let client = Client::builder().base_url("https://api.digi.me/v1.7");
     let client = client.transport(platform).layer(attempts.clone());
-    client.retry_pauses(|| [std::time::Duration::ZERO; 2]).build().expect("a client")
+    client
+        .retry_pauses(|| [std::time::Duration::ZERO; 2])
+        .build()
+        .expect("a client")
 }
 
 fn receipts() -> Receipts {
-    let pem = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/keys/contract.pem"));
-    Receipts { private_key: PrivateKey::from_pem(pem.expect("a file")).expect("a key") }
+    let pem = std::fs::read(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../tests/keys/contract.pem"
+    ));
+    Receipts {
+        private_key: PrivateKey::from_pem(pem.expect("a file")).expect("a key"),
+    }
 }
 
 #[tokio::test]
@@ -67,9 +83,16 @@ async fn a_contract_is_checked_although_the_platform_is_busy_at_first() {
 async fn a_refused_check_gives_the_flow_back() {
     let attempts = CountAttempts::default();
     let client = client(&[404, 200], &attempts);
-    let rejected = receipts().flow(&client).check().await.expect_err("no contract");
+    let rejected = receipts()
+        .flow(&client)
+        .check()
+        .await
+        .expect_err("no contract");
     let message = rejected.to_string();
-    assert!(message.starts_with("can't check the contract: the platform refused"), "{message}");
+    assert!(
+        message.starts_with("can't check the contract: the platform refused"),
+        "{message}"
+    );
     let checked = rejected.into_flow().check().await;
     assert!(checked.is_ok(), "{checked:?}");
 }

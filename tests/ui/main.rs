@@ -180,7 +180,9 @@ fn block<'a>(text: &'a str, language: &str) -> &'a str {
 fn the_pages_show_the_programs_with_mistakes_and_what_the_compiler_says_of_them() {
     let mistakes = ["docs/mistakes.md", "docs/extending.md"].map(shown);
     let mistakes = mistakes.iter().flatten();
-    let mistakes: Vec<_> = mistakes.filter(|(file, _)| file.starts_with("ui-tests")).collect();
+    let mistakes: Vec<_> = mistakes
+        .filter(|(file, _)| file.starts_with("ui-tests"))
+        .collect();
     assert!(mistakes.len() >= 24);
     for (file, text) in mistakes {
         let whole_program = read(&file.with_extension("rs"));

@@ -215,6 +215,51 @@ fn the_table_has_a_row_for_every_wrong_call_and_for_no_other() {
     assert!(unknown.is_empty(), "no state has {unknown:?}");
 }
 
+/// The names that follow a word in a text, such as those of all `@unless_named name`.
+fn names_after<'a>(text: &'a str, word: &str) -> BTreeSet<&'a str> {
+    let names = text.split(word).skip(1).map(|rest| {
+        let end = rest.find(|it: char| !it.is_ascii_lowercase() && it != '_');
+        &rest[..end.unwrap_or(rest.len())]
+    });
+    names.filter(|name| !name.is_empty()).collect()
+}
+
+#[test]
+fn a_library_can_explain_every_call_that_can_be_wrong() {
+    let Table(table) = Table::read();
+    let calls = table
+        .keys()
+        .map(|call| call.0.split('(').next().expect("a name"));
+    // Nothing can be cloned in any state, and a library's state is suspended if it is `Durable`.
+    let calls: BTreeSet<&str> = calls
+        .filter(|call| !matches!(*call, "clone" | "suspend"))
+        .collect();
+    let flow = std::fs::read_to_string(root().join("src/flow.rs")).expect("a file");
+    assert_eq!(
+        names_after(&flow, "Offers<call::"),
+        calls,
+        "`explained_calls!` in src/flow.rs"
+    );
+
+    let file = root().join("src/flow/extension/wrong_calls.rs");
+    let library = std::fs::read_to_string(file).expect("a file");
+    assert_eq!(
+        names_after(&library, "@unless_named "),
+        calls,
+        "the names that rows may have"
+    );
+    let (_, others) = library
+        .split_once("@others $generics $state $named $reason\n")
+        .expect("a list");
+    let others: BTreeSet<&str> = others
+        .split('}')
+        .next()
+        .expect("a list")
+        .split_whitespace()
+        .collect();
+    assert_eq!(others, calls, "the calls that `_` stands for");
+}
+
 #[test]
 fn every_call_in_every_state_compiles_or_is_one_error_that_says_what_to_do() {
     let states = states();
