@@ -14,6 +14,7 @@ pub mod reasons;
 mod refresh;
 mod rejected;
 mod renewable;
+mod request;
 mod session;
 pub(crate) mod suspended;
 mod trace;
@@ -178,6 +179,13 @@ wrong_calls! {
     }
 
     access_token(&self) -> AccessToken {
+        Unstarted: HasTokenBeforeTheUserIsAsked;
+        AwaitingCallback<NoVerifier>: HasTokenWithoutCode;
+        AwaitingCallback<Verifier>: HasTokenBeforeTheExchange;
+        PostboxReady: HasTokenWhenReady;
+    }
+
+    valid_access_token(&self) -> Ready<Result<AccessToken, Error>> {
         Unstarted: HasTokenBeforeTheUserIsAsked;
         AwaitingCallback<NoVerifier>: HasTokenWithoutCode;
         AwaitingCallback<Verifier>: HasTokenBeforeTheExchange;

@@ -60,6 +60,7 @@
 //! | [`error`] | the errors, which [`Error`] gathers |
 //! | [`store`] | flows that wait for their callback and tokens that machines share, in a database |
 //! | [`push`] | progress, and pushes of many items |
+//! | [`request`] | requests of a library's own |
 //! | [`scope`] | limits of a session |
 //! | [`kind`], [`suspended`], [`roles`], [`future`] | what generic code and contracts written by hand name |
 //!
@@ -74,8 +75,8 @@
 //!
 //! # Dependencies that are part of the API
 //!
-//! [`url`], [`bytes`], [`zeroize`] and [`async_trait`] are re-exported, and [`store`] re-exports the database library of each store. A new major version
-//! of one of them is a new major version of this crate.
+//! [`url`], [`bytes`], [`http`], [`zeroize`] and [`macro@async_trait`] are re-exported, and [`store`] re-exports the
+//! database library of each store. A new major version of one of them is a new major version of this crate.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -119,6 +120,7 @@ pub mod __private;
 
 pub use async_trait::async_trait;
 pub use bytes;
+pub use http;
 pub use url;
 pub use zeroize;
 
@@ -155,6 +157,11 @@ pub mod kind {
 pub mod push {
     pub use crate::flow::{ManyProgress, PushMany, Pushed};
     pub use crate::postbox::Progress;
+}
+
+/// Requests that this library does not have, sent as its own are.
+pub mod request {
+    pub use crate::platform::request::{Answer, Request};
 }
 
 /// The futures that have a name.
