@@ -490,6 +490,21 @@ async fn a_request_that_is_dropped_is_not_sent_again() {
     assert_eq!(server.requests(), 1);
 }
 
+#[tokio::test]
+async fn a_patient_request_can_be_sent_in_a_task_of_its_own() {
+    let server = Server::answering(&[&answer("200 OK", "{}")]).await;
+    let flow = server.flow().await;
+    let exchange = Request::post(
+        ["oauth", "token"],
+        Operation::custom("exchange").once("spent"),
+    );
+    let exchange = exchange.claims(&json!({"code": "c"})).patient();
+    let task = tokio::spawn(async move { flow.request(exchange).await });
+    let answer = task.await.expect("the task").expect("an answer");
+    assert_eq!(answer.status(), 200);
+    assert_eq!(server.seen(0).claims("authorization")["code"], "c");
+}
+
 #[derive(Deserialize)]
 struct TokenOfAnswer {
     token: String,
