@@ -15,6 +15,7 @@ pub mod reasons;
 mod refresh;
 mod rejected;
 mod renewable;
+mod request;
 mod session;
 pub(crate) mod suspended;
 mod trace;
@@ -260,6 +261,13 @@ wrong_calls! {
         PostboxReady: HasTokenWhenReady;
     }
 
+    valid_access_token(&self) -> Ready<Result<AccessToken, Error>> {
+        Unstarted: HasTokenBeforeTheUserIsAsked;
+        AwaitingCallback<NoVerifier>: HasTokenWithoutCode;
+        AwaitingCallback<Verifier>: HasTokenBeforeTheExchange;
+        PostboxReady: HasTokenWhenReady;
+    }
+
     access_token_expires_at(&self) -> SystemTime {
         Unstarted: HasTokenBeforeTheUserIsAsked;
         AwaitingCallback<NoVerifier>: HasTokenWithoutCode;
@@ -301,6 +309,7 @@ explained_calls! {
     postbox_id(&self) -> &str: Offers<call::postbox_id>;
     access_token(&self) -> AccessToken: Offers<call::access_token>;
     access_token_expires_at(&self) -> SystemTime: Offers<call::access_token_expires_at>;
+    valid_access_token(&self) -> Ready<Result<AccessToken, Error>>: Offers<call::valid_access_token>;
     refresh(&self) -> Ready<Result<AccessToken, Error>>: Offers<call::refresh>;
     refreshed_token(&self, _: &AccessToken) -> Ready<AccessToken>: Offers<call::refreshed_token>;
 }

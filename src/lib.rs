@@ -61,6 +61,7 @@
 //! | [`store`] | flows that wait for their callback and tokens that machines share, in a database |
 //! | [`push`] | progress, and pushes of many items |
 //! | [`transport`] | what sends the requests, if it is not the network as digime sets it up |
+//! | [`request`] | requests of a library's own |
 //! | [`scope`] | limits of a session |
 //! | [`kind`], [`suspended`], [`roles`], [`future`] | what generic code and contracts written by hand name |
 //!
@@ -75,7 +76,7 @@
 //!
 //! # Dependencies that are part of the API
 //!
-//! [`url`], [`bytes`], [`zeroize`] and [`async_trait`] are re-exported, [`store`] re-exports the database library of each
+//! [`url`], [`bytes`], [`zeroize`] and [`macro@async_trait`] are re-exported, [`store`] re-exports the database library of each
 //! store, and [`transport`] what it takes from `http`, `http-body` and `tower`. [`ClientBuilder::http_settings`] and
 //! [`ClientBuilder::http_client`] take types of `reqwest` 0.13. A new major version of one of them is a new major version of
 //! this crate.
@@ -204,6 +205,11 @@ pub mod transport {
         pub use ::tower_layer::Layer;
         pub use ::tower_service::Service;
     }
+}
+
+/// Requests that this library does not have, sent as its own are.
+pub mod request {
+    pub use crate::platform::request::{Answer, Request};
 }
 
 /// The futures that have a name.

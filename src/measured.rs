@@ -15,7 +15,7 @@ use crate::postbox::ContentKey;
 pub async fn request_token(contract: &impl Contract, client: &Client) -> Result<usize, Error> {
     let claims = json!({"grant_type": "refresh_token", "refresh_token": "x"});
     let platform = contract::platform(contract, client);
-    let token = platform.request_token(Operation::RefreshToken, client.timeout(), &claims);
+    let token = platform.request_token(Operation::RefreshToken, client.timeout(), true, &claims);
     Ok(token.await?.len())
 }
 

@@ -14,6 +14,7 @@ mod oauth;
 pub(crate) mod platform_token;
 mod push;
 pub(crate) mod redaction;
+pub(crate) mod request;
 mod request_token;
 #[cfg(test)]
 pub(crate) mod scripted;

@@ -7,11 +7,11 @@
 mod body_monitor;
 mod delivery;
 mod descriptor;
-mod encrypted_body;
 mod encrypted_item;
 mod encryption;
 mod error;
 mod item;
+mod item_body;
 mod prepared;
 mod progress;
 mod source;

@@ -46,7 +46,7 @@ roles! {
         "make the field a `RedirectUri`; serde reads it, and `RedirectUri::new(\"https://…\")?` makes one";
 }
 
-/// A field for the role `private_key`: a [`PrivateKey`](crate::PrivateKey), or any other [`Signer`] that is `Clone`.
+/// A field for the role `private_key`: a [`PrivateKey`], or any other [`Signer`] that is `Clone`.
 #[diagnostic::on_unimplemented(
     message = "a contract's `private_key` is a `PrivateKey` or another `Signer`, not `{Self}`",
     label = "this is not the right type for the role",

@@ -66,9 +66,7 @@ impl Authorized {
         platform: &Platform,
         doubt: &Doubt,
     ) -> Result<Delivery, Error> {
-        let soon = platform.client.platform_now().saturating_add(EXPIRES_SOON);
-        let expires_soon = move |tokens: &Tokens| tokens.have_expired(soon);
-        let token = self.refreshed(platform, Demand::Push, expires_soon).await?;
+        let token = self.valid_token(platform).await?;
         let push = async |token: &AccessToken| {
             self.destination
                 .push(platform, item, Some(token), doubt)
@@ -81,6 +79,13 @@ impl Authorized {
         // In answer to a request with an access token, pending means that the token had expired.
         item.check_readable()?;
         push(&self.replace(&token, platform, Demand::Push).await?).await
+    }
+
+    /// The token, refreshed first if it expires soon.
+    async fn valid_token(&self, platform: &Platform) -> Result<AccessToken, Error> {
+        let soon = platform.client.platform_now().saturating_add(EXPIRES_SOON);
+        let expires_soon = move |tokens: &Tokens| tokens.have_expired(soon);
+        self.refreshed(platform, Demand::Push, expires_soon).await
     }
 
     /// A token that replaces a stale one: one that another caller has already got, or a new one.
@@ -197,6 +202,29 @@ impl<C> Flow<C, Authorized> {
     #[must_use]
     pub fn access_token(&self) -> AccessToken {
         self.state.tokens.get().access_token()
+    }
+
+    /// The access token, refreshed first if it expires within thirty seconds. Many calls at once refresh it once. This is for
+    /// [`Request`](crate::request::Request)s of a library's own; a push does it by itself.
+    ///
+    /// ```
+    /// # use digime::{Authorized, Error, Flow};
+    /// # use digime::{error::Operation, request::Request};
+    /// # async fn run<C>(authorized: Flow<C, Authorized>) -> Result<(), Error> {
+    /// let request = Request::get(["storage"], Operation::custom("find the user's storage"))
+    ///     .access_token(&authorized.valid_access_token().await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// - [`Error::ConsentEnded`] if the user has to consent again.
+    /// - [`Error::Request`] if the platform was not reached or refused.
+    /// - [`Error::RefreshInDoubt`] if the refresh token may be spent.
+    /// - [`Error::Store`] if the tokens are shared and the store failed.
+    pub async fn valid_access_token(&self) -> Result<AccessToken, Error> {
+        let trace = Trace::new(&self.platform, Authorized::NAME, "valid_access_token");
+        trace.of(self.state.valid_token(&self.platform)).await
     }
 
     /// Waits until the access token differs from `known`, and returns the new one.

@@ -32,6 +32,11 @@ impl Deadline {
         Some(self.0?.saturating_duration_since(Instant::now()))
     }
 
+    /// This deadline, or one after `timeout` if there is none.
+    pub(super) fn or_after(self, timeout: Duration) -> Self {
+        self.0.map_or_else(|| Self::after(timeout), |_| self)
+    }
+
     /// `timeout`, or the time that is left if that is shorter.
     pub(super) fn limit(self, timeout: Duration) -> Duration {
         self.remaining().map_or(timeout, |left| left.min(timeout))

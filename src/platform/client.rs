@@ -324,7 +324,7 @@ impl Client {
     }
 
     /// The URL of an endpoint. Its segments follow the base URL's path.
-    pub(crate) fn endpoint(&self, segments: &[&str]) -> Url {
+    pub(crate) fn endpoint(&self, segments: &[impl AsRef<str>]) -> Url {
         let mut url = self.0.base_url.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);

@@ -81,15 +81,58 @@ pub enum Operation {
     FetchKeys,
     /// `POST permission-access/postbox/{id}`
     Push,
+    /// A [`Request`](crate::request::Request) of a library's own.
+    Custom {
+        /// What it does, as in "can't list the accounts".
+        name: &'static str,
+        /// What it may have used up, if it is sent again only when it surely was not acted upon.
+        at_stake: Option<&'static str>,
+    },
 }
 
 impl Operation {
+    /// What a request of a library's own does, as errors and logs name it: "can't list the accounts: …". It may be sent again
+    /// after every failure that may be transient.
+    ///
+    /// ```
+    /// use digime::error::Operation;
+    ///
+    /// const LIST: Operation = Operation::custom("list the accounts");
+    /// assert_eq!(LIST.to_string(), "list the accounts");
+    /// ```
+    #[must_use]
+    pub const fn custom(name: &'static str) -> Self {
+        let at_stake = None;
+        Self::Custom { name, at_stake }
+    }
+
+    /// Says what the request may have used up. It is sent again only after a failure that proves that the platform did not act
+    /// on it, and its errors say what is at stake. The operations of this library stay as they are.
+    ///
+    /// ```
+    /// use digime::error::Operation;
+    ///
+    /// const DELETE: Operation =
+    ///     Operation::custom("delete the account").once("the account may already be deleted");
+    /// ```
+    #[must_use]
+    pub const fn once(self, at_stake: &'static str) -> Self {
+        match self {
+            Self::Custom { name, .. } => Self::Custom {
+                name,
+                at_stake: Some(at_stake),
+            },
+            own => own,
+        }
+    }
+
     /// What the request may have used up. Sending it again may fail, or take effect twice.
     fn at_stake(self) -> Option<&'static str> {
         match self {
             Self::ExchangeCode => Some("the code may already be spent"),
             Self::RefreshToken => Some("the refresh token may already be spent"),
             Self::Push => Some("the data may have been delivered"),
+            Self::Custom { at_stake, .. } => at_stake,
             Self::EstablishSession | Self::Authorize | Self::FetchKeys => None,
         }
     }
@@ -97,7 +140,11 @@ impl Operation {
     /// Whether the request may be sent again although the platform may have acted on it. For a push the cost is that the
     /// item may arrive twice, which is better than losing it.
     pub(crate) fn is_repeatable(self) -> bool {
-        !matches!(self, Self::ExchangeCode | Self::RefreshToken)
+        match self {
+            Self::ExchangeCode | Self::RefreshToken => false,
+            Self::Custom { at_stake, .. } => at_stake.is_none(),
+            _ => true,
+        }
     }
 }
 
@@ -110,6 +157,7 @@ impl fmt::Display for Operation {
             Self::RefreshToken => "refresh the access token",
             Self::FetchKeys => "fetch the platform's keys",
             Self::Push => "push",
+            Self::Custom { name, .. } => name,
         })
     }
 }
@@ -128,7 +176,7 @@ impl fmt::Display for Operation {
 pub enum RequestError {
     /// The request can't be built, so it was not sent.
     #[error(
-        "can't {operation}: the request can't be built and was not sent; check the base URL and the contract's ids"
+        "can't {operation}: the request can't be built and was not sent; {}", remedy_of_unsendable(*.operation)
     )]
     Unsendable {
         /// What the request asked for.
@@ -172,7 +220,7 @@ pub enum RequestError {
         /// What the request asked for.
         operation: Operation,
         /// What the platform said.
-        refusal: Refusal,
+        refusal: Box<Refusal>,
     },
     /// The platform's answer does not follow the protocol.
     #[error("can't {operation}: the platform's answer makes no sense ({reason}){}; check the base URL", stake(*.operation))]
@@ -218,6 +266,13 @@ impl Cause {
 
     pub(super) fn redact(&mut self, redaction: &Redaction<'_>) {
         self.message = redaction.line(&self.message);
+    }
+}
+
+fn remedy_of_unsendable(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Custom { .. } => "the library that describes it has to change it",
+        _ => "check the base URL and the contract's ids",
     }
 }
 
@@ -437,6 +492,7 @@ impl Refusal {
                 }
                 404 => "check the ids and the base URL",
                 413 if operation == Operation::Push => "push something smaller",
+                413 if matches!(operation, Operation::Custom { .. }) => "send something smaller",
                 413 => {
                     "check the proxy between this machine and the platform, which takes only smaller requests"
                 }

@@ -7,7 +7,6 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{AGE, DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, StatusCode};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, Span};
 
@@ -16,9 +15,11 @@ use super::attempts::{Deadline, Doubt, Retries};
 use super::client;
 use super::error::{Cause, Operation, PlatformError, Refusal, RequestError};
 use super::redaction::Redaction;
+use super::request::{Answer, Request};
+use super::stall::{StallWatch, Stalled};
 use super::transport::{Attempt, Body, BoxError, TransportError};
 
-use crate::postbox::EncryptionError;
+use crate::postbox::{BodyMonitor, EncryptionError};
 use crate::unix_time;
 
 /// The longest answer that is read. Real answers have some kilobytes; a platform that sends more is broken or hostile.
@@ -28,18 +29,8 @@ const LONGEST_ANSWER: usize = 1 << 20;
 /// allows. After that the request continues in its own task, since no other answer has its tokens.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
-/// A small request.
-pub(super) struct Call<'a> {
-    pub operation: Operation,
-    pub deadline: Deadline,
-    /// The secrets in the request, which no error may show.
-    pub secrets: &'a [&'a str],
-    /// Whether it is retried until the deadline after any failure.
-    pub is_persistent: bool,
-}
-
-/// The answer to a request.
-pub(super) struct Answer {
+/// An answer that was received and not looked at.
+pub(super) struct Received {
     status: StatusCode,
     headers: HeaderMap,
     body: Result<Bytes, PlatformError>,
@@ -48,70 +39,98 @@ pub(super) struct Answer {
 }
 
 impl Platform {
-    /// Sends a request until its answer is final, and reads the answer. `request` is called for each attempt. Returns the
-    /// answer's content, and when the answer came by this machine's clock, in Unix milliseconds.
-    pub(super) async fn call<T, R>(
+    /// Sends a request until its answer is final.
+    pub(crate) async fn request(&self, request: &Request) -> Result<Answer, PlatformError> {
+        // The time for an upload depends on its size: it ends when it stalls.
+        let deadline = match request.sent_item() {
+            Some(_) => Deadline::NEVER,
+            None => Deadline::after(self.client.call_timeout()),
+        };
+        self.request_until(request, deadline, false, Ok).await
+    }
+
+    /// Sends a request until its answer is final, or until the deadline, and reads the answer. If it is persistent, it is sent
+    /// again after any failure, even of reading.
+    pub(super) async fn request_until<T>(
         &self,
-        call: &Call<'_>,
-        request: impl Fn() -> R,
-    ) -> Result<(T, u64), PlatformError>
-    where
-        T: DeserializeOwned,
-        R: Future<Output = Result<RequestBuilder, PlatformError>>,
-    {
-        let Call {
-            operation,
-            deadline,
-            is_persistent,
-            ..
-        } = *call;
+        request: &Request,
+        deadline: Deadline,
+        is_persistent: bool,
+        read: impl Fn(Answer) -> Result<T, PlatformError>,
+    ) -> Result<T, PlatformError> {
+        request.check()?;
         let doubt = Doubt::default();
         let retries = Retries {
-            operation,
+            operation: request.operation,
             deadline,
             doubt: &doubt,
             is_persistent,
         };
-        let request = &request;
-        let result = self
-            .retry(
-                &retries,
-                || true,
-                |number| async move {
-                    let limit = if operation.is_repeatable() {
-                        deadline.limit(self.client.timeout())
-                    } else {
-                        PATIENCE
-                    };
-                    let sent =
-                        async { self.send(operation, number, request().await?, limit).await };
-                    let answer = sent
-                        .await
-                        .map_err(|error| without_secrets(error, call.secrets))?;
-                    let came_at = answer.came_at;
-                    let content = self.understand(operation, answer, call.secrets)?;
-                    Ok((content, came_at))
-                },
-            )
-            .await;
+        let is_possible = || request.sent_item().is_none_or(|item| item.is_readable());
+        let read = &read;
+        let attempt =
+            |number| async move { read(self.request_once(request, number, deadline).await?) };
+        let result = self.retry(&retries, is_possible, attempt).await;
         doubt.settle(result)
+    }
+
+    async fn request_once(
+        &self,
+        request: &Request,
+        number: u32,
+        deadline: Deadline,
+    ) -> Result<Answer, PlatformError> {
+        let (operation, secrets) = (request.operation, request.secrets());
+        let sent = async {
+            let (http, item) = self.attempt(request, deadline).await?;
+            let http = self.numbered(operation, number, http)?;
+            let Some((item, monitor)) = item else {
+                let limit = self.limit(request, deadline);
+                return self.send(operation, http, limit).await;
+            };
+            match self.upload(operation, http, monitor).await? {
+                Ok(received) => Ok(received),
+                Err(Stalled::Line(cause)) => Err(lost(operation, Cause::new(cause))),
+                Err(Stalled::Item) => Err(item.silent(self.client.stall_timeout()).into()),
+            }
+        };
+        let received = sent
+            .await
+            .map_err(|error| without_secrets(error, &secrets))?;
+        let answer = self.accept(operation, received, &secrets)?;
+        Ok(Answer {
+            is_patient: request.is_patient,
+            secrets: request.copied_secrets(),
+            deadline,
+            ..answer
+        })
+    }
+
+    /// How long an attempt may wait for its answer.
+    fn limit(&self, request: &Request, deadline: Deadline) -> Duration {
+        if request.is_patient {
+            PATIENCE
+        } else if request.operation.is_repeatable() {
+            deadline.limit(self.client.timeout())
+        } else {
+            // There may be no other attempt.
+            deadline.limit(self.client.call_timeout())
+        }
     }
 
     /// Sends a request once and reads its whole answer.
     async fn send(
         &self,
         operation: Operation,
-        number: u32,
-        request: RequestBuilder,
+        request: http::Request<Body>,
         limit: Duration,
-    ) -> Result<Answer, PlatformError> {
-        let request = self.numbered(operation, number, request)?;
+    ) -> Result<Received, PlatformError> {
         let client = self.client.clone();
         in_a_task(operation, async move {
             let exchange = async {
                 let sent = client.transport().send(request).await;
                 let response = sent.map_err(|error| failed(operation, &error))?;
-                Ok(Answer::read(operation, response, client.now()).await)
+                Ok(Received::read(operation, response, client.now()).await)
             };
             tokio::time::timeout(limit, exchange)
                 .await
@@ -134,19 +153,44 @@ impl Platform {
         Ok(request.map(Body::from_inner))
     }
 
-    /// Reads an answer: JSON if the status is 2xx, a refusal otherwise.
-    pub(super) fn understand<T: DeserializeOwned>(
+    /// Sends an upload and reads its answer.
+    pub(super) async fn upload(
         &self,
         operation: Operation,
-        answer: Answer,
+        request: http::Request<Body>,
+        monitor: BodyMonitor,
+    ) -> Result<Result<Received, Stalled>, PlatformError> {
+        let client = self.client.clone();
+        in_a_task(operation, async move {
+            let sending = client.transport().send(request);
+            let connections = client.connections().clone();
+            let watch = StallWatch::new(client.stall_timeout(), monitor, connections);
+            let response = match watch.until(sending).await {
+                Ok(sent) => sent.map_err(|error| failed(operation, &error))?,
+                Err(stalled) => return Ok(Err(stalled)),
+            };
+            let answer = Received::read(operation, response, client.now());
+            tokio::time::timeout(client.timeout(), answer)
+                .await
+                .map(Ok)
+                .map_err(|_| lost(operation, Cause::new("timed out")))
+        })
+        .await
+    }
+
+    /// An answer whose status is 2xx; a refusal otherwise.
+    pub(super) fn accept(
+        &self,
+        operation: Operation,
+        received: Received,
         secrets: &[&str],
-    ) -> Result<T, PlatformError> {
-        let Answer {
+    ) -> Result<Answer, PlatformError> {
+        let Received {
             status,
             headers,
             body,
             came_at,
-        } = answer;
+        } = received;
         Span::current().record("status", status.as_u16());
         let redaction = Redaction::new(secrets);
         let date = date(&headers);
@@ -154,32 +198,30 @@ impl Platform {
             .filter(|_| !headers.contains_key(AGE))
             .map(|date| client::platform_ahead(unix_time::millis(date), came_at));
         // A cached key set has the `Date` of the original answer.
-        let learn = || match platform_ahead {
-            Some(ahead) if operation != Operation::FetchKeys => {
-                self.client.learn_platform_time(ahead);
-            }
-            _ => {}
-        };
+        let believed = platform_ahead.filter(|_| operation != Operation::FetchKeys);
         warn_of_sdk_status(&headers, &redaction);
         if status.is_success() {
-            let content =
-                serde_json::from_slice(&body.map_err(|error| without_secrets(error, secrets))?)
-                    .map_err(|error| RequestError::Malformed {
-                        operation,
-                        // serde's own message may quote the answer.
-                        reason: format!(
-                            "not the JSON that was expected, at byte {}",
-                            error.column()
-                        ),
-                    })?;
-            learn();
-            return Ok(content);
+            return Ok(Answer {
+                operation,
+                status,
+                headers,
+                body: body.map_err(|error| without_secrets(error, secrets))?,
+                came_at,
+                platform_ahead: believed,
+                client: self.client.clone(),
+                deadline: Deadline::NEVER,
+                is_patient: false,
+                secrets: Vec::new(),
+            });
         }
         // The status is enough if the body is lost.
-        let mut refusal = refusal(status, &body.unwrap_or_default(), &redaction);
-        if !refusal.code.is_empty() {
+        let refusal = refusal(status, &body.unwrap_or_default(), &redaction);
+        let mut refusal = Box::new(refusal);
+        if let Some(ahead) = believed
             // A refusal without a code comes from a gateway.
-            learn();
+            && !refusal.code.is_empty()
+        {
+            self.client.learn_platform_time(ahead);
         }
         refusal.clock_ahead = platform_ahead
             .map(|millis| millis.saturating_neg() / 1000)
@@ -190,13 +232,9 @@ impl Platform {
     }
 }
 
-impl Answer {
+impl Received {
     /// Reads an answer that came at a time by this machine's clock.
-    pub(super) async fn read(
-        operation: Operation,
-        response: http::Response<Body>,
-        came_at: u64,
-    ) -> Self {
+    async fn read(operation: Operation, response: http::Response<Body>, came_at: u64) -> Self {
         let (head, content) = response.into_parts();
         Self {
             came_at,
@@ -209,7 +247,7 @@ impl Answer {
 
 /// Does the work of an attempt in a task, which ends when this future is dropped. So its timeouts measure the network, and
 /// not how often the application polls the call.
-pub(super) fn in_a_task<T: Send + 'static>(
+fn in_a_task<T: Send + 'static>(
     operation: Operation,
     work: impl Future<Output = Result<T, PlatformError>> + Send + 'static,
 ) -> impl Future<Output = Result<T, PlatformError>> + Send {
@@ -255,7 +293,7 @@ pub(super) fn without_secrets(mut error: PlatformError, secrets: &[&str]) -> Pla
 }
 
 /// The error of a request that got no answer.
-pub(super) fn failed(operation: Operation, error: &TransportError) -> PlatformError {
+fn failed(operation: Operation, error: &TransportError) -> PlatformError {
     match error {
         TransportError::Unsendable(cause) => unsendable(operation, &**cause),
         TransportError::NotConnected(cause) => RequestError::NotSent {
@@ -270,7 +308,7 @@ pub(super) fn failed(operation: Operation, error: &TransportError) -> PlatformEr
     }
 }
 
-pub(super) fn unsendable(operation: Operation, cause: &(dyn StdError + 'static)) -> PlatformError {
+fn unsendable(operation: Operation, cause: &(dyn StdError + 'static)) -> PlatformError {
     RequestError::Unsendable {
         operation,
         source: innermost(cause),

@@ -31,16 +31,20 @@ pub(crate) struct Unsigned(Zeroizing<String>);
 
 /// Writes `claims` as a token that is not signed yet.
 pub(crate) fn unsigned(claims: &impl Serialize) -> Result<Unsigned, InternalError> {
-    let claims = Zeroizing::new(
-        serde_json::to_vec(claims).map_err(|_| InternalError("writing a request token"))?,
-    );
+    let claims = serde_json::to_vec(claims).map(Zeroizing::new);
+    let claims = claims.map_err(|_| InternalError("writing a request token"))?;
+    Ok(unsigned_json(&claims))
+}
+
+/// Writes claims in JSON as a token that is not signed yet.
+pub(crate) fn unsigned_json(claims: &[u8]) -> Unsigned {
     let mut token = Zeroizing::new(String::with_capacity(
         HEADER.len() * 2 + claims.len() * 4 / 3 + LONGEST_SIGNATURE,
     ));
     BASE64_URL_SAFE_NO_PAD.encode_string(HEADER, &mut token);
     token.push('.');
-    BASE64_URL_SAFE_NO_PAD.encode_string(&*claims, &mut token);
-    Ok(Unsigned(token))
+    BASE64_URL_SAFE_NO_PAD.encode_string(claims, &mut token);
+    Unsigned(token)
 }
 
 impl Unsigned {

@@ -4,15 +4,13 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use reqwest::header::CONTENT_LENGTH;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Platform;
-use super::attempts::Deadline;
 use super::error::{Operation, PlatformError};
-use super::http::Call;
+use super::request::Request;
 
 use crate::callback::AuthorizationCode;
 use crate::pkce::CodeVerifier;
@@ -170,6 +168,12 @@ impl Tokens {
     }
 }
 
+/// An answer that is a platform token.
+#[derive(Deserialize)]
+struct TokenOfAnswer {
+    token: SecretString,
+}
+
 #[derive(Serialize)]
 struct AuthorizeClaims<'a> {
     code_challenge: &'a str,
@@ -257,29 +261,16 @@ impl Platform {
         claims: &(impl Serialize + Sync),
         secrets: &[&str],
     ) -> Result<(T, u64), PlatformError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            token: SecretString,
+        let mut request = Request::post(["oauth", endpoint], operation).claims(claims);
+        for secret in secrets {
+            request = request.secret(*secret);
         }
-
-        let url = self.client.endpoint(&["oauth", endpoint]);
-        let deadline = Deadline::after(self.client.call_timeout());
-        let call = Call {
-            operation,
-            deadline,
-            secrets,
-            is_persistent: false,
-        };
-        let (answer, came_at): (Answer, _) = self
-            .call(&call, || async {
-                let limit = deadline.limit_of_signing(self.client.timeout());
-                let token = self.request_token(operation, limit, claims).await?;
-                let request = self.client.http().post(url.clone()).bearer_auth(&*token);
-                // The body is empty, since the token has all claims. A POST still needs its length (RFC 9110, section 8.6).
-                Ok(request.header(CONTENT_LENGTH, 0))
-            })
-            .await?;
-        let claims = self.verify(operation, deadline, answer.token.expose_secret(), secrets);
-        Ok((claims.await?, came_at))
+        if !operation.is_repeatable() {
+            request = request.patient();
+        }
+        let answer = self.request(&request).await?;
+        let token = answer.json::<TokenOfAnswer>()?.token;
+        let claims = self.verify(&answer, token.expose_secret()).await?;
+        Ok((claims, answer.came_at))
     }
 }

@@ -6,10 +6,11 @@ use url::Url;
 
 use super::Platform;
 use super::attempts::Deadline;
-use super::error::{Cause, Operation, PlatformError, PlatformTokenError, RequestError};
-use super::http::{Call, PATIENCE, lost};
+use super::error::{Cause, PlatformError, PlatformTokenError, RequestError};
+use super::http::{PATIENCE, lost};
 use super::jws::{ALGORITHM, BadToken, Received};
 use super::keys::{JwkSet, KeyCache, KeysOfKid};
+use super::request::{Answer, Request};
 
 #[derive(Deserialize)]
 struct Header {
@@ -20,34 +21,28 @@ struct Header {
 }
 
 impl Platform {
-    /// The claims of a platform token, verified.
-    pub(super) async fn verify<T: DeserializeOwned>(
+    /// The claims of a platform token in an answer, verified.
+    pub(crate) async fn verify<T: DeserializeOwned>(
         &self,
-        operation: Operation,
-        deadline: Deadline,
+        answer: &Answer,
         token: &str,
-        secrets: &[&str],
     ) -> Result<T, PlatformError> {
+        let operation = answer.operation;
         // No other answer has these tokens, so their keys may take longer than the caller waits.
-        let holds_tokens = !operation.is_repeatable();
+        let holds_tokens = answer.is_patient;
         let deadline = if holds_tokens {
             Deadline::after(PATIENCE)
         } else {
-            deadline
-        };
-        let call = Call {
-            operation: Operation::FetchKeys,
-            deadline,
-            secrets,
-            is_persistent: holds_tokens,
+            answer.deadline.or_after(self.client.call_timeout())
         };
         let mut pauses = self.client.pauses();
         let mut cached_key_may_be_wrong = holds_tokens;
         let verified = loop {
             let fetch = async |jku: Url| {
-                self.call(&call, || async { Ok(self.client.http().get(jku.clone())) })
+                let request = Request::keys(jku).with_secrets_of(answer);
+                let read = |answer: Answer| Ok(answer.json()?);
+                self.request_until(&request, deadline, holds_tokens, read)
                     .await
-                    .map(|(set, _)| set)
             };
             let verified = verify(token, self.client.base_url(), self.client.keys(), fetch).await;
             let Err(Failure::Token(error)) = &verified else {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use reqwest::Body;
 use reqwest::multipart::{Form, Part};
-use reqwest::{Body, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use tracing::Span;
@@ -12,10 +12,10 @@ use url::Url;
 use super::Platform;
 use super::attempts::{Deadline, Doubt, Retries};
 use super::error::{Cause, Operation, PlatformError};
-use super::http::{Answer, failed, in_a_task, lost, without_secrets};
+use super::http::{lost, without_secrets};
 use super::oauth::AccessToken;
-use super::stall::{StallWatch, Stalled};
-use crate::postbox::{BodyMonitor, Delivery, DeliveryAnswer, Postbox, PreparedItem};
+use super::stall::Stalled;
+use crate::postbox::{Delivery, DeliveryAnswer, Postbox, PreparedItem};
 
 /// What is pushed, where to, and by what right.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl Platform {
         };
         let limit = self.client.timeout();
         let token = self
-            .request_token(Operation::Push, limit, &claims)
+            .request_token(Operation::Push, limit, true, &claims)
             .await
             .map_err(|error| without_secrets(error, &claims.secrets()))?;
         let request = self
@@ -87,46 +87,21 @@ impl Platform {
             .post(self.push_url(upload.postbox))
             .bearer_auth(&*token)
             .multipart(Form::new().part("file", part.file_name(encrypted.name)));
-        let answer = match self.upload(request, number, encrypted.monitor).await {
-            Ok(Ok(answer)) => answer,
+        let operation = Operation::Push;
+        let request = self.numbered(operation, number, request)?;
+        let received = match self.upload(operation, request, encrypted.monitor).await {
+            Ok(Ok(received)) => received,
             Ok(Err(Stalled::Item)) => return Err(upload.item.silent(stall_timeout).into()),
-            Ok(Err(Stalled::Line(cause))) => return Err(lost(Operation::Push, Cause::new(cause))),
+            Ok(Err(Stalled::Line(cause))) => return Err(lost(operation, Cause::new(cause))),
             Err(error) => return Err(without_secrets(error, &claims.secrets())),
         };
-        self.understand::<DeliveryAnswer>(Operation::Push, answer, &claims.secrets())
-            .map(Delivery::from)
+        let answer = self.accept(operation, received, &claims.secrets())?;
+        Ok(answer.json::<DeliveryAnswer>()?.into())
     }
 
     fn push_url(&self, postbox: &Postbox) -> Url {
         self.client
             .endpoint(&["permission-access", "postbox", &postbox.id])
-    }
-
-    /// Sends an upload and reads its answer.
-    async fn upload(
-        &self,
-        request: RequestBuilder,
-        number: u32,
-        monitor: BodyMonitor,
-    ) -> Result<Result<Answer, Stalled>, PlatformError> {
-        let operation = Operation::Push;
-        let request = self.numbered(operation, number, request)?;
-        let client = self.client.clone();
-        in_a_task(operation, async move {
-            let sending = client.transport().send(request);
-            let connections = client.connections().clone();
-            let watch = StallWatch::new(client.stall_timeout(), monitor, connections);
-            let response = match watch.until(sending).await {
-                Ok(sent) => sent.map_err(|error| failed(operation, &error))?,
-                Err(stalled) => return Ok(Err(stalled)),
-            };
-            let answer = Answer::read(operation, response, client.now());
-            tokio::time::timeout(client.timeout(), answer)
-                .await
-                .map(Ok)
-                .map_err(|_| lost(operation, Cause::new("timed out")))
-        })
-        .await
     }
 }
 

@@ -26,7 +26,8 @@ struct Claims<'a, T> {
     nonce: String,
     /// Unix time in milliseconds.
     timestamp: u64,
-    redirect_uri: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redirect_uri: Option<&'a str>,
     #[serde(flatten)]
     of_request: &'a T,
 }
@@ -38,19 +39,21 @@ impl Platform {
         &self,
         operation: Operation,
         limit: Duration,
+        has_redirect_uri: bool,
         of_request: &impl Serialize,
     ) -> Result<Zeroizing<String>, PlatformError> {
         let token = jws::unsigned(&Claims {
             client_id: self.credentials.client_id(),
             nonce: self.client.random().nonce(),
             timestamp: self.client.now(),
-            redirect_uri: self.credentials.redirect_uri.as_str(),
+            redirect_uri: has_redirect_uri.then(|| self.credentials.redirect_uri.as_str()),
             of_request,
         })?;
         self.signed(operation, limit, token).await
     }
 
-    async fn signed(
+    /// A token with its signature.
+    pub(super) async fn signed(
         &self,
         operation: Operation,
         limit: Duration,

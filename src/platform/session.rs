@@ -7,10 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Platform;
-use super::attempts::Deadline;
 use super::client::Client;
 use super::error::{Operation, PlatformError};
-use super::http::Call;
+use super::request::Request;
 
 use crate::link::SDK_VERSION;
 use crate::scope::Scope;
@@ -88,8 +87,7 @@ impl Platform {
         &self,
         scope: Option<&Scope>,
     ) -> Result<SessionData, PlatformError> {
-        let url = self.client.endpoint(&["permission-access", "session"]);
-        let request = SessionRequest {
+        let body = SessionRequest {
             app_id: self.credentials.application_id.as_str(),
             contract_id: self.credentials.contract_id.as_str(),
             scope,
@@ -100,29 +98,20 @@ impl Platform {
             }),
             accept: json!({"compression": "gzip"}),
         };
-        let body = serde_json::to_vec(&request).unwrap_or_default();
-        let call = Call {
-            operation: Operation::EstablishSession,
-            deadline: Deadline::after(self.client.call_timeout()),
-            secrets: &[],
-            is_persistent: false,
-        };
-        let (session, came_at): (SessionAnswer, _) = self
-            .call(&call, || async {
-                Ok(self
-                    .client
-                    .http()
-                    .post(url.clone())
-                    .header("content-type", "application/json")
-                    .body(body.clone()))
-            })
-            .await?;
+        let request = Request::post(
+            ["permission-access", "session"],
+            Operation::EstablishSession,
+        )
+        .json(&body)
+        .without_token();
+        let answer = self.request(&request).await?;
+        let session: SessionAnswer = answer.json()?;
         Ok(SessionData {
             key: session.session_key,
             exchange_token: session.session_exchange_token,
             expiry: session.expiry,
             scope: scope.cloned(),
-            ends: Some(self.client.end_of_new(session.expiry, came_at)),
+            ends: Some(self.client.end_of_new(session.expiry, answer.came_at)),
         })
     }
 }

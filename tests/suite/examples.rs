@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use digime_sandbox::Sandbox;
 use serde_json::{Value, json};
 
-use crate::set_up::{sandbox, until};
+use crate::set_up::sandbox;
 
 fn example(name: &str) -> Command {
     let cargo = std::env::var("CARGO").expect("cargo runs the tests");
@@ -285,5 +285,5 @@ async fn no_private_key_enters_the_process_of_a_flow_that_signs_in_another() {
     assert!(flow.wait().expect("it ends").success());
     assert_eq!(sandbox.violations(), [""; 0]);
     let command = format!("/proc/{signing}/cmdline");
-    until(async || std::fs::read(&command).unwrap_or_default().is_empty()).await;
+    crate::set_up::until(async || std::fs::read(&command).unwrap_or_default().is_empty()).await;
 }

@@ -16,6 +16,7 @@ mod promises;
 mod pushes;
 mod refusals;
 mod renewals;
+mod requests;
 mod set_up;
 mod signers;
 mod slow_line;

@@ -319,7 +319,7 @@ async fn a_signer_that_hangs_for_longer_than_a_call_may_take_spends_no_code() {
     let patient = quick(&sandbox).build().expect("a client");
     let receipts = receipts(&sandbox);
     let (awaiting, callback) = awaiting(&receipts, &sandbox, &patient).await;
-    let client = quick(&sandbox).call_timeout(Duration::from_millis(500));
+    let client = quick(&sandbox).call_timeout(Duration::from_secs(4));
     let client = client.max_retries(0).build().expect("a client");
     let awaiting = awaiting.suspend().resume(&receipts, &client);
     receipts.private_key.inject([Fault::Hangs]);

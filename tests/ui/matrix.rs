@@ -75,8 +75,8 @@ fn methods_of_a_state(item: &Item) -> Option<(String, Vec<Call>)> {
     let Item::Impl(block) = item else { return None };
     let of = block.self_ty.to_token_stream().to_string().replace(' ', "");
     let state = of.strip_prefix("Flow<C,")?.strip_suffix('>')?.to_owned();
-    // What every state has is wrong in none.
     if state == "S" {
+        // What is right in every state is wrong in none.
         return None;
     }
     let calls = block.items.iter().filter_map(|item| match item {

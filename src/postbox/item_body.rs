@@ -1,5 +1,5 @@
 //! The body of a push: one task reads the item and another encrypts it while the body is sent, so that none of the three
-//! waits for another.
+//! waits for another. A request of a library's own may send the item as it is.
 
 use std::io;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use super::progress::UploadProgress;
 /// How many chunks are read, and how many encrypted, ahead of the connection.
 const AHEAD: usize = 2;
 
-/// An item that is read and encrypted while it is sent.
-pub(crate) struct EncryptedBody {
+/// An item that is read, and encrypted if it has an encryptor, while it is sent.
+pub(crate) struct ItemBody {
     item: OpenItem,
-    encryptor: Encryptor,
+    encryptor: Option<Encryptor>,
     sent: Sent,
 }
 
@@ -34,15 +34,15 @@ struct Sent {
 
 /// A part of the body.
 struct Part {
-    encrypted: Bytes,
+    bytes: Bytes,
     /// How many bytes of the item it contains.
     contains: u64,
     /// The last part is marked explicitly, so that a task that ends early is never taken for the end of the item.
     is_last: bool,
 }
 
-impl EncryptedBody {
-    pub(super) fn new(item: OpenItem, encryptor: Encryptor) -> (Self, BodyMonitor) {
+impl ItemBody {
+    pub(super) fn new(item: OpenItem, encryptor: Option<Encryptor>) -> (Self, BodyMonitor) {
         let (signals, monitor) = body_monitor();
         let sent = Sent {
             item: item.item.clone(),
@@ -77,7 +77,7 @@ impl EncryptedBody {
             } else {
                 State::Running(running)
             };
-            Ok(Some((part.encrypted, next)))
+            Ok(Some((part.bytes, next)))
         })
     }
 
@@ -97,7 +97,7 @@ impl EncryptedBody {
 }
 
 enum State {
-    Waiting(Box<EncryptedBody>),
+    Waiting(Box<ItemBody>),
     Running(Running),
     Done(Sent),
 }
@@ -154,7 +154,7 @@ async fn read(
 
 /// Encrypts chunks as they come, until an empty one. Stops when the receiver is dropped.
 async fn encrypt(
-    mut encryptor: Encryptor,
+    mut encryptor: Option<Encryptor>,
     mut chunks: mpsc::Receiver<Result<BytesMut, ItemError>>,
     parts: mpsc::Sender<Result<Part, EncryptionError>>,
 ) {
@@ -164,7 +164,7 @@ async fn encrypt(
                 let _ = parts.send(last_part(encryptor)).await;
                 return;
             }
-            Ok(chunk) => part(&mut encryptor, &chunk),
+            Ok(chunk) => part(encryptor.as_mut(), chunk),
             Err(error) => Err(error.into()),
         };
         if parts.send(part).await.is_err() {
@@ -173,17 +173,23 @@ async fn encrypt(
     }
 }
 
-fn part(encryptor: &mut Encryptor, chunk: &[u8]) -> Result<Part, EncryptionError> {
+fn part(encryptor: Option<&mut Encryptor>, chunk: BytesMut) -> Result<Part, EncryptionError> {
+    let contains = chunk.len() as u64;
+    let bytes = match encryptor {
+        Some(encryptor) => encryptor.update(&chunk)?,
+        None => chunk.freeze(),
+    };
     Ok(Part {
-        encrypted: encryptor.update(chunk)?,
-        contains: chunk.len() as u64,
+        bytes,
+        contains,
         is_last: false,
     })
 }
 
-fn last_part(encryptor: Encryptor) -> Result<Part, EncryptionError> {
+fn last_part(encryptor: Option<Encryptor>) -> Result<Part, EncryptionError> {
+    let end = encryptor.map(Encryptor::finish).transpose()?;
     Ok(Part {
-        encrypted: encryptor.finish()?,
+        bytes: end.unwrap_or_default(),
         contains: 0,
         is_last: true,
     })
