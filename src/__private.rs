@@ -14,15 +14,6 @@ pub const fn lazy<T>(make: fn() -> T) -> LazyLock<T> {
     LazyLock::new(make)
 }
 
-/// In place of what a mistaken attribute does not say.
-///
-/// # Panics
-/// Always. Nobody calls it, since the mistake is a compile error.
-#[must_use]
-pub fn mistaken<T>() -> T {
-    unreachable!("the attribute has a mistake")
-}
-
 /// A literal of the attribute's arguments. The attribute has checked it by the same rules.
 ///
 /// # Panics

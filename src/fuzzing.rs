@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::{Debug, Display};
 use std::marker::PhantomData;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, RandomizedNonceKey};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
@@ -117,10 +117,10 @@ impl<K> Contract for KindContract<K> {
         &self.contract_id
     }
 
-    fn private_key(&self) -> &(impl Signer + Clone) {
+    fn private_key(&self) -> Arc<dyn Signer> {
         static KEY: LazyLock<PrivateKey> =
             LazyLock::new(|| PrivateKey::from_pem(PRIVATE_KEY).expect("a key"));
-        &*KEY
+        KEY.shared()
     }
 
     fn redirect_uri(&self) -> &RedirectUri {

@@ -3,7 +3,9 @@
 //! The attribute requires the trait of its role of each field, so that the compiler's error about a field of another type
 //! says which type is needed and how to make it.
 
-use crate::contract::{ApplicationId, ContractId, PrivateKey, RedirectUri, Signer};
+use std::sync::Arc;
+
+use crate::contract::{ApplicationId, ContractId, RedirectUri, Signer};
 
 macro_rules! roles {
     ($($(#[$docs:meta])* $name:ident: $type:ty, $message:literal, $note:literal;)*) => {
@@ -46,7 +48,7 @@ roles! {
         "make the field a `RedirectUri`; serde reads it, and `RedirectUri::new(\"https://…\")?` makes one";
 }
 
-/// A field for the role `private_key`: a [`PrivateKey`], or any other [`Signer`] that is `Clone`.
+/// A field for the role `private_key`: a [`PrivateKey`](crate::PrivateKey), or any other [`Signer`] that is `Clone`.
 #[diagnostic::on_unimplemented(
     message = "a contract's `private_key` is a `PrivateKey` or another `Signer`, not `{Self}`",
     label = "this is not the right type for the role",
@@ -54,18 +56,13 @@ roles! {
 )]
 pub trait IsPrivateKey<Impl> {
     #[doc(hidden)]
-    type Signer: Signer + Clone;
-
-    #[doc(hidden)]
-    fn role(&self) -> &Self::Signer;
+    fn role(&self) -> Arc<dyn Signer>;
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: Signer + Clone> IsPrivateKey<sealed::Right> for T {
-    type Signer = T;
-
-    fn role(&self) -> &T {
-        self
+    fn role(&self) -> Arc<dyn Signer> {
+        self.shared()
     }
 }
 
@@ -73,15 +70,15 @@ impl<T: Signer + Clone> IsPrivateKey<sealed::Right> for T {
 /// it does not choose, and prints our message.
 #[diagnostic::do_not_recommend]
 impl<T: sealed::Nothing> IsPrivateKey<sealed::Wrong> for T {
-    type Signer = PrivateKey;
-
-    fn role(&self) -> &PrivateKey {
+    fn role(&self) -> Arc<dyn Signer> {
         self.no_key()
     }
 }
 
 mod sealed {
-    use crate::contract::PrivateKey;
+    use std::sync::Arc;
+
+    use crate::contract::Signer;
 
     /// Keeps other types from having a role.
     #[expect(unnameable_types, reason = "it seals a public trait")]
@@ -100,6 +97,6 @@ mod sealed {
     /// Nothing implements it.
     #[expect(unnameable_types, reason = "it is a bound that nothing meets")]
     pub trait Nothing {
-        fn no_key(&self) -> &PrivateKey;
+        fn no_key(&self) -> Arc<dyn Signer>;
     }
 }

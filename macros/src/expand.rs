@@ -88,9 +88,9 @@ fn role_method(library: &Path, role: Role, source: &Source) -> TokenStream {
     let type_name = format_ident!("{}", role.type_name());
     let role_trait = format_ident!("Is{}", role.type_name());
     let returned = if role == Role::PrivateKey {
-        quote!((impl #library::Signer + ::core::clone::Clone))
+        quote!(::std::sync::Arc<dyn #library::Signer>)
     } else {
-        quote!(#library::#type_name)
+        quote!(&#library::#type_name)
     };
     let body = match source {
         // An error about the type points at the type.
@@ -106,10 +106,10 @@ fn role_method(library: &Path, role: Role, source: &Source) -> TokenStream {
                 #library::__private::lazy(|| #library::__private::literal(#literal));
             &LITERAL
         },
-        Source::Mistaken => quote!(#library::__private::mistaken::<&#library::#type_name>()),
+        Source::Mistaken => quote!(::core::unreachable!("the attribute has a mistake")),
     };
     quote! {
-        fn #method(&self) -> &#returned {
+        fn #method(&self) -> #returned {
             #body
         }
     }

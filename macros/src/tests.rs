@@ -37,7 +37,7 @@ fn a_struct_gets_its_impls_its_methods_and_its_alias() {
     let source = generated(quote!(ongoing), all_roles());
     for part in [
         "impl ::digime::Contract for Receipts {\n    type Kind = ::digime::kind::Ongoing;",
-        "fn private_key(&self) -> &(impl ::digime::Signer + ::core::clone::Clone) {",
+        "fn private_key(&self) -> ::std::sync::Arc<dyn ::digime::Signer> {",
         "impl ::digime::OngoingContract for Receipts {}",
         "fn flow(\n        &self,\n        client: &::digime::Client,\n    ) -> ::digime::Flow<Self, ::digime::Unstarted> {",
         "fn receipt_url(&self) -> ::digime::url::Url {",

@@ -16,6 +16,8 @@ use crate::platform::client::Client;
 /// [`#[digime_contract]`](crate::digime_contract) implements it for a struct. By hand it looks like this:
 ///
 /// ```
+/// use std::sync::Arc;
+///
 /// use digime::kind::Once;
 /// use digime::{ApplicationId, Client, Contract, ContractId, Flow, OnceContract, PrivateKey, RedirectUri, Signer};
 ///
@@ -34,8 +36,8 @@ use crate::platform::client::Client;
 ///     fn contract_id(&self) -> &ContractId {
 ///         &self.contract_id
 ///     }
-///     fn private_key(&self) -> &(impl Signer + Clone) {
-///         &self.private_key
+///     fn private_key(&self) -> Arc<dyn Signer> {
+///         self.private_key.shared()
 ///     }
 ///     fn redirect_uri(&self) -> &RedirectUri {
 ///         &self.redirect_uri
@@ -64,7 +66,7 @@ pub trait Contract {
     fn contract_id(&self) -> &ContractId;
 
     /// What signs every request: the contract's private key, or another [`Signer`].
-    fn private_key(&self) -> &(impl Signer + Clone);
+    fn private_key(&self) -> Arc<dyn Signer>;
 
     /// Where the user's client calls back: one of the contract's registered redirect URIs.
     fn redirect_uri(&self) -> &RedirectUri;
@@ -249,7 +251,7 @@ pub(crate) fn platform(contract: &impl Contract, client: &Client) -> Platform {
     let credentials = Credentials {
         application_id: contract.application_id().clone(),
         contract_id: contract.contract_id().clone(),
-        signer: contract.private_key().shared(),
+        signer: contract.private_key(),
         redirect_uri: contract.redirect_uri().clone(),
     };
     Platform::new(Arc::new(credentials), client)

@@ -1,9 +1,11 @@
 //! Contracts with the attribute, and the same contract written by hand.
 
 use digime::kind::Once;
+use std::sync::Arc;
+
 use digime::{
     ApplicationId, Callback, Contract, ContractId, Delivery, Flow, OnceContract, PostboxItem,
-    PrivateKey, RedirectUri, digime_contract,
+    PrivateKey, RedirectUri, Signer, digime_contract,
 };
 
 use digime_sandbox::Sandbox;
@@ -27,9 +29,8 @@ impl Contract for ByHand {
     fn contract_id(&self) -> &ContractId {
         &self.contract_id
     }
-    #[expect(refining_impl_trait, reason = "a contract may say more than it has to")]
-    fn private_key(&self) -> &PrivateKey {
-        &self.private_key
+    fn private_key(&self) -> Arc<dyn Signer> {
+        self.private_key.shared()
     }
     fn redirect_uri(&self) -> &RedirectUri {
         &self.redirect_uri

@@ -54,7 +54,7 @@ fn begin(of_key: &Of<PrivateKey>, of_any: &OfAny, of_kms: &OfKms, client: &Clien
     let _: OfAnyFlow = of_any.flow(client);
     let _: OfKmsFlow = of_kms.flow(client);
     println!("{}", of_kms.private_key().key_id());
-    let _: Arc<dyn Signer> = Contract::private_key(of_any).shared();
+    let _: Arc<dyn Signer> = Contract::private_key(of_any);
 }
 
 fn main() {

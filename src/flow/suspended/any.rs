@@ -398,7 +398,7 @@ mod tests {
             self.0.contract_id()
         }
 
-        fn private_key(&self) -> &(impl crate::Signer + Clone) {
+        fn private_key(&self) -> std::sync::Arc<dyn crate::Signer> {
             self.0.private_key()
         }
 
