@@ -1,10 +1,12 @@
 //! States that other libraries define.
 
+mod call_span;
 mod calls;
 pub(crate) mod explained;
 mod reasons;
 mod wrong_calls;
 
+pub use call_span::CallSpan;
 use futures_util::future::BoxFuture;
 
 /// A state that a library defines: it stands behind ours, or before them.

@@ -12,11 +12,16 @@ pub(super) struct Trace {
     begun: Instant,
 }
 
+/// The span of a call.
+pub(super) fn span(platform: &Platform, state: &'static str, call: &'static str) -> Span {
+    let contract = &platform.credentials.contract_id;
+    tracing::info_span!("flow", %contract, state, call)
+}
+
 impl Trace {
     pub(super) fn new(platform: &Platform, state: &'static str, call: &'static str) -> Self {
-        let contract = &platform.credentials.contract_id;
         Self {
-            span: tracing::info_span!("flow", %contract, state, call),
+            span: span(platform, state, call),
             begun: Instant::now(),
         }
     }

@@ -16,7 +16,8 @@
 /// trait is the contract. `Self` is the flow.
 ///
 /// An `async fn` becomes a method that returns a [`Call`](crate::extend::Call), a boxed future whose type does not depend on the
-/// state. So a wrong call is one error, even if the result is awaited and used. Its arguments have to be owned.
+/// state. So a wrong call is one error, even if the result is awaited and used. Its arguments have to be owned. It runs in a
+/// `tracing` span with the contract, the state and the name of the call, as the calls of this library do.
 ///
 /// ```
 /// use digime::extend::ExtensionState;
@@ -188,8 +189,11 @@ macro_rules! __calls {
     (@output [] $output:ty) => { $output };
     (@output [$call:lifetime] $output:ty) => { $crate::extend::Call<$call, $output> };
 
-    (@run [] $run:expr) => { $run };
-    (@run [$call:lifetime] $run:expr) => { ::std::boxed::Box::pin($run) };
+    (@run [] $this:tt $state:ty, $method:tt, $run:expr) => { $run };
+    (@run [$call:lifetime] $this:tt $state:ty, $method:tt, $run:expr) => {{
+        let span = $crate::__private::CallSpan::new(&$this, ::std::stringify!($state), ::std::stringify!($method));
+        ::std::boxed::Box::pin(span.of($run))
+    }};
 
     // The last row: the trait of all rows, with the text for every other state.
     (@rows [$visibility:vis] $can:tt $method:tt [$c:ident] [$($call:lifetime)?] [$($receiver:tt)*] [$this:tt]
@@ -229,7 +233,7 @@ macro_rules! __calls {
             fn call$(<$call>)?($($receiver)* $(, $argument: $type)*)
                 -> $crate::__calls!(@output [$($call)?] $output) $(where Self: $call)?
             {
-                $crate::__calls!(@run [$($call)?] $function($this $(, $argument)*))
+                $crate::__calls!(@run [$($call)?] $this $state, $method, $function($this $(, $argument)*))
             }
         }
 
