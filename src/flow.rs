@@ -45,6 +45,7 @@ pub use verifier::{NoVerifier, Verifier};
 
 use crate::callback::Callback;
 use crate::error::Error;
+use crate::platform::client::Client;
 use crate::platform::{AccessToken, Platform};
 use crate::postbox::{Delivery, PostboxItem};
 use crate::scope::Scope;
@@ -92,6 +93,19 @@ impl<C, S> Flow<C, S> {
 }
 
 impl<C, S> Flow<C, S> {
+    /// The client that the flow was begun with.
+    ///
+    /// ```
+    /// # use digime::{Authorized, Flow};
+    /// # fn run<C>(flow: &Flow<C, Authorized>) {
+    /// println!("talking to {}", flow.client().base_url());
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.platform.client
+    }
+
     /// Continues the flow in a state that a library defines. The state may hold the flow, so that nothing is lost.
     ///
     /// ```

@@ -63,6 +63,7 @@
 //! | [`transport`] | what sends the requests, if it is not the network as digime sets it up |
 //! | [`request`] | requests of a library's own |
 //! | [`scope`] | limits of a session |
+//! | [`extend`] | states and calls of a library's own, with [`reasons!`], [`calls!`] and [`wrong_calls!`] |
 //! | [`kind`], [`suspended`], [`roles`], [`future`] | what generic code and contracts written by hand name |
 //!
 //! # Crate features
@@ -209,6 +210,7 @@ pub mod transport {
 
 /// Requests that this library does not have, sent as its own are.
 pub mod request {
+    pub use crate::pkce::CodeVerifier;
     pub use crate::platform::request::{Answer, Request};
 }
 

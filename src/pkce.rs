@@ -9,9 +9,31 @@ use serde::{Deserialize, Serialize};
 use crate::random::Random;
 use crate::secret;
 
-/// A code verifier (section 4.1).
+/// A code verifier (RFC 7636, section 4.1), for an authorization request of a library's own.
+///
+/// It is serde data, so that a state can keep it in its record until the callback comes. There it is secret. It can't be
+/// printed, and is wiped when dropped.
+///
+/// ```
+/// use digime::error::Operation;
+/// use digime::request::Request;
+/// use digime::{Error, Flow};
+/// use serde_json::json;
+///
+/// # async fn run<C>(flow: &Flow<C>) -> Result<(), Error> {
+/// let (verifier, state) = (flow.client().code_verifier(), flow.client().random_state());
+/// let request = Request::post(["oauth", "authorize"], Operation::custom("authorize the contract")).claims(&json!({
+///     "code_challenge": verifier.challenge(),
+///     "code_challenge_method": "S256",
+///     "response_mode": "query",
+///     "response_type": "code",
+///     "state": state,
+/// }));
+/// let answer = flow.request(request).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[expect(unnameable_types, reason = "it appears only in sealed traits")]
 pub struct CodeVerifier(#[serde(serialize_with = "secret::expose")] SecretString);
 
 impl CodeVerifier {
@@ -21,12 +43,15 @@ impl CodeVerifier {
     }
 
     /// The challenge, which the platform gets first: base64url without padding of the verifier's SHA-256 (section 4.2).
+    #[must_use]
     pub fn challenge(&self) -> String {
-        let hash = digest::digest(&digest::SHA256, self.expose().as_bytes());
+        let hash = digest::digest(&digest::SHA256, self.secret().as_bytes());
         BASE64_URL_SAFE_NO_PAD.encode(hash)
     }
 
-    pub fn expose(&self) -> &str {
+    /// The verifier as a string, for the request that exchanges the code. Anyone who has it and the code gets the tokens.
+    #[must_use]
+    pub fn secret(&self) -> &str {
         self.0.expose_secret()
     }
 }
@@ -61,13 +86,13 @@ mod tests {
             CodeVerifier::new(&Random::default()),
             CodeVerifier::new(&Random::default()),
         );
-        assert_eq!(one.expose().len(), 43);
+        assert_eq!(one.secret().len(), 43);
         assert!(
-            one.expose()
+            one.secret()
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
         );
-        assert_ne!(one.expose(), other.expose());
-        assert!(!format!("{one:?}").contains(one.expose()));
+        assert_ne!(one.secret(), other.secret());
+        assert!(!format!("{one:?}").contains(one.secret()));
     }
 }

@@ -17,6 +17,7 @@ use super::transport::{
 };
 use super::{Connections, Exchanges, KeyCache};
 use crate::clock::Clock;
+use crate::pkce::CodeVerifier;
 use crate::random::Random;
 
 /// The base URL of digi.me's platform.
@@ -183,6 +184,25 @@ impl Client {
     #[must_use]
     pub fn base_url(&self) -> &Url {
         &self.0.base_url
+    }
+
+    /// A new code verifier (RFC 7636), for an authorization request of a library's own. [`CodeVerifier`] has an example.
+    #[must_use]
+    pub fn code_verifier(&self) -> CodeVerifier {
+        CodeVerifier::new(self.random())
+    }
+
+    /// A `state` that can't be guessed, for an authorization request of a library's own (RFC 6749, section 10.12): 43
+    /// characters of base64url, which hold 256 random bits.
+    ///
+    /// ```
+    /// # use digime::Client;
+    /// let client = Client::new();
+    /// assert_ne!(client.random_state(), client.random_state());
+    /// ```
+    #[must_use]
+    pub fn random_state(&self) -> String {
+        self.random().url_safe_256()
     }
 
     pub(crate) fn http(&self) -> &reqwest::Client {

@@ -111,7 +111,7 @@ impl Platform {
     fn key_of(&self, code: &AuthorizationCode, verifier: &CodeVerifier) -> Key {
         let mut hash = digest::Context::new(&digest::SHA256);
         let client_id = self.credentials.client_id();
-        for part in [code.expose(), verifier.expose(), &client_id] {
+        for part in [code.expose(), verifier.secret(), &client_id] {
             // The length keeps the parts apart.
             hash.update(&(part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());

@@ -220,7 +220,7 @@ impl Platform {
         code: &AuthorizationCode,
         verifier: &CodeVerifier,
     ) -> Result<Tokens, PlatformError> {
-        let (code, code_verifier) = (code.expose(), verifier.expose());
+        let (code, code_verifier) = (code.expose(), verifier.secret());
         let claims = GrantClaims::AuthorizationCode {
             code,
             code_verifier,
