@@ -24,7 +24,7 @@ pub(crate) struct Contract {
 }
 
 /// Which flow a contract has.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) enum Kind {
     Once,
     Ongoing,

@@ -89,17 +89,17 @@ impl Arguments {
         let word = kind.word();
         match &self.kind {
             None => self.kind = Some(kind),
-            Some(first) if *first == kind => {
+            Some(Kind::Other(_)) if matches!(kind, Kind::Other(_)) => {
+                self.both_kinds_are_given = true;
+                mistakes.add(at, "a contract has one kind: keep one");
+            }
+            Some(first) if first.word() == word => {
                 mistakes.add(at, format!("`{word}` is given twice: keep one"));
             }
             Some(first) => {
                 self.both_kinds_are_given = true;
                 let first = first.word();
-                let message = if first == word {
-                    "a contract has one kind: keep one".to_owned()
-                } else {
-                    format!("a contract is `{first}` or `{word}`, not both: keep one")
-                };
+                let message = format!("a contract is `{first}` or `{word}`, not both: keep one");
                 mistakes.add(at, message);
             }
         }
