@@ -209,7 +209,10 @@ impl Platform {
             response_type: "code",
             state,
         };
-        self.oauth(Operation::Authorize, "authorize", &claims, &[state])
+        let request = Request::post(["oauth", "authorize"], Operation::Authorize)
+            .claims(&claims)
+            .secret(state);
+        self.oauth(request)
             .await
             .map(|(authorization, _)| authorization)
     }
@@ -225,8 +228,10 @@ impl Platform {
             code,
             code_verifier,
         };
-        let secrets = [code, code_verifier];
-        self.oauth(Operation::ExchangeCode, "token", &claims, &secrets)
+        let request = token_request(Operation::ExchangeCode, &claims)
+            .secret(code)
+            .secret(code_verifier);
+        self.oauth(request)
             .await
             .map(|(answer, came_at)| {
                 self.learn_from_new(&answer, came_at);
@@ -240,14 +245,19 @@ impl Platform {
         self.client.end_of_new(expires, came_at);
     }
 
-    /// Exchanges a refresh token for new tokens. If this future is dropped, the new tokens are lost.
-    pub async fn refresh(&self, tokens: &Tokens) -> Result<Tokens, PlatformError> {
+    /// Exchanges a refresh token for new tokens. If this future is dropped, the new tokens are lost. `before_sending` is called
+    /// when the token is about to be sent, and not if nobody signs the request.
+    pub async fn refresh(
+        &self,
+        tokens: &Tokens,
+        before_sending: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Tokens, PlatformError> {
         let refresh_token = tokens.refresh_token.expose_secret();
         let claims = GrantClaims::RefreshToken { refresh_token };
-        let refreshed = self
-            .oauth(Operation::RefreshToken, "token", &claims, &[refresh_token])
-            .await;
-        refreshed.map(|(answer, came_at)| {
+        let mut request =
+            token_request(Operation::RefreshToken, &claims).secret(refresh_token);
+        request.before_sending = Some(Box::new(before_sending));
+        self.oauth(request).await.map(|(answer, came_at)| {
             self.learn_from_new(&answer, came_at);
             answer.in_place_of(tokens)
         })
@@ -256,21 +266,18 @@ impl Platform {
     /// The claims of the answer, and when it came by this machine's clock, in Unix milliseconds.
     async fn oauth<T: DeserializeOwned>(
         &self,
-        operation: Operation,
-        endpoint: &str,
-        claims: &(impl Serialize + Sync),
-        secrets: &[&str],
+        request: Request,
     ) -> Result<(T, u64), PlatformError> {
-        let mut request = Request::post(["oauth", endpoint], operation).claims(claims);
-        for secret in secrets {
-            request = request.secret(*secret);
-        }
-        if !operation.is_repeatable() {
-            request = request.patient();
-        }
         let answer = self.request(&request).await?;
         let token = answer.json::<TokenOfAnswer>()?.token;
         let claims = self.verify(&answer, token.expose_secret()).await?;
         Ok((claims, answer.came_at))
     }
+}
+
+/// A request for tokens. Nobody can ask for its answer again.
+fn token_request(operation: Operation, claims: &GrantClaims<'_>) -> Request {
+    Request::post(["oauth", "token"], operation)
+        .claims(claims)
+        .patient()
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName,
-    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    HeaderValue, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{Method, StatusCode};
 use reqwest::RequestBuilder;
@@ -24,15 +24,19 @@ use super::client::Client;
 use super::error::{Cause, Operation, PlatformError, RequestError};
 use super::oauth::AccessToken;
 use super::{Platform, jws};
+use crate::internal::InternalError;
 use crate::postbox::{BodyMonitor, PostboxItem, PreparedItem};
 
 /// The headers that the client sets. Others could make two servers read one request differently.
-const HEADERS_OF_THE_CLIENT: [HeaderName; 9] = [
+const HEADERS_OF_THE_CLIENT: [HeaderName; 12] = [
     AUTHORIZATION,
     CONNECTION,
     CONTENT_LENGTH,
+    CONTENT_TYPE,
     HOST,
+    HeaderName::from_static("keep-alive"),
     PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
     TE,
     TRAILER,
     TRANSFER_ENCODING,
@@ -99,6 +103,8 @@ pub struct Request {
     secrets: Vec<SecretString>,
     /// Whether the answer is awaited for minutes, since nobody can ask for it again.
     pub(super) is_patient: bool,
+    /// Called when an attempt is signed and about to be sent.
+    pub(super) before_sending: Option<Box<dyn Fn() + Send + Sync>>,
     /// The first thing that is wrong with it.
     mistake: Option<PlatformError>,
 }
@@ -198,6 +204,7 @@ impl Request {
             body: Body::Empty,
             secrets: Vec::new(),
             is_patient: false,
+            before_sending: None,
             mistake: None,
         }
     }
@@ -285,8 +292,9 @@ impl Request {
         self
     }
 
-    /// Adds a header. Those that the client sets itself (`authorization`, `host`, `content-length` and what belongs to the
-    /// connection) are refused.
+    /// Adds a header. One that is added twice is sent twice. Those that the client sets itself (`authorization`, `host`,
+    /// `content-length`, and what belongs to the connection) are refused, and so is `content-type`, which [`body`](Self::body)
+    /// sets.
     ///
     /// ```
     /// # use digime::{error::Operation, request::Request};
@@ -461,6 +469,18 @@ impl Request {
         url
     }
 
+    /// The headers. Those with a secret are marked, so that `Debug` of an HTTP request does not show them.
+    fn marked_headers(&self) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        let secrets = self.secrets();
+        for value in headers.values_mut() {
+            let text = String::from_utf8_lossy(value.as_bytes());
+            let has_secret = secrets.iter().any(|secret| text.contains(secret));
+            value.set_sensitive(has_secret);
+        }
+        headers
+    }
+
     /// The claims of the request token.
     fn merged_claims(&self) -> Option<BTreeMap<Cow<'_, str>, &RawValue>> {
         let parts = self.claims.as_ref()?.iter();
@@ -494,7 +514,7 @@ impl Platform {
         let operation = request.operation;
         let url = request.url(&self.client);
         let mut sent = self.client.http().request(request.method.clone(), url);
-        sent = sent.headers(request.headers.clone());
+        sent = sent.headers(request.marked_headers());
         let limit = || deadline.limit_of_signing(self.client.timeout());
         if let Some(claims) = request.merged_claims() {
             let token = self.request_token(operation, limit(), request.has_redirect_uri, &claims);
@@ -502,7 +522,10 @@ impl Platform {
         }
         for (name, payload) in &request.signed_headers {
             let token = self.signed(operation, limit(), jws::unsigned_json(payload));
-            sent = sent.header(name, &*token.await?);
+            let mut value = HeaderValue::try_from(&**token.await?)
+                .map_err(|_| InternalError("writing a signed header"))?;
+            value.set_sensitive(true);
+            sent = sent.header(name, value);
         }
         Ok(match &request.body {
             // A POST needs its length, even if it is empty (RFC 9110, section 8.6).

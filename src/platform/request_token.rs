@@ -1,8 +1,10 @@
 //! The signed token in every request except the one for a session.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::poll_immediate;
 use serde::Serialize;
 use thiserror::Error;
@@ -80,15 +82,23 @@ async fn sign(
     message: Zeroizing<String>,
     limit: Duration,
 ) -> Result<Vec<u8>, SignerError> {
-    let mut signing = Box::pin(async move { signer.sign(message.as_bytes()).await });
-    if let Some(signed) = poll_immediate(&mut signing).await {
-        return signed;
+    let signing = async move { signer.sign(message.as_bytes()).await };
+    // A signer that panics must not end the task of its call, which would leave open whether something was sent.
+    let mut signing = Box::pin(AssertUnwindSafe(signing).catch_unwind());
+    let signed = match poll_immediate(&mut signing).await {
+        Some(signed) => Ok(signed),
+        None => {
+            let limited = tokio::time::timeout(limit, signing).in_current_span();
+            AbortOnDropHandle::new(tokio::spawn(limited))
+                .await
+                .unwrap_or_else(|ended| Ok(Err(Box::new(ended))))
+        }
+    };
+    match signed {
+        Ok(Ok(signed)) => signed,
+        Ok(Err(_)) => Err(SignerError::unavailable(Failure::EndedEarly)),
+        Err(_) => Err(SignerError::unavailable(Failure::TimedOut(limit))),
     }
-    let limited = tokio::time::timeout(limit, signing).in_current_span();
-    AbortOnDropHandle::new(tokio::spawn(limited))
-        .await
-        .unwrap_or_else(|_| Ok(Err(SignerError::unavailable(Failure::Panicked))))
-        .unwrap_or_else(|_| Err(SignerError::unavailable(Failure::TimedOut(limit))))
 }
 
 fn checked(signature: Vec<u8>) -> Result<Vec<u8>, SignerError> {
@@ -102,8 +112,8 @@ fn checked(signature: Vec<u8>) -> Result<Vec<u8>, SignerError> {
 enum Failure {
     #[error("the signer did not answer within {0:?}")]
     TimedOut(Duration),
-    #[error("the signer's task ended early")]
-    Panicked,
+    #[error("the signer panicked, or its task ended early")]
+    EndedEarly,
     #[error(
         "the signer returned {0} bytes, but a signature has {min} to {max}, as many as the key",
         min = LENGTHS.start(), max = LENGTHS.end()

@@ -203,16 +203,20 @@ pub(super) fn check_version(version: u32) -> Result<(), SuspendedError> {
 const BEFORE_VERSION: char = '@';
 
 fn check_state<S: Durable>(written: &str) -> Result<(), SuspendedError> {
-    let (name, version) = match written.rsplit_once(BEFORE_VERSION) {
-        Some((name, version)) => (name, version.parse().map_err(|_| SuspendedError::Damaged)?),
-        None => (written, 1),
+    // A name may have the separator in it.
+    let version = match written.strip_prefix(S::NAME) {
+        Some("") => Some(1),
+        Some(rest) => rest
+            .strip_prefix(BEFORE_VERSION)
+            .and_then(|version| version.parse().ok()),
+        None => None,
     };
-    if name != S::NAME {
+    let Some(version) = version else {
         return Err(SuspendedError::AnotherState {
-            found: excerpt(name, LONGEST_SHOWN),
+            found: excerpt(written, LONGEST_SHOWN),
             wanted: S::NAME,
         });
-    }
+    };
     if version > S::VERSION {
         return Err(SuspendedError::LaterRecord {
             state: S::NAME,
