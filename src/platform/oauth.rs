@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Platform;
+use super::attempts::Deadline;
 use super::error::{Operation, PlatformError};
 use super::request::Request;
 
@@ -212,7 +213,8 @@ impl Platform {
         let request = Request::post(["oauth", "authorize"], Operation::Authorize)
             .claims(&claims)
             .secret(state);
-        self.oauth(request)
+        let deadline = Deadline::after(self.client.call_timeout());
+        self.oauth(request, deadline)
             .await
             .map(|(authorization, _)| authorization)
     }
@@ -222,6 +224,7 @@ impl Platform {
         &self,
         code: &AuthorizationCode,
         verifier: &CodeVerifier,
+        deadline: Deadline,
     ) -> Result<Tokens, PlatformError> {
         let (code, code_verifier) = (code.expose(), verifier.expose());
         let claims = GrantClaims::AuthorizationCode {
@@ -231,7 +234,7 @@ impl Platform {
         let request = token_request(Operation::ExchangeCode, &claims)
             .secret(code)
             .secret(code_verifier);
-        self.oauth(request)
+        self.oauth(request, deadline)
             .await
             .map(|(answer, came_at)| {
                 self.learn_from_new(&answer, came_at);
@@ -254,21 +257,24 @@ impl Platform {
     ) -> Result<Tokens, PlatformError> {
         let refresh_token = tokens.refresh_token.expose_secret();
         let claims = GrantClaims::RefreshToken { refresh_token };
-        let mut request =
-            token_request(Operation::RefreshToken, &claims).secret(refresh_token);
+        let mut request = token_request(Operation::RefreshToken, &claims).secret(refresh_token);
         request.before_sending = Some(Box::new(before_sending));
-        self.oauth(request).await.map(|(answer, came_at)| {
-            self.learn_from_new(&answer, came_at);
-            answer.in_place_of(tokens)
-        })
+        let deadline = Deadline::after(self.client.call_timeout());
+        self.oauth(request, deadline)
+            .await
+            .map(|(answer, came_at)| {
+                self.learn_from_new(&answer, came_at);
+                answer.in_place_of(tokens)
+            })
     }
 
     /// The claims of the answer, and when it came by this machine's clock, in Unix milliseconds.
     async fn oauth<T: DeserializeOwned>(
         &self,
         request: Request,
+        deadline: Deadline,
     ) -> Result<(T, u64), PlatformError> {
-        let answer = self.request(&request).await?;
+        let answer = self.request_until(&request, deadline, false, Ok).await?;
         let token = answer.json::<TokenOfAnswer>()?.token;
         let claims = self.verify(&answer, token.expose_secret()).await?;
         Ok((claims, answer.came_at))
