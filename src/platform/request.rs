@@ -655,3 +655,99 @@ impl fmt::Debug for Answer {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn client() -> Client {
+        let client = Client::builder().base_url("https://api.digi.me/v1.7/");
+        client.build().expect("a client")
+    }
+
+    fn post(path: impl IntoIterator<Item = impl Into<String>>) -> Request {
+        Request::post(path, Operation::custom("test"))
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_leaves_the_base_url(path in prop::collection::vec(r"(\.|%2e|%2E|/|\\|\?|#|@|:|;|\PC){0,4}", 0..4)) {
+            let request = post(path.clone());
+            if request.check().is_ok() {
+                let client = client();
+                let url = request.query("a", "b").url(&client);
+                prop_assert_eq!(url.origin(), client.base_url().origin());
+                let found: Vec<_> = url.path_segments().expect("a path").map(|segment| {
+                    percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned()
+                }).collect();
+                prop_assert_eq!(&found[0], "v1.7");
+                prop_assert_eq!(&found[1..], &path[..]);
+                prop_assert_eq!(url.query(), Some("a=b"));
+            }
+        }
+
+        #[test]
+        fn whatever_a_library_describes_is_a_request_or_a_mistake(
+            text in r"(\r|\n|\x00|:| |é|\PC){0,20}",
+            name in r"(content-type|Content-Length|HOST|connection|x-a|:path|\PC{0,5})",
+        ) {
+            let request = post(["a"])
+                .header(&name, &text)
+                .signed_header(&name, &text)
+                .query(&text, &name)
+                .body(&text, text.clone())
+                .secret(&text);
+            if request.check().is_ok() {
+                for value in request.marked_headers().values() {
+                    prop_assert!(!value.as_bytes().iter().any(|byte| b"\r\n\0".contains(byte)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn claims_are_the_members_of_an_object_and_not_those_of_the_client() {
+        let text = "x".repeat(1 << 20);
+        let claims = json!({"text": text, "redirect_uri": "https://shop.example/other"});
+        let request = post(["a"]).claims(&claims).claims(&json!({"b": null}));
+        assert!(request.check().is_ok());
+        assert!(!request.has_redirect_uri);
+        let merged = serde_json::to_value(request.merged_claims()).expect("JSON");
+        assert_eq!(merged["text"], text);
+        assert_eq!(merged["b"], Value::Null);
+        for wrong in [
+            json!([1]),
+            json!("text"),
+            json!(null),
+            json!(7),
+            json!({"nonce": "n"}),
+            json!({"client_id": null}),
+            json!({"timestamp": 1}),
+        ] {
+            assert!(post(["a"]).claims(&wrong).check().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_request_has_one_type_of_content() {
+        let request = post(["a"])
+            .json(&json!({}))
+            .header("Content-Type", "text/plain");
+        let error = request.check().expect_err("two types").to_string();
+        assert!(error.contains("can't be built"), "{error}");
+    }
+
+    #[test]
+    fn a_header_with_a_secret_is_not_shown() {
+        let request = post(["a"])
+            .header("x-session", "key 1234 of the session")
+            .header("x-other", "5678")
+            .secret("1234");
+        let shown = format!("{:?}", request.marked_headers());
+        assert!(!shown.contains("1234"), "{shown}");
+        assert!(shown.contains("5678"), "{shown}");
+    }
+}

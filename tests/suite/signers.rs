@@ -481,3 +481,18 @@ async fn machines_that_share_tokens_lose_none_to_a_signer_that_fails() {
     let _ = other.await.push(item()).await.expect("a delivery");
     assert_eq!(sandbox.violations(), [""; 0]);
 }
+
+#[tokio::test]
+async fn a_signer_that_fails_at_once_and_is_asked_without_pauses_blocks_nobody() {
+    let sandbox = sandbox().await;
+    let client = quick(&sandbox).retry_pauses(|| std::iter::repeat(Duration::ZERO));
+    let client = client.build().expect("a client");
+    let receipts = receipts(&sandbox);
+    let flow = authorized(&receipts, &sandbox, &client).await;
+    let hsm = &receipts.private_key;
+    hsm.inject(vec![Fault::Busy; 1_000_000]);
+    tokio::select! {
+        pushed = flow.push(item()) => panic!("{pushed:?}"),
+        () = until(async || hsm.asked() > 1_000) => {}
+    }
+}
