@@ -753,8 +753,8 @@ impl ClientBuilder {
     /// [`Attempt`](crate::transport::Attempt) in the request's extensions.
     ///
     /// Each layer wraps those that were added before, so the last one sees a request first. A layer may add headers, wait,
-    /// count, or answer by itself; its time counts in the limits of the attempt. It has the duties of a [`Transport`], and its
-    /// errors are read as those of a [`service`](Self::service). The header `Authorization`, and the answer, contain secrets.
+    /// count, or answer by itself; its time counts in the limits of the attempt. It has the duties of a [`Transport`],
+    /// which says what must not be logged. Its errors are read as those of a [`service`](Self::service).
     ///
     /// ```
     /// use std::sync::Arc;

@@ -61,17 +61,16 @@ impl Platform {
         limit: Duration,
         token: Unsigned,
     ) -> Result<Zeroizing<String>, PlatformError> {
-        let signer = self.credentials.signer.clone();
-        let signature = sign(signer.clone(), token.message().clone(), limit).await;
-        match signature.and_then(checked) {
-            Ok(signature) => Ok(token.with(&signature)),
-            Err(source) => Err(RequestError::Unsigned {
+        let signer = &self.credentials.signer;
+        sign(signer.clone(), token, limit).await.map_err(|source| {
+            let key_id = Redaction::default().line(signer.key_id());
+            RequestError::Unsigned {
                 operation,
-                key_id: Redaction::default().line(signer.key_id()),
+                key_id,
                 source,
             }
-            .into()),
-        }
+            .into()
+        })
     }
 }
 
@@ -79,10 +78,14 @@ impl Platform {
 /// signer, and not how often the application polls the call.
 async fn sign(
     signer: Arc<dyn Signer>,
-    message: Zeroizing<String>,
+    token: Unsigned,
     limit: Duration,
-) -> Result<Vec<u8>, SignerError> {
-    let signing = async move { signer.sign(message.as_bytes()).await };
+) -> Result<Zeroizing<String>, SignerError> {
+    let signing = async move {
+        let signature = signer.sign(token.message()).await?;
+        check(&signature)?;
+        Ok(token.with(&signature))
+    };
     // A signer that panics must not end the task of its call, which would leave open whether something was sent.
     let mut signing = Box::pin(AssertUnwindSafe(signing).catch_unwind());
     let signed = match poll_immediate(&mut signing).await {
@@ -101,9 +104,9 @@ async fn sign(
     }
 }
 
-fn checked(signature: Vec<u8>) -> Result<Vec<u8>, SignerError> {
+fn check(signature: &[u8]) -> Result<(), SignerError> {
     if LENGTHS.contains(&signature.len()) {
-        return Ok(signature);
+        return Ok(());
     }
     Err(SignerError::refused(Failure::Length(signature.len())))
 }
