@@ -87,20 +87,17 @@ async fn sign(
         Ok(token.with(&signature))
     };
     // A signer that panics must not end the task of its call, which would leave open whether something was sent.
-    let mut signing = Box::pin(AssertUnwindSafe(signing).catch_unwind());
-    let signed = match poll_immediate(&mut signing).await {
-        Some(signed) => Ok(signed),
-        None => {
-            let limited = tokio::time::timeout(limit, signing).in_current_span();
-            AbortOnDropHandle::new(tokio::spawn(limited))
-                .await
-                .unwrap_or_else(|ended| Ok(Err(Box::new(ended))))
-        }
-    };
-    match signed {
-        Ok(Ok(signed)) => signed,
-        Ok(Err(_)) => Err(SignerError::unavailable(Failure::EndedEarly)),
-        Err(_) => Err(SignerError::unavailable(Failure::TimedOut(limit))),
+    let signing = AssertUnwindSafe(signing).catch_unwind();
+    let ended_early = || Err(SignerError::unavailable(Failure::EndedEarly));
+    let mut signing = Box::pin(signing.map(move |token| token.unwrap_or_else(|_| ended_early())));
+    if let Some(token) = poll_immediate(&mut signing).await {
+        return token;
+    }
+    let limited = tokio::time::timeout(limit, signing).in_current_span();
+    match AbortOnDropHandle::new(tokio::spawn(limited)).await {
+        Ok(Ok(token)) => token,
+        Ok(Err(_)) => Err(SignerError::unavailable(Failure::TimedOut(limit))),
+        Err(_) => ended_early(),
     }
 }
 

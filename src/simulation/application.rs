@@ -668,7 +668,7 @@ impl Machine {
             && !was_in_doubt
         {
             self.check_lost(user, begun, error);
-            self.check_has_left([before, refresh_token(flow)], error);
+            self.check_has_left(&[before, refresh_token(flow)], error);
         }
         result
     }
@@ -774,7 +774,7 @@ impl Machine {
             && !was_in_doubt
         {
             self.check_lost(user, begun, &error);
-            self.check_has_left([before, refresh_token(&flow)], &error);
+            self.check_has_left(&[before, refresh_token(&flow)], &error);
         }
     }
 
@@ -817,7 +817,7 @@ impl Machine {
 
     /// Checks that nobody is told that a refresh token may be spent which never left a machine. It is one of those that the
     /// flow had before and after the call.
-    fn check_has_left(&self, tokens: [String; 2], error: &Error) {
+    fn check_has_left(&self, tokens: &[String; 2], error: &Error) {
         let is_said_to_be_lost = matches!(
             error.reason(),
             Error::Request(RequestError::AnswerLost {
