@@ -282,6 +282,13 @@ wrong_calls! {
         PostboxReady: HasTokenWhenReady;
     }
 
+    replace_access_token(&self, _: &AccessToken) -> Ready<Result<AccessToken, Error>> {
+        Unstarted: HasTokenBeforeTheUserIsAsked;
+        AwaitingCallback<NoVerifier>: HasTokenWithoutCode;
+        AwaitingCallback<Verifier>: HasTokenBeforeTheExchange;
+        PostboxReady: HasTokenWhenReady;
+    }
+
     access_token_expires_at(&self) -> SystemTime {
         Unstarted: HasTokenBeforeTheUserIsAsked;
         AwaitingCallback<NoVerifier>: HasTokenWithoutCode;
@@ -324,6 +331,7 @@ explained_calls! {
     access_token(&self) -> AccessToken: Offers<call::access_token>;
     access_token_expires_at(&self) -> SystemTime: Offers<call::access_token_expires_at>;
     valid_access_token(&self) -> Ready<Result<AccessToken, Error>>: Offers<call::valid_access_token>;
+    replace_access_token(&self, _: &AccessToken) -> Ready<Result<AccessToken, Error>>: Offers<call::replace_access_token>;
     refresh(&self) -> Ready<Result<AccessToken, Error>>: Offers<call::refresh>;
     refreshed_token(&self, _: &AccessToken) -> Ready<AccessToken>: Offers<call::refreshed_token>;
 }

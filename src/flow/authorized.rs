@@ -227,6 +227,37 @@ impl<C> Flow<C, Authorized> {
         trace.of(self.state.valid_token(&self.platform)).await
     }
 
+    /// An access token in place of a stale one: one that the platform has just refused although it had not expired. Many calls
+    /// at once refresh it once. If it was replaced before, nothing is sent. This is for
+    /// [`Request`](crate::request::Request)s of a library's own; a push does it by itself.
+    ///
+    /// ```
+    /// # use digime::{AccessToken, Authorized, Error, Flow};
+    /// # use digime::{error::{Operation, RequestError}, request::{Answer, Request}};
+    /// async fn storage<C>(authorized: &Flow<C, Authorized>) -> Result<Answer, Error> {
+    ///     let request = |token: &AccessToken| {
+    ///         let operation = Operation::custom("find the user's storage");
+    ///         Request::get(["storage"], operation).access_token(token)
+    ///     };
+    ///     let token = authorized.valid_access_token().await?;
+    ///     match authorized.request(request(&token)).await {
+    ///         Err(Error::Request(RequestError::Refused { refusal, .. })) if refusal.status == 401 => {
+    ///             let token = authorized.replace_access_token(&token).await?;
+    ///             authorized.request(request(&token)).await
+    ///         }
+    ///         answer => answer,
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error`] as [`valid_access_token`](Self::valid_access_token) has.
+    pub async fn replace_access_token(&self, stale: &AccessToken) -> Result<AccessToken, Error> {
+        let trace = Trace::new(&self.platform, Authorized::NAME, "replace_access_token");
+        let replacing = self.state.replace(stale, &self.platform, Demand::Push);
+        trace.of(replacing).await
+    }
+
     /// Waits until the access token differs from `known`, and returns the new one.
     ///
     /// ```
@@ -394,5 +425,85 @@ impl fmt::Debug for Authorized {
             .field("postbox_id", &self.destination.postbox_id())
             .field("access_token_expires_at", &self.tokens.get().expires_at())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use futures_util::FutureExt;
+    use futures_util::future::BoxFuture;
+
+    use super::*;
+    use crate::contract::SignerError;
+    use crate::flow::contract::Contract;
+    use crate::platform::scripted;
+    use crate::{ApplicationId, ContractId, RedirectUri, Signer, digime_contract};
+
+    /// A signer that never answers.
+    #[derive(Clone, Debug)]
+    struct Hangs;
+
+    #[async_trait]
+    impl Signer for Hangs {
+        fn key_id(&self) -> &'static str {
+            "hangs"
+        }
+
+        async fn sign(&self, _: &[u8]) -> Result<Vec<u8>, SignerError> {
+            pending().await
+        }
+    }
+
+    #[digime_contract(ongoing)]
+    struct Unsigned {
+        application_id: ApplicationId,
+        contract_id: ContractId,
+        private_key: Hangs,
+        redirect_uri: RedirectUri,
+    }
+
+    /// Refreshes as a store does that takes a while.
+    struct SlowStore(Duration);
+
+    impl Refresher for SlowStore {
+        fn refresh(
+            &self,
+            platform: Platform,
+            held: Arc<Renewable<Tokens>>,
+            demand: Demand,
+        ) -> BoxFuture<'static, Result<Tokens, Error>> {
+            let pause = tokio::time::sleep(self.0);
+            pause
+                .then(move |()| PlatformRefresher.refresh(platform, held, demand))
+                .boxed()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refresh_that_waits_for_a_store_and_then_for_a_signer_has_sent_nothing() {
+        let client = scripted::client(scripted::good).build().expect("a client");
+        let signed = scripted::receipts();
+        let flow = signed.flow(&client);
+        let session = flow.establish_session().await.expect("a session");
+        let awaiting = flow.create_postbox(session).await.expect("a link");
+        let callback = scripted::callback(awaiting.state(), "p");
+        let authorized = awaiting.exchange_code(callback).await.expect("tokens");
+
+        let unsigned = Unsigned {
+            application_id: signed.application_id().clone(),
+            contract_id: signed.contract_id().clone(),
+            private_key: Hangs,
+            redirect_uri: signed.redirect_uri().clone(),
+        };
+        let row = authorized.suspend().to_json().expect("text");
+        let copy = Suspended::<Unsigned, Authorized>::from_json(&row).expect("the flow");
+        let flow = copy.resume(&unsigned, &client).expect("the flow");
+        let flow = flow.refreshed_by(Arc::new(SlowStore(Duration::from_secs(10))));
+        let error = flow.refresh().await.expect_err("no signature");
+        assert!(!error.may_have_taken_effect(), "{error}");
     }
 }

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use url::Url;
 
 use super::destination::Destination;
@@ -332,16 +333,21 @@ impl<C> Flow<C, AwaitingCallback<Verifier>> {
     /// Exchanges the code within `call_timeout`.
     async fn redeem(&self, callback: &Callback) -> Result<Authorized, Error> {
         let timeout = self.platform.client.call_timeout();
-        tokio::time::timeout(timeout, self.redeem_without_limit(callback))
+        let deadline = Instant::now().checked_add(timeout);
+        tokio::time::timeout(timeout, self.redeem_without_limit(callback, deadline))
             .await
             .unwrap_or_else(|_| Err(Error::answer_lost(Operation::ExchangeCode, "timed out")))
     }
 
-    async fn redeem_without_limit(&self, callback: &Callback) -> Result<Authorized, Error> {
+    async fn redeem_without_limit(
+        &self,
+        callback: &Callback,
+        deadline: Option<Instant>,
+    ) -> Result<Authorized, Error> {
         let (postbox, code) = self.state.accept_code(callback)?;
         let tokens = self
             .platform
-            .exchange_code(code, self.state.verifier.code_verifier())
+            .exchange_code(code, self.state.verifier.code_verifier(), deadline)
             .await?;
         Ok(Authorized::new(
             Destination::new(postbox, self.state.session.clone()),
@@ -350,13 +356,16 @@ impl<C> Flow<C, AwaitingCallback<Verifier>> {
     }
 
     /// Exchanges the code as [`Self::exchange_code`] does, but without the limit of `call_timeout`: it waits as long as an
-    /// answer may come.
+    /// answer may come. It is not tried again after the deadline.
     pub(crate) async fn redeem_in_full(
         self,
         callback: &Callback,
+        deadline: Option<Instant>,
     ) -> Result<Flow<C, Authorized>, Error> {
         let trace = Trace::new(&self.platform, Verifier::STATE, "receive_callback");
-        let authorized = trace.of(self.redeem_without_limit(callback)).await?;
+        let authorized = trace
+            .of(self.redeem_without_limit(callback, deadline))
+            .await?;
         Ok(self.with_state(authorized))
     }
 

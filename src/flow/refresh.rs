@@ -60,19 +60,20 @@ pub(crate) enum Sent {
     InDoubt(Error),
 }
 
-/// Sends a refresh token. The flow that holds it is marked until the outcome is known, so that a copy which is suspended in
-/// the meantime does not treat the token as unused. The flow gets the new tokens at once and waits for no store.
+/// Sends a refresh token. The flow that holds it is marked from then on until the outcome is known, so that the token does not
+/// count as unused. The flow gets the new tokens at once and waits for no store.
 pub(crate) async fn send(
     platform: &Platform,
-    held: &Renewable<Tokens>,
+    held: &Arc<Renewable<Tokens>>,
     tokens: &Tokens,
     sender: &str,
 ) -> Sent {
     let note = |state: RefreshToken| held.change(|held| held.refresh = state);
-    note(RefreshToken::Sent {
-        by: sender.to_owned(),
-    });
-    match platform.refresh(tokens).await {
+    let mark = {
+        let (held, by) = (held.clone(), sender.to_owned());
+        move || held.change(|held| held.refresh = RefreshToken::Sent { by: by.clone() })
+    };
+    match platform.refresh(tokens, mark).await {
         Ok(new) => {
             held.change(|held| held.clone_from(&new));
             Sent::Exchanged(new)

@@ -23,6 +23,10 @@ pub(super) struct Deadline(Option<Instant>);
 impl Deadline {
     pub(super) const NEVER: Self = Self(None);
 
+    pub(super) const fn at(time: Option<Instant>) -> Self {
+        Self(time)
+    }
+
     pub(super) fn after(timeout: Duration) -> Self {
         Self(Instant::now().checked_add(timeout))
     }

@@ -417,8 +417,8 @@ impl fmt::Debug for Client {
 /// | setting | default | applies to |
 /// | --- | --- | --- |
 /// | [`connect_timeout`](Self::connect_timeout) | 5 s | making one connection |
-/// | [`timeout`](Self::timeout) | 10 s | one attempt at establishing a session, authorizing, or fetching the platform's keys |
-/// | [`call_timeout`](Self::call_timeout) | 30 s | a call with all attempts and pauses; for a push, each request before the upload |
+/// | [`timeout`](Self::timeout) | 10 s | one signature; one attempt at establishing a session, authorizing, fetching the platform's keys, or a [`Request`](crate::request::Request) of a library's own |
+/// | [`call_timeout`](Self::call_timeout) | 30 s | a call with all attempts and pauses; for an upload, each request before it |
 /// | [`stall_timeout`](Self::stall_timeout) | 60 s | an upload that makes no progress, and then the wait for its answer |
 /// | [`max_retries`](Self::max_retries) | 4 | how many times a transient failure is retried |
 /// | [`retry_delays`](Self::retry_delays) | 250 ms to 8 s | the pauses between attempts |
@@ -432,6 +432,14 @@ impl fmt::Debug for Client {
 /// | establish a session, authorize, fetch keys | a failed connection, a lost answer, 408, 429, any 5xx but 501 | any other refusal, an answer that makes no sense |
 /// | push | the same, if the item can be read again; it may then arrive twice | the same |
 /// | exchange a code, refresh a token | a failed connection, 408, 429, 503 | anything after which the code or token may be spent |
+/// | a library's own | as the first row says; with an item, as a push | the same |
+/// | a library's own, [`once`](crate::error::Operation::once) | as the third row says | anything after which it may have been acted upon |
+///
+/// Each attempt is signed anew. A signature that fails for now or takes longer than `timeout` is retried too, for every request,
+/// since nothing was sent. One that the [`Signer`](crate::Signer) refuses is not.
+///
+/// A request of a library's own that is `once` may wait for its answer until `call_timeout`. One that is
+/// [`patient`](crate::request::Request::patient) waits for five minutes, as the next paragraph says of tokens.
 ///
 /// A request that exchanges a code or refreshes a token has no limit for an attempt, because its answer can't be asked
 /// for again. The caller gets an error after `call_timeout`; the request waits up to five minutes for its answer in a task
@@ -765,8 +773,8 @@ impl ClientBuilder {
     /// [`Attempt`](crate::transport::Attempt) in the request's extensions.
     ///
     /// Each layer wraps those that were added before, so the last one sees a request first. A layer may add headers, wait,
-    /// count, or answer by itself; its time counts in the limits of the attempt. It has the duties of a [`Transport`], and its
-    /// errors are read as those of a [`service`](Self::service). The header `Authorization`, and the answer, contain secrets.
+    /// count, or answer by itself; its time counts in the limits of the attempt. It has the duties of a [`Transport`],
+    /// which says what must not be logged. Its errors are read as those of a [`service`](Self::service).
     ///
     /// ```
     /// use std::sync::Arc;

@@ -13,6 +13,7 @@ use futures_util::future::{BoxFuture, Shared};
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::attempts::Deadline;
 use super::error::{Cause, Operation, PlatformError};
 use super::http::lost;
 use super::{Platform, Tokens};
@@ -50,14 +51,15 @@ impl Platform {
     /// Exchanges the callback's code, with the verifier, for tokens. The code is sent once, however many callers there are,
     /// and one of them gets the tokens.
     ///
-    /// The exchange continues if this future is dropped.
+    /// The exchange continues if this future is dropped. After the deadline, when its caller has given up, it is not tried again.
     pub async fn exchange_code(
         &self,
         code: &AuthorizationCode,
         verifier: &CodeVerifier,
+        deadline: Option<Instant>,
     ) -> Result<Tokens, PlatformError> {
         let key = self.key_of(code, verifier);
-        let attempt = match self.begin_exchange(key, code, verifier) {
+        let attempt = match self.begin_exchange(key, code, verifier, deadline) {
             Attempt::Begun(attempt) => attempt,
             Attempt::Taken => return Err(PlatformError::AlreadyExchanged),
         };
@@ -69,12 +71,13 @@ impl Platform {
         key: Key,
         code: &AuthorizationCode,
         verifier: &CodeVerifier,
+        deadline: Option<Instant>,
     ) -> Attempt {
         let mut exchanges = self.client.exchanges().lock();
         forget_old(&mut exchanges);
         let begin = || Exchange {
             begun: Instant::now(),
-            attempt: Attempt::Begun(self.clone().spawn_exchange(key, code, verifier)),
+            attempt: Attempt::Begun(self.clone().spawn_exchange(key, code, verifier, deadline)),
         };
         exchanges.entry(key).or_insert_with(begin).attempt.clone()
     }
@@ -84,10 +87,13 @@ impl Platform {
         key: Key,
         code: &AuthorizationCode,
         verifier: &CodeVerifier,
+        deadline: Option<Instant>,
     ) -> Shared<BoxFuture<'static, Result<Tokens, PlatformError>>> {
         let (code, verifier) = (code.clone(), verifier.clone());
         let exchange = async move {
-            let outcome = self.send_code(&code, &verifier).await;
+            let outcome = self
+                .send_code(&code, &verifier, Deadline::at(deadline))
+                .await;
             if let Err(error) = &outcome
                 && !error.may_have_taken_effect()
             {

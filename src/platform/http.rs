@@ -84,6 +84,9 @@ impl Platform {
         let sent = async {
             let (http, item) = self.attempt(request, deadline).await?;
             let http = self.numbered(operation, number, http)?;
+            if let Some(before_sending) = &request.before_sending {
+                before_sending();
+            }
             let Some((item, monitor)) = item else {
                 let limit = self.limit(request, deadline);
                 return self.send(operation, http, limit).await;

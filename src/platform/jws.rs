@@ -49,8 +49,8 @@ pub(crate) fn unsigned_json(claims: &[u8]) -> Unsigned {
 
 impl Unsigned {
     /// What has to be signed.
-    pub(crate) fn message(&self) -> &Zeroizing<String> {
-        &self.0
+    pub(crate) fn message(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 
     /// The token with its signature.

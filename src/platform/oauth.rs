@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Platform;
+use super::attempts::Deadline;
 use super::error::{Operation, PlatformError};
 use super::request::Request;
 
@@ -209,7 +210,11 @@ impl Platform {
             response_type: "code",
             state,
         };
-        self.oauth(Operation::Authorize, "authorize", &claims, &[state])
+        let request = Request::post(["oauth", "authorize"], Operation::Authorize)
+            .claims(&claims)
+            .secret(state);
+        let deadline = Deadline::after(self.client.call_timeout());
+        self.oauth(request, deadline)
             .await
             .map(|(authorization, _)| authorization)
     }
@@ -219,14 +224,17 @@ impl Platform {
         &self,
         code: &AuthorizationCode,
         verifier: &CodeVerifier,
+        deadline: Deadline,
     ) -> Result<Tokens, PlatformError> {
         let (code, code_verifier) = (code.expose(), verifier.secret());
         let claims = GrantClaims::AuthorizationCode {
             code,
             code_verifier,
         };
-        let secrets = [code, code_verifier];
-        self.oauth(Operation::ExchangeCode, "token", &claims, &secrets)
+        let request = token_request(Operation::ExchangeCode, &claims)
+            .secret(code)
+            .secret(code_verifier);
+        self.oauth(request, deadline)
             .await
             .map(|(answer, came_at)| {
                 self.learn_from_new(&answer, came_at);
@@ -240,37 +248,42 @@ impl Platform {
         self.client.end_of_new(expires, came_at);
     }
 
-    /// Exchanges a refresh token for new tokens. If this future is dropped, the new tokens are lost.
-    pub async fn refresh(&self, tokens: &Tokens) -> Result<Tokens, PlatformError> {
+    /// Exchanges a refresh token for new tokens. If this future is dropped, the new tokens are lost. `before_sending` is called
+    /// when the token is about to be sent, and not if nobody signs the request.
+    pub async fn refresh(
+        &self,
+        tokens: &Tokens,
+        before_sending: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Tokens, PlatformError> {
         let refresh_token = tokens.refresh_token.expose_secret();
         let claims = GrantClaims::RefreshToken { refresh_token };
-        let refreshed = self
-            .oauth(Operation::RefreshToken, "token", &claims, &[refresh_token])
-            .await;
-        refreshed.map(|(answer, came_at)| {
-            self.learn_from_new(&answer, came_at);
-            answer.in_place_of(tokens)
-        })
+        let mut request = token_request(Operation::RefreshToken, &claims).secret(refresh_token);
+        request.before_sending = Some(Box::new(before_sending));
+        let deadline = Deadline::after(self.client.call_timeout());
+        self.oauth(request, deadline)
+            .await
+            .map(|(answer, came_at)| {
+                self.learn_from_new(&answer, came_at);
+                answer.in_place_of(tokens)
+            })
     }
 
     /// The claims of the answer, and when it came by this machine's clock, in Unix milliseconds.
     async fn oauth<T: DeserializeOwned>(
         &self,
-        operation: Operation,
-        endpoint: &str,
-        claims: &(impl Serialize + Sync),
-        secrets: &[&str],
+        request: Request,
+        deadline: Deadline,
     ) -> Result<(T, u64), PlatformError> {
-        let mut request = Request::post(["oauth", endpoint], operation).claims(claims);
-        for secret in secrets {
-            request = request.secret(*secret);
-        }
-        if !operation.is_repeatable() {
-            request = request.patient();
-        }
-        let answer = self.request(&request).await?;
+        let answer = self.request_until(&request, deadline, false, Ok).await?;
         let token = answer.json::<TokenOfAnswer>()?.token;
         let claims = self.verify(&answer, token.expose_secret()).await?;
         Ok((claims, answer.came_at))
     }
+}
+
+/// A request for tokens. Nobody can ask for its answer again.
+fn token_request(operation: Operation, claims: &GrantClaims<'_>) -> Request {
+    Request::post(["oauth", "token"], operation)
+        .claims(claims)
+        .patient()
 }

@@ -677,7 +677,7 @@ mod tests {
         let spent =
             json!({"access_token": "a", "refresh_token": "refresh-secret-123", "expires_on": 0});
         let spent: Tokens = serde_json::from_value(spent).expect("tokens");
-        let refreshed = platform.refresh(&spent).await;
+        let refreshed = platform.refresh(&spent, || {}).await;
         (refreshed, fetches.load(Relaxed), begun.elapsed())
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName,
-    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    HeaderValue, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{Method, StatusCode};
 use reqwest::RequestBuilder;
@@ -24,15 +24,19 @@ use super::client::Client;
 use super::error::{Cause, Operation, PlatformError, RequestError};
 use super::oauth::AccessToken;
 use super::{Platform, jws};
+use crate::internal::InternalError;
 use crate::postbox::{BodyMonitor, PostboxItem, PreparedItem};
 
 /// The headers that the client sets. Others could make two servers read one request differently.
-const HEADERS_OF_THE_CLIENT: [HeaderName; 9] = [
+const HEADERS_OF_THE_CLIENT: [HeaderName; 12] = [
     AUTHORIZATION,
     CONNECTION,
     CONTENT_LENGTH,
+    CONTENT_TYPE,
     HOST,
+    HeaderName::from_static("keep-alive"),
     PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
     TE,
     TRAILER,
     TRANSFER_ENCODING,
@@ -99,6 +103,8 @@ pub struct Request {
     secrets: Vec<SecretString>,
     /// Whether the answer is awaited for minutes, since nobody can ask for it again.
     pub(super) is_patient: bool,
+    /// Called when an attempt is signed and about to be sent.
+    pub(super) before_sending: Option<Box<dyn Fn() + Send + Sync>>,
     /// The first thing that is wrong with it.
     mistake: Option<PlatformError>,
 }
@@ -198,6 +204,7 @@ impl Request {
             body: Body::Empty,
             secrets: Vec::new(),
             is_patient: false,
+            before_sending: None,
             mistake: None,
         }
     }
@@ -285,8 +292,9 @@ impl Request {
         self
     }
 
-    /// Adds a header. Those that the client sets itself (`authorization`, `host`, `content-length` and what belongs to the
-    /// connection) are refused.
+    /// Adds a header. One that is added twice is sent twice. Those that the client sets itself (`authorization`, `host`,
+    /// `content-length`, and what belongs to the connection) are refused, and so is `content-type`, which [`body`](Self::body)
+    /// sets.
     ///
     /// ```
     /// # use digime::{error::Operation, request::Request};
@@ -461,6 +469,18 @@ impl Request {
         url
     }
 
+    /// The headers. Those with a secret are marked, so that `Debug` of an HTTP request does not show them.
+    fn marked_headers(&self) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        let secrets = self.secrets();
+        for value in headers.values_mut() {
+            let text = String::from_utf8_lossy(value.as_bytes());
+            let has_secret = secrets.iter().any(|secret| text.contains(secret));
+            value.set_sensitive(has_secret);
+        }
+        headers
+    }
+
     /// The claims of the request token.
     fn merged_claims(&self) -> Option<BTreeMap<Cow<'_, str>, &RawValue>> {
         let parts = self.claims.as_ref()?.iter();
@@ -494,7 +514,7 @@ impl Platform {
         let operation = request.operation;
         let url = request.url(&self.client);
         let mut sent = self.client.http().request(request.method.clone(), url);
-        sent = sent.headers(request.headers.clone());
+        sent = sent.headers(request.marked_headers());
         let limit = || deadline.limit_of_signing(self.client.timeout());
         if let Some(claims) = request.merged_claims() {
             let token = self.request_token(operation, limit(), request.has_redirect_uri, &claims);
@@ -502,7 +522,10 @@ impl Platform {
         }
         for (name, payload) in &request.signed_headers {
             let token = self.signed(operation, limit(), jws::unsigned_json(payload));
-            sent = sent.header(name, &*token.await?);
+            let mut value = HeaderValue::try_from(&**token.await?)
+                .map_err(|_| InternalError("writing a signed header"))?;
+            value.set_sensitive(true);
+            sent = sent.header(name, value);
         }
         Ok(match &request.body {
             // A POST needs its length, even if it is empty (RFC 9110, section 8.6).
@@ -630,5 +653,101 @@ impl fmt::Debug for Answer {
             .field("operation", &self.operation)
             .field("status", &self.status)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn client() -> Client {
+        let client = Client::builder().base_url("https://api.digi.me/v1.7/");
+        client.build().expect("a client")
+    }
+
+    fn post(path: impl IntoIterator<Item = impl Into<String>>) -> Request {
+        Request::post(path, Operation::custom("test"))
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_leaves_the_base_url(path in prop::collection::vec(r"(\.|%2e|%2E|/|\\|\?|#|@|:|;|\PC){0,4}", 0..4)) {
+            let request = post(path.clone());
+            if request.check().is_ok() {
+                let client = client();
+                let url = request.query("a", "b").url(&client);
+                prop_assert_eq!(url.origin(), client.base_url().origin());
+                let found: Vec<_> = url.path_segments().expect("a path").map(|segment| {
+                    percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned()
+                }).collect();
+                prop_assert_eq!(&found[0], "v1.7");
+                prop_assert_eq!(&found[1..], &path[..]);
+                prop_assert_eq!(url.query(), Some("a=b"));
+            }
+        }
+
+        #[test]
+        fn whatever_a_library_describes_is_a_request_or_a_mistake(
+            text in r"(\r|\n|\x00|:| |é|\PC){0,20}",
+            name in r"(content-type|Content-Length|HOST|connection|x-a|:path|\PC{0,5})",
+        ) {
+            let request = post(["a"])
+                .header(&name, &text)
+                .signed_header(&name, &text)
+                .query(&text, &name)
+                .body(&text, text.clone())
+                .secret(&text);
+            if request.check().is_ok() {
+                for value in request.marked_headers().values() {
+                    prop_assert!(!value.as_bytes().iter().any(|byte| b"\r\n\0".contains(byte)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn claims_are_the_members_of_an_object_and_not_those_of_the_client() {
+        let text = "x".repeat(1 << 20);
+        let claims = json!({"text": text, "redirect_uri": "https://shop.example/other"});
+        let request = post(["a"]).claims(&claims).claims(&json!({"b": null}));
+        assert!(request.check().is_ok());
+        assert!(!request.has_redirect_uri);
+        let merged = serde_json::to_value(request.merged_claims()).expect("JSON");
+        assert_eq!(merged["text"], text);
+        assert_eq!(merged["b"], Value::Null);
+        for wrong in [
+            json!([1]),
+            json!("text"),
+            json!(null),
+            json!(7),
+            json!({"nonce": "n"}),
+            json!({"client_id": null}),
+            json!({"timestamp": 1}),
+        ] {
+            assert!(post(["a"]).claims(&wrong).check().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_request_has_one_type_of_content() {
+        let request = post(["a"])
+            .json(&json!({}))
+            .header("Content-Type", "text/plain");
+        let error = request.check().expect_err("two types").to_string();
+        assert!(error.contains("can't be built"), "{error}");
+    }
+
+    #[test]
+    fn a_header_with_a_secret_is_not_shown() {
+        let request = post(["a"])
+            .header("x-session", "key 1234 of the session")
+            .header("x-other", "5678")
+            .secret("1234");
+        let shown = format!("{:?}", request.marked_headers());
+        assert!(!shown.contains("1234"), "{shown}");
+        assert!(shown.contains("5678"), "{shown}");
     }
 }

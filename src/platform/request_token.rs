@@ -1,8 +1,10 @@
 //! The signed token in every request except the one for a session.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::poll_immediate;
 use serde::Serialize;
 use thiserror::Error;
@@ -59,17 +61,16 @@ impl Platform {
         limit: Duration,
         token: Unsigned,
     ) -> Result<Zeroizing<String>, PlatformError> {
-        let signer = self.credentials.signer.clone();
-        let signature = sign(signer.clone(), token.message().clone(), limit).await;
-        match signature.and_then(checked) {
-            Ok(signature) => Ok(token.with(&signature)),
-            Err(source) => Err(RequestError::Unsigned {
+        let signer = &self.credentials.signer;
+        sign(signer.clone(), token, limit).await.map_err(|source| {
+            let key_id = Redaction::default().line(signer.key_id());
+            RequestError::Unsigned {
                 operation,
-                key_id: Redaction::default().line(signer.key_id()),
+                key_id,
                 source,
             }
-            .into()),
-        }
+            .into()
+        })
     }
 }
 
@@ -77,23 +78,32 @@ impl Platform {
 /// signer, and not how often the application polls the call.
 async fn sign(
     signer: Arc<dyn Signer>,
-    message: Zeroizing<String>,
+    token: Unsigned,
     limit: Duration,
-) -> Result<Vec<u8>, SignerError> {
-    let mut signing = Box::pin(async move { signer.sign(message.as_bytes()).await });
-    if let Some(signed) = poll_immediate(&mut signing).await {
-        return signed;
+) -> Result<Zeroizing<String>, SignerError> {
+    let signing = async move {
+        let signature = signer.sign(token.message()).await?;
+        check(&signature)?;
+        Ok(token.with(&signature))
+    };
+    // A signer that panics must not end the task of its call, which would leave open whether something was sent.
+    let signing = AssertUnwindSafe(signing).catch_unwind();
+    let ended_early = || Err(SignerError::unavailable(Failure::EndedEarly));
+    let mut signing = Box::pin(signing.map(move |token| token.unwrap_or_else(|_| ended_early())));
+    if let Some(token) = poll_immediate(&mut signing).await {
+        return token;
     }
     let limited = tokio::time::timeout(limit, signing).in_current_span();
-    AbortOnDropHandle::new(tokio::spawn(limited))
-        .await
-        .unwrap_or_else(|_| Ok(Err(SignerError::unavailable(Failure::Panicked))))
-        .unwrap_or_else(|_| Err(SignerError::unavailable(Failure::TimedOut(limit))))
+    match AbortOnDropHandle::new(tokio::spawn(limited)).await {
+        Ok(Ok(token)) => token,
+        Ok(Err(_)) => Err(SignerError::unavailable(Failure::TimedOut(limit))),
+        Err(_) => ended_early(),
+    }
 }
 
-fn checked(signature: Vec<u8>) -> Result<Vec<u8>, SignerError> {
+fn check(signature: &[u8]) -> Result<(), SignerError> {
     if LENGTHS.contains(&signature.len()) {
-        return Ok(signature);
+        return Ok(());
     }
     Err(SignerError::refused(Failure::Length(signature.len())))
 }
@@ -102,8 +112,8 @@ fn checked(signature: Vec<u8>) -> Result<Vec<u8>, SignerError> {
 enum Failure {
     #[error("the signer did not answer within {0:?}")]
     TimedOut(Duration),
-    #[error("the signer's task ended early")]
-    Panicked,
+    #[error("the signer panicked, or its task ended early")]
+    EndedEarly,
     #[error(
         "the signer returned {0} bytes, but a signature has {min} to {max}, as many as the key",
         min = LENGTHS.start(), max = LENGTHS.end()

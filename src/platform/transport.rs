@@ -29,7 +29,8 @@ use crate::contract::{ContractId, Credentials};
 /// - Its [error](TransportError) is `lost` if the request may have been received.
 /// - It ends when its future is dropped, and does not block the thread.
 ///
-/// The header `Authorization`, and the answer, contain secrets. Do not log them.
+/// The header `Authorization` and the answer contain secrets. So may the path, the other headers and the body of a library's own
+/// request. Do not log them.
 ///
 /// ```
 /// use std::sync::Arc;

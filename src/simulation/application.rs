@@ -659,7 +659,7 @@ impl Machine {
         let item = self.item();
         let pushing = flow.push(PostboxItem::bytes(item.clone(), vec![7; size]));
         let begun = Instant::now();
-        let was_in_doubt = is_in_doubt(flow);
+        let (was_in_doubt, before) = (is_in_doubt(flow), refresh_token(flow));
         let result = self
             .call(format!("push {item} for {}", name(user)), PUSH, pushing)
             .await;
@@ -668,6 +668,7 @@ impl Machine {
             && !was_in_doubt
         {
             self.check_lost(user, begun, error);
+            self.check_has_left(&[before, refresh_token(flow)], error);
         }
         result
     }
@@ -767,12 +768,13 @@ impl Machine {
             state.users.all[user].has_refreshed = true;
         }
         let begun = Instant::now();
-        let was_in_doubt = is_in_doubt(&flow);
+        let (was_in_doubt, before) = (is_in_doubt(&flow), refresh_token(&flow));
         let refreshing = self.call(format!("refresh {}", name(user)), CALL, flow.refresh());
         if let Some(Err(error)) = drop.apply(refreshing).await
             && !was_in_doubt
         {
             self.check_lost(user, begun, &error);
+            self.check_has_left(&[before, refresh_token(&flow)], &error);
         }
     }
 
@@ -809,6 +811,27 @@ impl Machine {
                 "5: {:?} has new tokens for {}, and a call says: {error}",
                 self.host,
                 name(user)
+            ));
+        }
+    }
+
+    /// Checks that nobody is told that a refresh token may be spent which never left a machine. It is one of those that the
+    /// flow had before and after the call.
+    fn check_has_left(&self, tokens: &[String; 2], error: &Error) {
+        let is_said_to_be_lost = matches!(
+            error.reason(),
+            Error::Request(RequestError::AnswerLost {
+                operation: Operation::RefreshToken,
+                ..
+            })
+        );
+        let has_left = {
+            let platform = &self.world.lock().platform;
+            tokens.iter().any(|token| platform.has_left(token))
+        };
+        if is_said_to_be_lost && !has_left {
+            self.world.violation(format!(
+                "2: no refresh token left a machine, and a call says: {error}"
             ));
         }
     }
@@ -967,6 +990,12 @@ impl Machine {
 fn is_in_doubt(flow: &Authorization) -> bool {
     let text = serde_json::to_string(&flow.suspend()).expect("JSON");
     text.contains(r#""sent""#)
+}
+
+fn refresh_token(flow: &Authorization) -> String {
+    let record = serde_json::to_value(flow.suspend()).expect("JSON");
+    let token = record["state_data"]["tokens"]["refresh_token"].as_str();
+    token.expect("a token").to_owned()
 }
 
 struct Connecting<'a> {

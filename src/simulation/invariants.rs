@@ -25,8 +25,8 @@ pub(super) const STORE: Duration = Duration::from_secs(26);
 pub(super) const KEEP: Duration = CALL.saturating_add(STORE);
 
 /// How long a push may take. Each of four uploads (a session and a token may be replaced in between) has five attempts,
-/// which may stall for a minute and a quarter, with pauses of up to a minute.
-pub(super) const PUSH: Duration = Duration::from_secs(4 * 5 * (75 + 10 + 60) + 4 * 30);
+/// which are signed for ten seconds, may stall for a minute and a quarter, with pauses of up to a minute.
+pub(super) const PUSH: Duration = Duration::from_secs(4 * 5 * (10 + 75 + 10 + 60) + 4 * 30);
 
 /// The tolerance for rounding.
 const LEEWAY: Duration = Duration::from_secs(1);
@@ -299,7 +299,18 @@ impl World {
 
     /// Promise 2, for an exchange that has failed.
     pub(super) fn check_exchange(&self, machine: u64, code: &str, error: &Error) {
-        let is_spent = self.lock().platform.is_spent_by_one_call(code, machine);
+        let (is_spent, has_left) = {
+            let platform = &self.lock().platform;
+            (
+                platform.is_spent_by_one_call(code, machine),
+                platform.has_left(code),
+            )
+        };
+        if error.may_have_taken_effect() && !has_left {
+            self.violation(format!(
+                "2: {code} never left a machine, and its exchange says: {error}"
+            ));
+        }
         if is_spent && matches!(error, Error::Request(_)) && !error.may_have_taken_effect() {
             self.violation(format!(
                 "2: {code} is spent, and its exchange says: {error}"

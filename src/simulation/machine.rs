@@ -1,5 +1,6 @@
 //! A machine of the application, with its own client, clock and connections. It is running, paused or dead.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +19,13 @@ use super::World;
 use super::host::{Host, SetUp};
 use super::platform::{Answer, BASE_URL, REDIRECT_URI, Request};
 use super::store::Store;
-use super::weather::{Endpoint, FOR_EVER, Fault};
+use super::weather::{Endpoint, FOR_EVER, Fault, SignerFault};
+use crate::contract::SignerError;
 use crate::platform::transport::{Body, Transport, TransportError};
 use crate::store::SharedTokens;
-use crate::{ApplicationId, Client, ContractId, PrivateKey, RedirectUri, digime_contract, vectors};
+use crate::{
+    ApplicationId, Client, ContractId, PrivateKey, RedirectUri, Signer, digime_contract, vectors,
+};
 
 /// How long the library waits for an answer with tokens in it, even if no caller waits for it.
 pub(super) const PATIENCE: Duration = Duration::from_mins(5);
@@ -31,17 +35,62 @@ pub(super) const PATIENCE: Duration = Duration::from_mins(5);
 pub(super) struct Receipts {
     application_id: ApplicationId,
     contract_id: ContractId,
-    private_key: PrivateKey,
+    private_key: Hsm,
     redirect_uri: RedirectUri,
 }
 
+/// The signer of a machine, which fails as the weather says.
+#[derive(Clone)]
+struct Hsm {
+    world: Arc<World>,
+    host: Arc<Host>,
+    key: PrivateKey,
+}
+
+#[async_trait]
+impl Signer for Hsm {
+    fn key_id(&self) -> &'static str {
+        "hsm"
+    }
+
+    async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError> {
+        let fault = self.world.lock().weather.signer_fault();
+        if fault != SignerFault::None {
+            self.world.log(format!("{:?} signer {fault:?}", self.host));
+        }
+        // It repeats what it was asked to sign, which is secret.
+        let says = || io::Error::other(String::from_utf8_lossy(message).into_owned());
+        match fault {
+            SignerFault::None => {}
+            SignerFault::IsSlow(time) => {
+                sleep(time).await;
+                self.host.runs().await;
+            }
+            SignerFault::IsBusy => return Err(SignerError::unavailable(says())),
+            SignerFault::Refuses => return Err(SignerError::refused(says())),
+            SignerFault::Hangs => pending().await,
+        }
+        self.key.sign(message).await
+    }
+}
+
+impl fmt::Debug for Hsm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hsm")
+    }
+}
+
 impl Receipts {
-    fn new(redirect_uri: &str) -> Self {
+    fn new(world: &Arc<World>, host: &Arc<Host>, redirect_uri: &str) -> Self {
         let pem = vectors::key_pem("contract", "RSA PRIVATE KEY", "pkcs1_private_der_b64");
         Self {
             application_id: ApplicationId::new("shop").expect("an id"),
             contract_id: ContractId::new("receipts").expect("an id"),
-            private_key: PrivateKey::from_pem(pem).expect("a key"),
+            private_key: Hsm {
+                world: world.clone(),
+                host: host.clone(),
+                key: PrivateKey::from_pem(pem).expect("a key"),
+            },
             redirect_uri: RedirectUri::new(redirect_uri).expect("a redirect URI"),
         }
     }
@@ -88,9 +137,9 @@ impl Machine {
         };
         Arc::new(Self {
             world: world.clone(),
+            contract: Receipts::new(world, &host, redirect_uri),
             host,
             client,
-            contract: Receipts::new(redirect_uri),
             tokens: SharedTokens::new(store),
         })
     }
@@ -130,6 +179,7 @@ async fn exchange(
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
         .to_owned();
+    world.lock().platform.leaves(&authorization);
     let unsent = Unsent {
         world: &world,
         authorization: &authorization,

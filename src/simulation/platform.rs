@@ -52,6 +52,8 @@ pub(super) struct Platform {
     /// Items whose delivery was confirmed to their sender.
     pub confirmed: BTreeSet<String>,
     nonces: BTreeSet<String>,
+    /// The codes and refresh tokens that may have left a machine.
+    left: BTreeSet<String>,
     /// The verifiers that arrived, which are secrets that the model does not make.
     pub verifiers: Vec<String>,
     requests: BTreeMap<u64, Sent>,
@@ -223,6 +225,7 @@ impl Platform {
             inbox: BTreeMap::new(),
             confirmed: BTreeSet::new(),
             nonces: BTreeSet::new(),
+            left: BTreeSet::new(),
             verifiers: Vec::new(),
             requests: BTreeMap::new(),
             handed_out: 0,
@@ -234,6 +237,19 @@ impl Platform {
     fn secret(&mut self, kind: &str) -> String {
         self.handed_out += 1;
         format!("{SECRET}-{kind}-{}", self.handed_out)
+    }
+
+    /// Notes that a code or a refresh token may leave a machine.
+    pub(super) fn leaves(&mut self, authorization: &str) {
+        let claims = claims(authorization);
+        for secret in ["code", "refresh_token"] {
+            self.left.insert(text(&claims, secret));
+        }
+    }
+
+    /// Whether a code or a refresh token may ever have left a machine.
+    pub(super) fn has_left(&self, secret: &str) -> bool {
+        self.left.contains(secret)
     }
 
     /// Notes that a request leaves a machine.

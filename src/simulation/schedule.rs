@@ -369,7 +369,10 @@ impl Run {
                 self.world.log(format!("the platform is away: {fails}"));
                 self.world.lock().weather.platform_is_away = fails;
             }
-            _ => {}
+            _ => {
+                self.world.log(format!("the signers are away: {fails}"));
+                self.world.lock().weather.signer_is_away = fails;
+            }
         }
     }
 

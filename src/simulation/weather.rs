@@ -80,12 +80,29 @@ pub(super) const FOR_EVER: &str = "99999999999999999999";
 /// How wrong a wrong `Date` is.
 const WRONG_BY: Duration = Duration::from_hours(48);
 
+/// What a machine's signer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SignerFault {
+    None,
+    /// It signs after a while.
+    IsSlow(Duration),
+    /// It says that it may sign later.
+    IsBusy,
+    /// It says that it never signs.
+    Refuses,
+    /// It never answers.
+    Hangs,
+}
+
 /// How likely each fault is in a run. Each run has its own weather.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "they are separate facts")]
 pub(super) struct Weather {
     rng: StdRng,
+    /// The signers' own, so that their faults change nothing in a run without them.
+    signer_rng: StdRng,
     is_calm: bool,
+    signer: f64,
     network: f64,
     store: f64,
     slowness: f64,
@@ -95,6 +112,7 @@ pub(super) struct Weather {
     pub dates: Dates,
     pub platform_is_away: bool,
     pub store_is_away: bool,
+    pub signer_is_away: bool,
 }
 
 /// How long the store retries before it reports that it failed.
@@ -103,8 +121,11 @@ pub(super) const STORE_PATIENCE: Duration = Duration::from_secs(20);
 impl Weather {
     pub(super) fn new(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
+        let mut signer_rng = StdRng::seed_from_u64(!seed);
         Self {
             is_calm: false,
+            signer: pick(&mut signer_rng, &[0.0, 0.0, 0.1, 0.3]),
+            signer_rng,
             network: pick(&mut rng, &[0.0, 0.05, 0.15, 0.4]),
             store: pick(&mut rng, &[0.0, 0.1, 0.3]),
             slowness: pick(&mut rng, &[0.0, 0.05, 0.3]),
@@ -122,6 +143,7 @@ impl Weather {
             ),
             platform_is_away: false,
             store_is_away: false,
+            signer_is_away: false,
             rng,
         }
     }
@@ -136,6 +158,7 @@ impl Weather {
         self.is_calm = true;
         self.platform_is_away = false;
         self.store_is_away = false;
+        self.signer_is_away = false;
     }
 
     pub(super) fn passage(&mut self, endpoint: Endpoint) -> Passage {
@@ -173,6 +196,22 @@ impl Weather {
             StoreFault::None
         };
         (fault, self.delay() / 4, self.delay() / 4)
+    }
+
+    pub(super) fn signer_fault(&mut self) -> SignerFault {
+        if self.is_calm {
+            return SignerFault::None;
+        }
+        let slow = Duration::from_millis(self.signer_rng.random_range(10..15_000));
+        if !self.signer_is_away && !self.signer_rng.random_bool(self.signer) {
+            return SignerFault::None;
+        }
+        match self.signer_rng.random_range(0..8) {
+            0..3 => SignerFault::IsSlow(slow),
+            3 | 4 => SignerFault::IsBusy,
+            5 => SignerFault::Refuses,
+            _ => SignerFault::Hangs,
+        }
     }
 
     /// The `Date` of an answer.

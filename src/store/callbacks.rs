@@ -33,10 +33,18 @@ struct Connected {
     data: String,
 }
 
-/// Whether a callback's code is sent, or its caller has given up before that. The first decides.
-type Decision = Arc<OnceLock<Course>>;
+/// What a callback's task and its caller know of each other.
+#[derive(Debug)]
+struct Decision {
+    /// When the caller gives up.
+    deadline: Option<Instant>,
+    /// Whether the code is sent, or the caller has given up before that. The first decides.
+    course: OnceLock<Course>,
+    /// Why the code was not used, although it was to be sent.
+    unused: OnceLock<Error>,
+}
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Course {
     /// The flow is taken and its code is sent.
     Sends,
@@ -104,7 +112,11 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         let limit = client.call_timeout();
         async move {
             let deadline = Instant::now().checked_add(limit);
-            let decision = Decision::default();
+            let decision = Arc::new(Decision {
+                deadline,
+                course: OnceLock::new(),
+                unused: OnceLock::new(),
+            });
             let receiving = tokens.receive(callback, platform, user, decision.clone());
             let received = in_time(deadline, tokio::spawn(receiving)).await;
             let Received { flow, data, saving } = match received {
@@ -125,7 +137,7 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         callback: Callback,
         platform: Platform,
         user: impl FnOnce(&D) -> String,
-        decision: Decision,
+        decision: Arc<Decision>,
     ) -> Result<Received<C, D>, Error>
     where
         C: OngoingContract + 'static,
@@ -150,11 +162,11 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
             };
             return self.received_before(note, &callback, platform).await;
         };
-        if *decision.get_or_init(|| Course::Sends) == Course::GivesUp {
+        if *decision.course.get_or_init(|| Course::Sends) == Course::GivesUp {
             taken.put_back().await;
             return Err(StoreError::Busy.into());
         }
-        self.connect(taken, waiting, &callback).await
+        self.connect(taken, waiting, &callback, &decision).await
     }
 
     /// The result of an earlier callback, as its note says.
@@ -185,6 +197,7 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         taken: Taken<S>,
         waiting: Waiting<C, D>,
         callback: &Callback,
+        decision: &Decision,
     ) -> Result<Received<C, D>, Error> {
         let Waiting {
             flow,
@@ -195,10 +208,12 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         } = waiting;
         let claim = taken.hand_over();
         let earlier = self.consent_of(user.clone());
-        let flow = match flow.redeem_in_full(callback).await {
+        let flow = match flow.redeem_in_full(callback, decision.deadline).await {
             Ok(flow) => flow,
             Err(error) => {
                 if !error.may_have_taken_effect() {
+                    // The store may take longer than the caller waits.
+                    let _ = decision.unused.set(error.clone());
                     claim.put_back().await;
                 }
                 return Err(error);
@@ -307,9 +322,13 @@ async fn in_time<T>(deadline: Option<Instant>, work: impl Future<Output = T>) ->
 
 /// Why a callback was not received. Unless its code is being sent already, nothing is sent from now on.
 fn unfinished(decision: &Decision, cause: &'static str) -> Error {
-    match decision.get_or_init(|| Course::GivesUp) {
+    match decision.course.get_or_init(|| Course::GivesUp) {
         Course::GivesUp => StoreError::failed(cause).into(),
-        Course::Sends => Error::answer_lost(Operation::ExchangeCode, cause),
+        Course::Sends => decision
+            .unused
+            .get()
+            .cloned()
+            .unwrap_or_else(|| Error::answer_lost(Operation::ExchangeCode, cause)),
     }
 }
 

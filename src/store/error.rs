@@ -24,9 +24,10 @@ pub enum StoreError {
         "the store is full ({0} flows wait): raise its bound, or try again when some have ended"
     )]
     Full(usize),
-    /// Another machine is refreshing the user's tokens, or the store does not answer, for longer than a call may take.
+    /// Another machine is refreshing the user's tokens, or the store and the contract's signer do not answer, for longer than
+    /// a call may take.
     #[error(
-        "the user's tokens are being refreshed by another machine, or the store does not answer: nothing was sent so far; try again"
+        "the user's tokens are being refreshed by another machine, or the store or the contract's signer does not answer: nothing was sent so far; try again"
     )]
     Busy,
     /// The store has tokens of a later consent of the user.

@@ -4,6 +4,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 
 use crate::flow::contract::Contract;
 use crate::flow::suspended::{ContractIds, Durable};
+use crate::flow::{MaybeVerifier, NoVerifier, Verifier};
 
 /// What is escaped in a key: the separators of its parts, and what a database may refuse.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(b'/').add(b' ');
@@ -18,19 +19,14 @@ pub(super) fn key(contract: &ContractIds, name: &str) -> String {
     format!("{}{}", prefix(contract), escaped(name))
 }
 
-/// The key of a flow that is parked in a state, under the key of its own. The name of a library's state, which begins with the
-/// name of its crate, keeps its keys from those of other libraries and of callbacks.
+/// The key of a flow that is parked in a state, under the key of its own. The name of a library's state keeps its keys from
+/// those of other libraries and of callbacks.
 pub(super) fn parking_key<S: Durable>(contract: &ContractIds, own_key: &str) -> String {
-    if S::NAME.contains("::") {
-        format!(
-            "{}{} {}",
-            prefix(contract),
-            escaped(S::NAME),
-            escaped(own_key)
-        )
-    } else {
-        key(contract, own_key)
+    if [NoVerifier::STATE, Verifier::STATE].contains(&S::NAME) {
+        return key(contract, own_key);
     }
+    let (state, own_key) = (escaped(S::NAME), escaped(own_key));
+    format!("{}{state} {own_key}", prefix(contract))
 }
 
 /// The key of a postbox that is kept for a contract under a name. It is no key of tokens, since a name has no space in a
@@ -63,6 +59,8 @@ fn escaped(part: &str) -> impl std::fmt::Display + '_ {
 mod tests {
     use super::*;
     use crate::contract::{ApplicationId, ContractId};
+    use crate::flow::AwaitingCallback;
+    use crate::flow::suspended::{Resuming, SuspendedError};
 
     fn ids(application: &str, contract: &str) -> ContractIds {
         ContractIds::new(
@@ -85,6 +83,31 @@ mod tests {
         ];
         let distinct: std::collections::HashSet<_> = keys.iter().collect();
         assert_eq!(distinct.len(), keys.len(), "{keys:?}");
+    }
+
+    struct OfALibrary;
+
+    impl Durable for OfALibrary {
+        const NAME: &str = "Without its crate";
+        type Kind = crate::kind::Ongoing;
+        type Record = ();
+
+        fn record(&self) {}
+
+        fn from_record((): (), _: &Resuming<'_>) -> Result<Self, SuspendedError> {
+            Ok(Self)
+        }
+    }
+
+    #[test]
+    fn a_state_of_a_library_shares_no_key_with_a_callback_whatever_its_name_is() {
+        let ids = ids("a", "b");
+        let awaiting = parking_key::<AwaitingCallback<Verifier>>(&ids, "c d");
+        assert_eq!(awaiting, key(&ids, "c d"));
+        assert_eq!(
+            parking_key::<OfALibrary>(&ids, "c d"),
+            "a/b Without%20its%20crate c%20d"
+        );
     }
 
     #[test]

@@ -567,3 +567,19 @@ async fn an_access_token_that_has_expired_is_refreshed_before_it_is_used() {
     assert_ne!(one.expect("a token"), first);
     assert_ne!(other.expect("a token"), first);
 }
+
+#[tokio::test]
+async fn a_token_that_the_platform_refuses_is_replaced_once_for_all_callers() {
+    let sandbox = sandbox().await;
+    let flow = authorized(&sandbox).await;
+    let stale = flow.access_token();
+    let (one, other) = tokio::join!(
+        flow.replace_access_token(&stale),
+        flow.replace_access_token(&stale)
+    );
+    let late = flow.replace_access_token(&stale).await.expect("a token");
+    assert_ne!(late, stale);
+    assert_eq!(one.expect("a token"), late);
+    assert_eq!(other.expect("a token"), late);
+    assert_eq!(sandbox.refreshes(), 1);
+}

@@ -44,6 +44,7 @@ pub(crate) enum Fault {
     Denied,
     Hangs,
     Panics,
+    PanicsAtOnce,
     Returns(usize),
     /// It repeats what it was asked to sign.
     Echoes,
@@ -113,6 +114,7 @@ impl Signer for Hsm {
                 tokio::task::yield_now().await;
                 panic!("a defect of the signer");
             }
+            Some(Fault::PanicsAtOnce) => panic!("a defect of the signer"),
             Some(Fault::Returns(length)) => return Ok(vec![7; length]),
             Some(Fault::Echoes) => {
                 let message = String::from_utf8_lossy(message);
@@ -363,8 +365,31 @@ async fn a_signer_that_panics_fails_its_call_alone() {
     let flow = authorized(&receipts, &sandbox, &client).await;
     receipts.private_key.inject(vec![Fault::Panics; 3]);
     let error = flow.push(item()).await.expect_err("no signature");
-    assert!(error.report().to_string().ends_with("task ended early"));
+    assert!(error.report().to_string().contains("the signer panicked"));
     let _ = flow.push(item()).await.expect("a delivery");
+}
+
+#[tokio::test]
+async fn a_signer_that_panics_spends_no_code_and_no_token() {
+    let sandbox = sandbox().await;
+    let client = quick(&sandbox).max_retries(0).build().expect("a client");
+    let receipts = receipts(&sandbox);
+    let hsm = &receipts.private_key;
+    let (mut awaiting, callback) = awaiting(&receipts, &sandbox, &client).await;
+    for fault in [Fault::Panics, Fault::PanicsAtOnce] {
+        hsm.inject([fault]);
+        let exchanging = awaiting.exchange_code(callback.clone()).await;
+        let rejected = exchanging.expect_err("no signature");
+        assert!(!rejected.error().may_have_taken_effect(), "{rejected}");
+        awaiting = rejected.into_flow();
+    }
+    let flow = awaiting.exchange_code(callback).await.expect("a token");
+    for fault in [Fault::Panics, Fault::PanicsAtOnce] {
+        hsm.inject([fault]);
+        let error = flow.refresh().await.expect_err("no signature");
+        assert!(!error.may_have_taken_effect(), "{error}");
+    }
+    let _ = flow.refresh().await.expect("a token");
 }
 
 #[tokio::test]
@@ -455,4 +480,19 @@ async fn machines_that_share_tokens_lose_none_to_a_signer_that_fails() {
     });
     let _ = other.await.push(item()).await.expect("a delivery");
     assert_eq!(sandbox.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_signer_that_fails_at_once_and_is_asked_without_pauses_blocks_nobody() {
+    let sandbox = sandbox().await;
+    let client = quick(&sandbox).retry_pauses(|| std::iter::repeat(Duration::ZERO));
+    let client = client.build().expect("a client");
+    let receipts = receipts(&sandbox);
+    let flow = authorized(&receipts, &sandbox, &client).await;
+    let hsm = &receipts.private_key;
+    hsm.inject(vec![Fault::Busy; 1_000_000]);
+    tokio::select! {
+        pushed = flow.push(item()) => panic!("{pushed:?}"),
+        () = until(async || hsm.asked() > 1_000) => {}
+    }
 }

@@ -79,7 +79,7 @@ macro_rules! __wrong_calls {
             establish_session establish_session_with create_postbox
             url consent_access_url guest_url state receive_postbox exchange_code
             push push_many postbox_id
-            access_token access_token_expires_at valid_access_token refresh refreshed_token
+            access_token access_token_expires_at valid_access_token replace_access_token refresh refreshed_token
         }
     };
     (@others $generics:tt $state:tt $named:tt $reason:tt $($call:ident)*) => {
@@ -105,6 +105,7 @@ macro_rules! __wrong_calls {
     (@unless_named access_token [access_token $($more:tt)*] $($explained:tt)*) => {};
     (@unless_named access_token_expires_at [access_token_expires_at $($more:tt)*] $($explained:tt)*) => {};
     (@unless_named valid_access_token [valid_access_token $($more:tt)*] $($explained:tt)*) => {};
+    (@unless_named replace_access_token [replace_access_token $($more:tt)*] $($explained:tt)*) => {};
     (@unless_named refresh [refresh $($more:tt)*] $($explained:tt)*) => {};
     (@unless_named refreshed_token [refreshed_token $($more:tt)*] $($explained:tt)*) => {};
     (@unless_named $call:ident [$named:ident $($more:tt)*] $($explained:tt)*) => {

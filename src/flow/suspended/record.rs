@@ -203,16 +203,20 @@ pub(super) fn check_version(version: u32) -> Result<(), SuspendedError> {
 const BEFORE_VERSION: char = '@';
 
 fn check_state<S: Durable>(written: &str) -> Result<(), SuspendedError> {
-    let (name, version) = match written.rsplit_once(BEFORE_VERSION) {
-        Some((name, version)) => (name, version.parse().map_err(|_| SuspendedError::Damaged)?),
-        None => (written, 1),
+    // A name may have the separator in it.
+    let version = match written.strip_prefix(S::NAME) {
+        Some("") => Some(1),
+        Some(rest) => rest
+            .strip_prefix(BEFORE_VERSION)
+            .and_then(|version| version.parse().ok()),
+        None => None,
     };
-    if name != S::NAME {
+    let Some(version) = version else {
         return Err(SuspendedError::AnotherState {
-            found: excerpt(name, LONGEST_SHOWN),
+            found: excerpt(written, LONGEST_SHOWN),
             wanted: S::NAME,
         });
-    }
+    };
     if version > S::VERSION {
         return Err(SuspendedError::LaterRecord {
             state: S::NAME,
@@ -256,5 +260,90 @@ impl<'de, S: Durable> Deserialize<'de> for StateName<S> {
         let name: String = unquoted(deserializer)?;
         check_state::<S>(&name).map_err(T::Error::custom)?;
         Ok(Self(PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::suspended::Resuming;
+
+    struct Versioned<const NAME: usize, const VERSION: u32>;
+
+    const LONG: &[u8] = &[b'x'; 10_000];
+
+    /// Names that are hard to read.
+    const NAMES: [&str; 4] = [
+        "a::B@2",
+        "a::B@x/ é\"\\\n",
+        "",
+        match std::str::from_utf8(LONG) {
+            Ok(name) => name,
+            Err(_) => "",
+        },
+    ];
+
+    impl<const NAME: usize, const VERSION: u32> Durable for Versioned<NAME, VERSION> {
+        const NAME: &str = NAMES[NAME];
+        const VERSION: u32 = VERSION;
+        type Kind = crate::kind::Ongoing;
+        type Record = u8;
+
+        fn record(&self) -> u8 {
+            7
+        }
+
+        fn from_record(_: u8, _: &Resuming<'_>) -> Result<Self, SuspendedError> {
+            Ok(Self)
+        }
+    }
+
+    fn written<S: Durable<Record = u8>>() -> String {
+        let ids = ContractIds {
+            application_id: "a".into(),
+            contract_id: "c".into(),
+        };
+        let record = SuspendedRecord::<S>::new(ids, 7);
+        record.to_json().expect("JSON")
+    }
+
+    fn read<S: Durable<Record = u8>>(json: &str) -> Result<u8, SuspendedError> {
+        Ok(SuspendedRecord::<S>::from_json(json)?.payload)
+    }
+
+    #[test]
+    fn a_state_of_any_name_comes_back() {
+        assert_eq!(
+            read::<Versioned<0, 1>>(&written::<Versioned<0, 1>>()),
+            Ok(7)
+        );
+        assert_eq!(
+            read::<Versioned<1, 1>>(&written::<Versioned<1, 1>>()),
+            Ok(7)
+        );
+        assert_eq!(
+            read::<Versioned<1, 9>>(&written::<Versioned<1, 9>>()),
+            Ok(7)
+        );
+        assert_eq!(
+            read::<Versioned<2, 2>>(&written::<Versioned<2, 1>>()),
+            Ok(7)
+        );
+        assert_eq!(
+            read::<Versioned<3, 2>>(&written::<Versioned<3, 2>>()),
+            Ok(7)
+        );
+    }
+
+    #[test]
+    fn a_later_record_and_another_state_are_told_apart() {
+        let later = read::<Versioned<1, 1>>(&written::<Versioned<1, 2>>());
+        assert!(
+            matches!(later, Err(SuspendedError::LaterRecord { version: 2, .. })),
+            "{later:?}"
+        );
+        let other = read::<Versioned<0, 1>>(&written::<Versioned<3, 2>>());
+        let error = other.expect_err("another state").to_string();
+        assert!(error.len() < 400, "{error}");
     }
 }
