@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use digime::transport::{Body, Transport, TransportError, async_trait, http};
-use digime::{ApplicationId, Client, ContractId, PrivateKey, RedirectUri, digime_contract};
+use digime::{Client, PrivateKey, digime_contract};
 use digime_extending::attempts::CountAttempts;
 use digime_extending::checkup::{Check, Checkup};
 
