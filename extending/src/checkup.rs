@@ -74,7 +74,7 @@ digime::calls! {
             Unchecked => check;
             Checked: WasChecked;
             Unstarted: HasAPostboxFlow;
-            AwaitingCallback<V>: HasAPostboxFlow for any V;
+            AwaitingCallback<V>: HasAPostboxFlow, for any V;
             PostboxReady: HasAPostboxFlow;
             Authorized: HasAPostboxFlow;
             _:  "cannot check the contract of a `{Self}`",

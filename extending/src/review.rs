@@ -76,7 +76,7 @@ digime::calls! {
         {
             Authorized => submit;
             Unstarted: HasNothingToReview;
-            AwaitingCallback<V>: HasNothingToReview for any V;
+            AwaitingCallback<V>: HasNothingToReview, for any V;
             PostboxReady: IsReviewed;
             UnderReview<C>: WaitsForItsReviewer;
             Approved<C>: WasReviewed;

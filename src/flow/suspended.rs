@@ -8,6 +8,7 @@ mod record;
 mod seal;
 mod sealing_keys;
 
+use std::any::{TypeId, type_name};
 use std::fmt;
 use std::future::Ready;
 use std::marker::PhantomData;
@@ -162,14 +163,32 @@ pub trait Parkable: Durable {
 #[derive(Debug)]
 pub struct Resuming<'a> {
     platform: &'a Platform,
+    contract: ContractType,
     was_waiting: bool,
+}
+
+/// Which type a contract has. It may have a lifetime, so that `std` does not tell.
+#[derive(Clone, Copy, Debug)]
+struct ContractType {
+    id: TypeId,
+    name: &'static str,
+}
+
+impl ContractType {
+    fn of<C>() -> Self {
+        Self {
+            id: typeid::of::<C>(),
+            name: type_name::<C>(),
+        }
+    }
 }
 
 impl<'a> Resuming<'a> {
     /// `was_waiting` is true if a store has just given the record out, so that it has not ended by the store's clock.
-    fn new(platform: &'a Platform, was_waiting: bool) -> Self {
+    fn new<C>(platform: &'a Platform, was_waiting: bool) -> Self {
         Self {
             platform,
+            contract: ContractType::of::<C>(),
             was_waiting,
         }
     }
@@ -185,13 +204,20 @@ impl<'a> Resuming<'a> {
     /// Resumes a flow that is kept in the record of another state.
     ///
     /// # Errors
-    /// [`SuspendedError::AnotherContract`] if it belongs to another contract, [`SuspendedError::Damaged`] if it makes no
-    /// sense.
+    /// [`SuspendedError::AnotherContract`] if it belongs to another contract, or `C` is not the type of this one;
+    /// [`SuspendedError::Damaged`] if it makes no sense.
     pub fn flow<C, S>(&self, suspended: Suspended<C, S>) -> Result<Flow<C, S>, SuspendedError>
     where
         C: Reaches<S>,
         S: Durable,
     {
+        let wanted = ContractType::of::<C>();
+        if wanted.id != self.contract.id {
+            return Err(SuspendedError::AnotherContract {
+                found: self.contract.name.to_owned(),
+                wanted: wanted.name.to_owned(),
+            });
+        }
         suspended.resumed(self.platform.clone(), self.was_waiting)
     }
 }
@@ -284,7 +310,10 @@ impl<C, S: Durable> Suspended<C, S> {
         self.record
             .contract
             .check(&ContractIds::of(&platform.credentials))?;
-        let state = S::from_record(self.record.payload, &Resuming::new(&platform, was_waiting))?;
+        let state = S::from_record(
+            self.record.payload,
+            &Resuming::new::<C>(&platform, was_waiting),
+        )?;
         Ok(Flow::in_state(platform, state))
     }
 }

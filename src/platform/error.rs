@@ -146,6 +146,10 @@ impl Operation {
             _ => true,
         }
     }
+
+    fn is_custom_and_once(self) -> bool {
+        matches!(self, Self::Custom { .. }) && !self.is_repeatable()
+    }
 }
 
 impl fmt::Display for Operation {
@@ -207,7 +211,7 @@ pub enum RequestError {
         source: Cause,
     },
     /// The request was sent, and no complete answer came back.
-    #[error("can't {operation}: the answer was lost{}; try again", stake(*.operation))]
+    #[error("can't {operation}: the answer was lost{}; {}", stake(*.operation), remedy_of_lost_answer(*.operation))]
     AnswerLost {
         /// What the request asked for.
         operation: Operation,
@@ -282,6 +286,17 @@ fn remedy_of_signer(error: &SignerError) -> &'static str {
             "check that the service which holds the key can be reached, then try again"
         }
         _ => "check that this application may sign with the key, by PS512",
+    }
+}
+
+/// A library's request that must not be sent twice: the application can't leave it to a second one.
+const FIND_OUT: &str = "find out whether it is so before you try again";
+
+fn remedy_of_lost_answer(operation: Operation) -> &'static str {
+    if operation.is_custom_and_once() {
+        FIND_OUT
+    } else {
+        "try again"
     }
 }
 
@@ -455,6 +470,9 @@ impl Refusal {
                 seconds.unsigned_abs(),
                 if seconds > 0 { "ahead of" } else { "behind" }
             ),
+            _ if self.status >= 500 && self.is_undecided() && operation.is_custom_and_once() => {
+                FIND_OUT.to_owned()
+            }
             _ => self.usual_remedy(operation).to_owned(),
         }
     }

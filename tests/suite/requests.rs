@@ -256,7 +256,7 @@ async fn a_request_that_may_be_made_once_is_repeated_only_if_it_was_not_acted_up
     assert!(error.may_have_taken_effect());
     assert_eq!(
         error.to_string(),
-        "can't delete the user: the platform refused (500); the account may already be deleted; try again later"
+        "can't delete the user: the platform refused (500); the account may already be deleted; find out whether it is so before you try again"
     );
 
     let server = Server::answering(&["HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n"]).await;
@@ -269,6 +269,10 @@ async fn a_request_that_may_be_made_once_is_repeated_only_if_it_was_not_acted_up
     assert!(
         matches!(error, Error::Request(RequestError::AnswerLost { .. })),
         "{error}"
+    );
+    assert_eq!(
+        error.to_string(),
+        "can't delete the user: the answer was lost; the account may already be deleted; find out whether it is so before you try again"
     );
     assert_eq!(server.requests(), 1);
 }

@@ -1,15 +1,20 @@
 //! Flows that are suspended, sealed, parked and resumed.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use digime::error::{StoreError, SuspendedError};
+use digime::extend::ExtensionState;
+use digime::kind::Ongoing;
 use digime::store::{MemoryStore, ParkedFlows, SharedTokens};
+use digime::suspended::{Durable, Resuming};
 use digime::{
-    Authorized, AwaitingCallback, Callback, Contract, Error, Flow, NoVerifier, PostboxItem,
-    PostboxReady, SealingKeys, Suspended, Verifier,
+    ApplicationId, Authorized, AwaitingCallback, Callback, Contract, ContractId, Error, Flow,
+    NoVerifier, OngoingContract, PostboxItem, PostboxReady, PrivateKey, RedirectUri, SealingKeys,
+    Suspended, Verifier, digime_contract,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -78,6 +83,58 @@ async fn what_is_attached_comes_back_typed_and_the_contracts_key_is_never_in_it(
     let (flow, (number, name)) = read.into_parts();
     assert_eq!((number, name.as_str()), (42, "customer"));
     assert!(flow.resume(receipts(&sandbox), &client(&sandbox)).is_ok());
+}
+
+/// A library's state whose contract `C` is not that of the flow inside.
+struct Mixed<C, D> {
+    flow: Flow<D, Authorized>,
+    contract: PhantomData<C>,
+}
+
+impl<C, D> ExtensionState for Mixed<C, D> {}
+
+impl<C: OngoingContract, D: OngoingContract> Durable for Mixed<C, D> {
+    const NAME: &str = "suite::Mixed";
+    type Kind = Ongoing;
+    type Record = Suspended<D, Authorized>;
+
+    fn record(&self) -> Self::Record {
+        self.flow.suspend()
+    }
+
+    fn from_record(record: Self::Record, resuming: &Resuming<'_>) -> Result<Self, SuspendedError> {
+        Ok(Self {
+            flow: resuming.flow(record)?,
+            contract: PhantomData,
+        })
+    }
+}
+
+#[digime_contract(ongoing)]
+struct Results {
+    application_id: ApplicationId,
+    contract_id: ContractId,
+    private_key: PrivateKey,
+    redirect_uri: RedirectUri,
+}
+
+#[tokio::test]
+async fn the_state_of_a_library_does_not_turn_a_flow_into_one_of_another_contract() {
+    let sandbox = sandbox().await;
+    let (client, receipts) = (client(&sandbox), receipts(&sandbox));
+    let own = authorized(&sandbox).await.extend(|flow| Mixed {
+        flow,
+        contract: PhantomData::<Receipts>,
+    });
+    let own = own.suspend();
+    let mixed: Suspended<Receipts, Mixed<Receipts, Results>> = stored(&own);
+    assert!(own.resume(&receipts, &client).is_ok());
+    let error = mixed.resume(&receipts, &client).err().expect("an error");
+    let report = error.report().to_string();
+    assert!(
+        report.contains("set_up::Receipts, not") && report.contains("suspended::Results"),
+        "{report}"
+    );
 }
 
 #[tokio::test]

@@ -12,8 +12,8 @@
 ///   error.
 /// - `_: "message", "label", "note";` for every other state. `{Self}` in the texts is the flow's type. This row is the last.
 ///
-/// A row about a state with a parameter names the parameter: `AwaitingCallback<V>: Reason for any V;`. The parameter of the
-/// trait is the contract. `Self` is the flow.
+/// A row about a state with parameters of its own names them, behind a comma: `AwaitingCallback<V>: Reason, for any V;`, or
+/// `Held<C, T, U> => function, for any T: Send, U;`. The parameter of the trait is the contract. `Self` is the flow.
 ///
 /// An `async fn` becomes a method that returns a [`Call`](crate::extend::Call), a boxed future whose type does not depend on the
 /// state. So a wrong call is one error, even if the result is awaited and used. Its arguments have to be owned. It runs in a
@@ -47,7 +47,7 @@
 ///         {
 ///             Authorized => submit;
 ///             Unstarted: HasNothingToReview;
-///             AwaitingCallback<V>: HasNothingToReview for any V;
+///             AwaitingCallback<V>: HasNothingToReview, for any V;
 ///             _:  "cannot submit: a `{Self}` is not reviewed",
 ///                 "only an authorized flow is submitted",
 ///                 "submit the flow when it is authorized: `authorized.submit()`";
@@ -112,7 +112,7 @@ macro_rules! __calls {
             $($signatures)*
         }
 
-        impl<$c, S> $name<$c> for $crate::Flow<$c, S> {
+        impl<$c, AnyState> $name<$c> for $crate::Flow<$c, AnyState> {
             $($bodies)*
         }
     };
@@ -223,13 +223,21 @@ macro_rules! __calls {
             }
         }
     };
+    (@rows [$visibility:vis] $can:tt $method:tt [$c:ident] [$($call:lifetime)?] [$($receiver:tt)*] [$this:tt]
+        [$($argument:ident: $type:ty),*] [$output:ty] $(_ $($rows:tt)*)?
+    ) => {
+        ::std::compile_error! { ::std::concat!(
+            "the last row of `", ::std::stringify!($method), "` is about every other state: ",
+            "`_: \"message\", \"label\", \"note\";`, and no row comes after it"
+        ) }
+    };
     // The states in which the call is right.
     (@rows [$visibility:vis] $can:tt $method:tt [$c:ident] [$($call:lifetime)?] [$($receiver:tt)*] [$this:tt]
         [$($argument:ident: $type:ty),*] [$output:ty]
-        $state:ty => $function:path $(, for any $parameter:ident)?; $($rows:tt)*
+        $state:ty => $function:path $(, for any $($parameter:ident $(: $bound:path)?),+)?; $($rows:tt)*
     ) => {
         #[diagnostic::do_not_recommend]
-        impl<$c $(, $parameter)?> $method<$c> for $crate::Flow<$c, $state> {
+        impl<$c $(, $($parameter $(: $bound)?),+)?> $method<$c> for $crate::Flow<$c, $state> {
             fn call$(<$call>)?($($receiver)* $(, $argument: $type)*)
                 -> $crate::__calls!(@output [$($call)?] $output) $(where Self: $call)?
             {
@@ -244,9 +252,9 @@ macro_rules! __calls {
     // The states in which it is wrong.
     (@rows [$visibility:vis] $can:tt $method:tt [$c:ident] [$($call:lifetime)?] [$($receiver:tt)*] [$this:tt]
         [$($argument:ident: $type:ty),*] [$output:ty]
-        $state:ty: $reason:tt $(for any $parameter:ident)?; $($rows:tt)*
+        $state:ty: $reason:tt $(,)? $(for any $($parameter:ident $(: $bound:path)?),+)?; $($rows:tt)*
     ) => {
-        impl<$c $(, $parameter)?> $method<$c> for $crate::Flow<$c, $state>
+        impl<$c $(, $($parameter $(: $bound)?),+)?> $method<$c> for $crate::Flow<$c, $state>
         where
             for<'impossible> $state: $reason,
         {

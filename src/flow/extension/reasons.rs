@@ -16,8 +16,9 @@
 /// ```
 #[macro_export]
 macro_rules! reasons {
-    ($($visibility:vis $name:ident: $message:literal, $label:literal, $note:literal;)*) => {
+    ($($(#[$attribute:meta])* $visibility:vis $name:ident: $message:literal, $label:literal, $note:literal;)*) => {
         $(
+            $(#[$attribute])*
             #[doc = ::std::concat!($message, ": ", $label, ".")]
             #[diagnostic::on_unimplemented(message = $message, label = $label, note = $note)]
             $visibility trait $name: $crate::__private::Never {}

@@ -70,7 +70,12 @@ macro_rules! __wrong_calls {
         $($crate::__wrong_calls! { @explain $generics $state $call $reason })+
         $crate::__wrong_calls! { @rows $generics $state [$($named)* $($call)+] $($rows)* }
     };
-    (@rows $generics:tt $state:tt [$($named:tt)*] $($call:ident),+ => $offered:path; $($rows:tt)*) => {
+    (@rows $generics:tt $state:tt [$($named:tt)*] $($call:ident),+ => $($offered:ident)::+; $($rows:tt)*) => {
+        const _: () = {
+            #[allow(unused_imports)]
+            use $($offered)::+ as _;
+        };
+
         $crate::__wrong_calls! { @rows $generics $state [$($named)* $($call)+] $($rows)* }
     };
     (@rows $generics:tt $state:tt $named:tt _: $reason:tt;) => {
@@ -122,7 +127,7 @@ macro_rules! __wrong_calls {
             where
                 for<'impossible> $state: $reason,
             {
-                fn never<T>() -> T {
+                fn never<AnyResult>() -> AnyResult {
                     <$state as $crate::__private::Never>::never()
                 }
             }
