@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
+use futures_util::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
@@ -95,13 +96,18 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
     /// [`Error::Request`] if the exchange failed: if [`Error::may_have_taken_effect`] is true the code may be spent, otherwise
     /// the flow still waits. [`Error::Store`] if the store failed, [`Error::Suspended`] if this machine can't read what was
     /// parked; the flow still waits.
+    // The future is boxed: with a named type a contract of the wrong kind is one error, and not one for each use of it.
+    #[allow(
+        clippy::type_complexity,
+        reason = "an alias would hide what comes back"
+    )]
     pub fn receive_callback<C, D, U>(
         &self,
         callback: Callback,
         contract: &C,
         client: &Client,
         user: U,
-    ) -> impl Future<Output = Result<(Flow<C, Authorized>, D), Error>> + Send + use<S, C, D, U>
+    ) -> BoxFuture<'static, Result<(Flow<C, Authorized>, D), Error>>
     where
         C: OngoingContract + 'static,
         D: Serialize + DeserializeOwned + Send + 'static,
@@ -110,7 +116,7 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         let tokens = self.clone();
         let platform = contract::platform(contract, client);
         let limit = client.call_timeout();
-        async move {
+        Box::pin(async move {
             let deadline = Instant::now().checked_add(limit);
             let decision = Arc::new(Decision {
                 deadline,
@@ -129,7 +135,7 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
                 let _ = in_time(deadline, saving).await;
             }
             Ok((flow, data))
-        }
+        })
     }
 
     async fn receive<C, D>(
