@@ -54,49 +54,20 @@ roles! {
     label = "this is not the right type for the role",
     note = "make the field a `PrivateKey`, which serde reads from PEM and `PrivateKey::from_pem(pem)?` makes, or a type of your own that implements `digime::Signer` and `Clone`; a signer that is not `Clone` goes into an `Arc`"
 )]
-pub trait IsPrivateKey<Impl> {
+pub trait IsPrivateKey {
     #[doc(hidden)]
     fn role(&self) -> Arc<dyn Signer>;
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Signer + Clone> IsPrivateKey<sealed::Right> for T {
+impl<T: Signer + Clone> IsPrivateKey for T {
     fn role(&self) -> Arc<dyn Signer> {
         self.shared()
     }
 }
 
-/// Of a single impl for every type, rustc would explain which of its bounds do not hold, with an error for each. Between two
-/// it does not choose, and prints our message.
-#[diagnostic::do_not_recommend]
-impl<T: sealed::Nothing> IsPrivateKey<sealed::Wrong> for T {
-    fn role(&self) -> Arc<dyn Signer> {
-        self.no_key()
-    }
-}
-
 mod sealed {
-    use std::sync::Arc;
-
-    use crate::contract::Signer;
-
     /// Keeps other types from having a role.
     #[expect(unnameable_types, reason = "it seals a public trait")]
     pub trait Role {}
-
-    /// The impl for signers.
-    #[expect(unnameable_types, reason = "it is inferred")]
-    #[derive(Debug)]
-    pub enum Right {}
-
-    /// The impl for nothing.
-    #[expect(unnameable_types, reason = "it is inferred")]
-    #[derive(Debug)]
-    pub enum Wrong {}
-
-    /// Nothing implements it.
-    #[expect(unnameable_types, reason = "it is a bound that nothing meets")]
-    pub trait Nothing {
-        fn no_key(&self) -> Arc<dyn Signer>;
-    }
 }

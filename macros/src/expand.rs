@@ -2,11 +2,11 @@
 //!
 //! Every path is absolute, so the code does not depend on what is in scope at the attribute.
 
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{DeriveInput, GenericParam, Generics, Member, Path, Type, Visibility, parse_quote};
+use syn::{DeriveInput, GenericParam, Generics, Path, Visibility, parse_quote};
 
 use crate::docs;
 use crate::model::{Contract, Kind, Role, Source};
@@ -95,11 +95,7 @@ fn role_method(library: &Path, role: Role, source: &Source) -> TokenStream {
     let body = match source {
         // An error about the type points at the type.
         Source::Field { member, ty } => {
-            if role == Role::PrivateKey {
-                private_key(library, member, ty)
-            } else {
-                quote_spanned!(at(ty)=> <#ty as #library::roles::#role_trait>::role(&self.#member))
-            }
+            quote_spanned!(at(ty)=> <#ty as #library::roles::#role_trait>::role(&self.#member))
         }
         Source::Literal(literal) => quote! {
             static LITERAL: #library::__private::LazyLock<#library::#type_name> =
@@ -113,31 +109,6 @@ fn role_method(library: &Path, role: Role, source: &Source) -> TokenStream {
             #body
         }
     }
-}
-
-/// A field of the role `private_key`, which may have many types. rustc infers which impl is meant.
-///
-/// If there is none, rustc reports it of the type and of the call. All tokens are at the same place, so that these are one
-/// error. Only `self` is resolved at the attribute.
-fn private_key(library: &Path, member: &Member, ty: &Type) -> TokenStream {
-    let place = ty.span();
-    let ty = located_at(place, ty.to_token_stream());
-    let this = Ident::new("self", place.resolved_at(Span::call_site()));
-    quote_spanned!(place=> <#ty as #library::roles::IsPrivateKey<_>>::role(&#this.#member))
-}
-
-/// The tokens, as if they were written at another place. Names are resolved as before.
-fn located_at(place: Span, tokens: TokenStream) -> TokenStream {
-    let moved = |mut token: TokenTree| {
-        if let TokenTree::Group(group) = &token {
-            let mut moved = Group::new(group.delimiter(), located_at(place, group.stream()));
-            moved.set_span(group.span());
-            token = moved.into();
-        }
-        token.set_span(token.span().located_at(place));
-        token
-    };
-    tokens.into_iter().map(moved).collect()
 }
 
 fn inherent_methods(model: &Contract) -> TokenStream {
@@ -198,7 +169,7 @@ fn alias(model: &Contract) -> TokenStream {
 /// place only once.
 fn flow_of_a_library(library: &Path, kind: &Path, visibility: &Visibility) -> TokenStream {
     let start = start(library, kind, &quote!(Self));
-    let library = located_at(at(kind), library.to_token_stream());
+    let library = located_at(at(kind), library);
     quote_spanned! {at(kind)=>
         #[must_use = "a flow does nothing until it is used"]
         #[allow(dead_code)]
@@ -211,6 +182,17 @@ fn flow_of_a_library(library: &Path, kind: &Path, visibility: &Visibility) -> To
 /// The state in which flows of a library's kind begin. An error about the kind points at the path that the user wrote.
 fn start(library: &Path, kind: &Path, contract: &TokenStream) -> TokenStream {
     quote_spanned!(at(kind)=> <#kind as #library::kind::FlowKind>::Start<#contract>)
+}
+
+/// The path, as if it were written at another place. Names are resolved as before.
+fn located_at(place: Span, path: &Path) -> TokenStream {
+    let tokens = path.to_token_stream().into_iter();
+    tokens
+        .map(|mut token| {
+            token.set_span(token.span().located_at(place));
+            token
+        })
+        .collect()
 }
 
 /// The place of what the user wrote. Names are resolved like those in the code around it: what comes from a `macro_rules!` has
