@@ -19,7 +19,7 @@ use super::request::{Answer, Request};
 use super::stall::{StallWatch, Stalled};
 use super::transport::{Attempt, Body, BoxError, TransportError};
 
-use crate::postbox::{BodyMonitor, EncryptionError};
+use crate::postbox::{BodyMonitor, EncryptionError, PreparedItem};
 use crate::unix_time;
 
 /// The longest answer that is read. Real answers have some kilobytes; a platform that sends more is broken or hostile.
@@ -91,11 +91,7 @@ impl Platform {
                 let limit = self.limit(request, deadline);
                 return self.send(operation, http, limit).await;
             };
-            match self.upload(operation, http, monitor).await? {
-                Ok(received) => Ok(received),
-                Err(Stalled::Line(cause)) => Err(lost(operation, Cause::new(cause))),
-                Err(Stalled::Item) => Err(item.silent(self.client.stall_timeout()).into()),
-            }
+            self.upload(operation, http, &item, monitor).await
         };
         let received = sent
             .await
@@ -161,10 +157,11 @@ impl Platform {
         &self,
         operation: Operation,
         request: http::Request<Body>,
+        item: &PreparedItem,
         monitor: BodyMonitor,
-    ) -> Result<Result<Received, Stalled>, PlatformError> {
+    ) -> Result<Received, PlatformError> {
         let client = self.client.clone();
-        in_a_task(operation, async move {
+        let received = in_a_task(operation, async move {
             let sending = client.transport().send(request);
             let connections = client.connections().clone();
             let watch = StallWatch::new(client.stall_timeout(), monitor, connections);
@@ -177,8 +174,11 @@ impl Platform {
                 .await
                 .map(Ok)
                 .map_err(|_| lost(operation, Cause::new("timed out")))
+        });
+        received.await?.map_err(|stalled| match stalled {
+            Stalled::Line(cause) => lost(operation, Cause::new(cause)),
+            Stalled::Item => item.silent(self.client.stall_timeout()).into(),
         })
-        .await
     }
 
     /// An answer whose status is 2xx; a refusal otherwise.

@@ -11,10 +11,9 @@ use url::Url;
 
 use super::Platform;
 use super::attempts::{Deadline, Doubt, Retries};
-use super::error::{Cause, Operation, PlatformError};
-use super::http::{lost, without_secrets};
+use super::error::{Operation, PlatformError};
+use super::http::without_secrets;
 use super::oauth::AccessToken;
-use super::stall::Stalled;
 use crate::postbox::{Delivery, DeliveryAnswer, Postbox, PreparedItem};
 
 /// What is pushed, where to, and by what right.
@@ -60,8 +59,8 @@ impl Platform {
     }
 
     async fn push_once(&self, upload: &Upload<'_>, number: u32) -> Result<Delivery, PlatformError> {
-        let stall_timeout = self.client.stall_timeout();
-        let opened = upload.item.open(stall_timeout).await?;
+        let operation = Operation::Push;
+        let opened = upload.item.open(self.client.stall_timeout()).await?;
         let encrypted = opened.encrypt(&upload.postbox.key)?;
         Span::current().record("bytes", encrypted.length);
         let claims = PushClaims {
@@ -78,7 +77,7 @@ impl Platform {
         };
         let limit = self.client.timeout();
         let token = self
-            .request_token(Operation::Push, limit, true, &claims)
+            .request_token(operation, limit, true, &claims)
             .await
             .map_err(|error| without_secrets(error, &claims.secrets()))?;
         let request = self
@@ -87,14 +86,11 @@ impl Platform {
             .post(self.push_url(upload.postbox))
             .bearer_auth(&*token)
             .multipart(Form::new().part("file", part.file_name(encrypted.name)));
-        let operation = Operation::Push;
         let request = self.numbered(operation, number, request)?;
-        let received = match self.upload(operation, request, encrypted.monitor).await {
-            Ok(Ok(received)) => received,
-            Ok(Err(Stalled::Item)) => return Err(upload.item.silent(stall_timeout).into()),
-            Ok(Err(Stalled::Line(cause))) => return Err(lost(operation, Cause::new(cause))),
-            Err(error) => return Err(without_secrets(error, &claims.secrets())),
-        };
+        let received = self
+            .upload(operation, request, upload.item, encrypted.monitor)
+            .await
+            .map_err(|error| without_secrets(error, &claims.secrets()))?;
         let answer = self.accept(operation, received, &claims.secrets())?;
         Ok(answer.json::<DeliveryAnswer>()?.into())
     }
