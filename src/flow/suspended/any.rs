@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
-use super::record::{ContractIds, LONGEST_SHOWN, check_version};
+use super::record::{ContractIds, Head, LONGEST_SHOWN};
 use super::{Durable, Suspended, SuspendedError};
 use crate::error::Error;
 use crate::excerpt::excerpt;
@@ -43,18 +43,10 @@ impl SuspendedHead {
     /// [`SuspendedError::Damaged`] if it is no suspended flow, [`SuspendedError::LaterVersion`] if a later version of this
     /// library wrote it.
     pub fn from_json(json: &str) -> Result<Self, SuspendedError> {
-        #[derive(Deserialize)]
-        struct Head {
-            fmt: u32,
-            state: String,
-            contract: ContractIds,
-        }
-
-        let head: Head = serde_json::from_str(json).map_err(|_| SuspendedError::Damaged)?;
-        check_version(head.fmt)?;
+        let head = Head::from_json(json)?;
         Ok(Self {
+            contract: head.contract()?,
             state: head.state,
-            contract: head.contract,
         })
     }
 
@@ -374,6 +366,10 @@ mod tests {
             ),
             (
                 row.replace("\"fmt\":1", "\"fmt\":9"),
+                "later version of digime (format 9)",
+            ),
+            (
+                r#"{"fmt":9,"state":"Authorized","contract":"shop/receipts"}"#.to_owned(),
                 "later version of digime (format 9)",
             ),
             ("no JSON".to_owned(), "damaged"),

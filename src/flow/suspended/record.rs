@@ -152,19 +152,35 @@ impl<S: Durable, D> SuspendedRecord<S, D> {
     where
         D: DeserializeOwned,
     {
-        #[derive(Deserialize)]
-        struct Head {
-            fmt: u32,
-            state: String,
-        }
-
-        serde_json::from_str(json).map_err(|_| match serde_json::from_str::<Head>(json) {
-            Ok(head) => check_version(head.fmt)
-                .and_then(|()| check_state::<S>(&head.state))
+        serde_json::from_str(json).map_err(|_| {
+            Head::from_json(json)
+                .and_then(|head| check_state::<S>(&head.state))
                 .err()
-                .unwrap_or(SuspendedError::Damaged),
-            Err(_) => SuspendedError::Damaged,
+                .unwrap_or(SuspendedError::Damaged)
         })
+    }
+}
+
+/// What a record says of itself. It is read even if the rest is not that of a known state.
+#[derive(Deserialize)]
+pub(super) struct Head {
+    fmt: u32,
+    pub(super) state: String,
+    /// A later version may write it in another way.
+    #[serde(default)]
+    contract: serde_json::Value,
+}
+
+impl Head {
+    /// Reads the head of a record of a known version.
+    pub(super) fn from_json(json: &str) -> Result<Self, SuspendedError> {
+        let head: Self = serde_json::from_str(json).map_err(|_| SuspendedError::Damaged)?;
+        check_version(head.fmt)?;
+        Ok(head)
+    }
+
+    pub(super) fn contract(&self) -> Result<ContractIds, SuspendedError> {
+        ContractIds::deserialize(&self.contract).map_err(|_| SuspendedError::Damaged)
     }
 }
 
@@ -191,7 +207,7 @@ impl<'de, S: Durable, D: Deserialize<'de>> Visitor<'de> for Whole<S, D> {
     }
 }
 
-pub(super) fn check_version(version: u32) -> Result<(), SuspendedError> {
+fn check_version(version: u32) -> Result<(), SuspendedError> {
     match version {
         VERSION => Ok(()),
         0 => Err(SuspendedError::Damaged),
