@@ -61,9 +61,9 @@
 //! | [`store`] | flows that wait for their callback and tokens that machines share, in a database |
 //! | [`push`] | progress, and pushes of many items |
 //! | [`transport`] | what sends the requests, if it is not the network as digime sets it up |
-//! | [`request`] | requests of a library's own |
+//! | [`request`] | requests that a library adds |
 //! | [`scope`] | limits of a session |
-//! | [`extend`] | states and calls of a library's own, with [`reasons!`], [`calls!`] and [`wrong_calls!`] |
+//! | [`extend`] | states and calls that a library adds, with [`reasons!`], [`calls!`] and [`wrong_calls!`] |
 //! | [`kind`], [`suspended`], [`roles`], [`future`] | what generic code and contracts written by hand name |
 //!
 //! # Crate features
@@ -179,9 +179,6 @@ pub mod push {
 /// | a platform for a test, or something of your own | [`ClientBuilder::transport`] |
 /// | something that sees or changes each attempt | [`ClientBuilder::layer`] |
 pub mod transport {
-    /// Lets an `async fn` implement [`Transport::send`], whose future is boxed.
-    pub use async_trait::async_trait;
-
     pub use crate::platform::transport::{
         Attempt, Body, Transport, TransportError, TransportService,
     };

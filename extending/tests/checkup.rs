@@ -1,22 +1,15 @@
 //! Checkups, against a platform that a transport plays.
 
+mod common;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use digime::transport::{Body, Transport, TransportError, async_trait, http};
-use digime::{Client, PrivateKey, digime_contract};
+use common::receipts;
+use digime::transport::{Body, Transport, TransportError, http};
+use digime::{Client, async_trait};
 use digime_extending::attempts::CountAttempts;
-use digime_extending::checkup::{Check, Checkup};
-
-#[digime_contract(
-    kind = Checkup,
-    application_id = "app-1",
-    contract_id = "c-1",
-    redirect_uri = "https://shop.example/digime"
-)]
-struct Receipts {
-    private_key: PrivateKey,
-}
+use digime_extending::checkup::Check;
 
 /// A platform that answers with these statuses, one after the other, and the last one from then on.
 #[derive(Clone)]
@@ -57,16 +50,6 @@ fn client(statuses: &'static [u16], attempts: &CountAttempts) -> Client {
         .retry_pauses(|| [std::time::Duration::ZERO; 2])
         .build()
         .expect("a client")
-}
-
-fn receipts() -> Receipts {
-    let pem = std::fs::read(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../tests/keys/contract.pem"
-    ));
-    Receipts {
-        private_key: PrivateKey::from_pem(pem.expect("a file")).expect("a key"),
-    }
 }
 
 #[tokio::test]

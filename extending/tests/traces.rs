@@ -1,21 +1,14 @@
 //! What a log has of the calls of a library. It is a test program of its own, since a log belongs to a process.
 
+mod common;
+
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use digime::transport::{Body, Transport, TransportError, async_trait, http};
-use digime::{Client, PrivateKey, digime_contract};
-use digime_extending::checkup::{Check, Checkup};
-
-#[digime_contract(
-    kind = Checkup,
-    application_id = "app-1",
-    contract_id = "c-1",
-    redirect_uri = "https://shop.example/digime"
-)]
-struct Receipts {
-    private_key: PrivateKey,
-}
+use common::receipts;
+use digime::transport::{Body, Transport, TransportError, http};
+use digime::{Client, async_trait};
+use digime_extending::checkup::Check;
 
 /// A platform that allows everything.
 struct Generous;
@@ -53,18 +46,11 @@ async fn a_call_of_a_library_is_a_span_around_its_requests() {
         .with_writer(move || writer.clone())
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
-    let pem = std::fs::read(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../tests/keys/contract.pem"
-    ));
-    let receipts = Receipts {
-        private_key: PrivateKey::from_pem(pem.expect("a file")).expect("a key"),
-    };
     let client = Client::builder()
         .transport(Generous)
         .build()
         .expect("a client");
-    let _ = receipts.flow(&client).check().await.expect("a contract");
+    let _ = receipts().flow(&client).check().await.expect("a contract");
 
     let bytes = log.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let text = String::from_utf8(bytes).expect("text");

@@ -29,13 +29,13 @@ use crate::contract::{ContractId, Credentials};
 /// - Its [error](TransportError) is `lost` if the request may have been received.
 /// - It ends when its future is dropped, and does not block the thread.
 ///
-/// The header `Authorization` and the answer contain secrets. So may the path, the other headers and the body of a library's own
+/// The header `Authorization` and the answer contain secrets. So may the path, the other headers and the body of a library's
 /// request. Do not log them.
 ///
 /// ```
 /// use std::sync::Arc;
-/// use digime::transport::{async_trait, http, Body, Transport, TransportError};
-/// use digime::{digime_contract, Client};
+/// use digime::transport::{http, Body, Transport, TransportError};
+/// use digime::{Client, async_trait};
 ///
 /// /// A platform for a test, which refuses everything.
 /// struct Closed;

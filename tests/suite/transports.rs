@@ -14,8 +14,10 @@ use bytes::Bytes;
 use digime::error::{ClientError, Operation, RequestError};
 use digime::transport::http_body::{Body as HttpBody, Frame};
 use digime::transport::tower::{Layer, Service};
-use digime::transport::{Attempt, Body, Transport, TransportError, async_trait, http};
-use digime::{Client, ClientBuilder, Contract, Error, PostboxItem, PostboxReady, Suspended};
+use digime::transport::{Attempt, Body, Transport, TransportError, http};
+use digime::{
+    Client, ClientBuilder, Contract, Error, PostboxItem, PostboxReady, Suspended, async_trait,
+};
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 use http_body_util::{BodyExt, Full};
 use reqwest::redirect::Policy;
