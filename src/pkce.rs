@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::random::Random;
 use crate::secret;
 
-/// A code verifier (RFC 7636, section 4.1), for an authorization request of a library's own.
+/// A code verifier (RFC 7636, section 4.1), for an authorization request that a library adds.
 ///
 /// It is serde data, so that a state can keep it in its record until the callback comes. There it is secret. It can't be
 /// printed, and is wiped when dropped.

@@ -205,7 +205,7 @@ impl<C> Flow<C, Authorized> {
     }
 
     /// The access token, refreshed first if it expires within thirty seconds. Many calls at once refresh it once. This is for
-    /// [`Request`](crate::request::Request)s of a library's own; a push does it by itself.
+    /// [requests](crate::request::Request) that a library adds; a push does it by itself.
     ///
     /// ```
     /// # use digime::{Authorized, Error, Flow};
@@ -229,7 +229,7 @@ impl<C> Flow<C, Authorized> {
 
     /// An access token in place of a stale one: one that the platform has just refused although it had not expired. Many calls
     /// at once refresh it once. If it was replaced before, nothing is sent. This is for
-    /// [`Request`](crate::request::Request)s of a library's own; a push does it by itself.
+    /// [requests](crate::request::Request) that a library adds; a push does it by itself.
     ///
     /// ```
     /// # use digime::{AccessToken, Authorized, Error, Flow};

@@ -1,4 +1,4 @@
-//! Requests of a library's own, in any state.
+//! Requests that libraries add, in any state.
 
 use serde::de::DeserializeOwned;
 
@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::platform::request::{Answer, Request};
 
 impl<C, S> Flow<C, S> {
-    /// Sends a [`Request`] of a library's own, as the calls of this library are sent.
+    /// Sends a [`Request`] that a library adds, as the calls of this library are sent.
     ///
     /// If this future is dropped, the request may have been sent and may have taken effect.
     ///

@@ -81,7 +81,7 @@ pub enum Operation {
     FetchKeys,
     /// `POST permission-access/postbox/{id}`
     Push,
-    /// A [`Request`](crate::request::Request) of a library's own.
+    /// A [`Request`](crate::request::Request) that a library adds.
     Custom {
         /// What it does, as in "can't list the accounts".
         name: &'static str,
@@ -91,7 +91,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// What a request of a library's own does, as errors and logs name it: "can't list the accounts: …". It may be sent again
+    /// What a library's request does, as errors and logs name it: "can't list the accounts: …". It may be sent again
     /// after every failure that may be transient.
     ///
     /// ```

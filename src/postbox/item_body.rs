@@ -1,5 +1,5 @@
 //! The body of a push: one task reads the item and another encrypts it while the body is sent, so that none of the three
-//! waits for another. A request of a library's own may send the item as it is.
+//! waits for another. A library's request may send the item as it is.
 
 use std::io;
 use std::sync::Arc;

@@ -815,7 +815,7 @@ impl Machine {
         }
     }
 
-    /// Checks that nobody is told that a refresh token may be spent which never left a machine. It is one of those that the
+    /// Checks that no caller learns that a refresh token may be spent if it never left a machine. It is one of those that the
     /// flow had before and after the call.
     fn check_has_left(&self, tokens: &[String; 2], error: &Error) {
         let is_said_to_be_lost = matches!(

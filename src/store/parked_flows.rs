@@ -167,7 +167,7 @@ impl<S: FlowStore> ParkedFlows<S> {
     ///     client: &Client,
     /// ) -> Result<Flow<C, S>, Error> {
     ///     let (flow, customer): (_, String) = flows.claim_by_key("review-7", contract, client).await?;
-    ///     println!("the review of {customer} goes on");
+    ///     println!("resuming the review of {customer}");
     ///     Ok(flow)
     /// }
     /// ```

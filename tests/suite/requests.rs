@@ -1,4 +1,4 @@
-//! Requests of a library's own: endpoints that digime does not have.
+//! Requests that libraries add: endpoints that digime does not have.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};

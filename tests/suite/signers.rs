@@ -1,4 +1,4 @@
-//! Contracts whose key is not in memory, but behind a signer of the application's own.
+//! Contracts whose key is not in memory, but behind the application's own signer.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -52,7 +52,7 @@ pub(crate) enum Fault {
     Slow(Duration),
 }
 
-/// A signer that misbehaves as it is told, and then signs.
+/// A signer that misbehaves as its script says, and then signs.
 #[derive(Clone, Debug)]
 pub(crate) struct Hsm(Arc<State>);
 
@@ -134,7 +134,7 @@ pub(crate) fn receipts(sandbox: &Sandbox) -> ReceiptsOfHsm {
 }
 
 fn with_signer<K: Signer + Clone>(json: &Value, private_key: K) -> Receipts<K> {
-    let text = |name: &str| json[name].as_str().expect("a text");
+    let text = |name: &str| json[name].as_str().expect("a string");
     Receipts {
         application_id: text("application_id").parse().expect("an id"),
         contract_id: text("contract_id").parse().expect("an id"),

@@ -215,7 +215,7 @@ fn the_table_has_a_row_for_every_wrong_call_and_for_no_other() {
     assert!(unknown.is_empty(), "no state has {unknown:?}");
 }
 
-/// The names that follow a word in a text, such as those of all `@unless_named name`.
+/// The names that follow a word in a string, such as those of all `@unless_named name`.
 fn names_after<'a>(text: &'a str, word: &str) -> BTreeSet<&'a str> {
     let names = text.split(word).skip(1).map(|rest| {
         let end = rest.find(|it: char| !it.is_ascii_lowercase() && it != '_');
@@ -257,7 +257,7 @@ fn a_library_can_explain_every_call_that_can_be_wrong() {
         .expect("a list")
         .split_whitespace()
         .collect();
-    assert_eq!(others, calls, "the calls that `_` stands for");
+    assert_eq!(others, calls, "the calls that `_` means");
 }
 
 #[test]

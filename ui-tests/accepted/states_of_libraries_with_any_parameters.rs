@@ -12,8 +12,8 @@ impl<S, T: Send, U> ExtensionState for Paused<S, T, U> {}
 
 digime::reasons! {
     /// The user has not answered.
-    pub HasNothingToPause: "cannot pause yet", "nothing goes on", "authorize the flow first";
-    pub IsPaused: "the flow is paused", "it is paused", "let it go on first";
+    pub HasNothingToPause: "cannot pause yet", "nothing is running", "authorize the flow first";
+    pub IsPaused: "the flow is paused", "it is paused", "resume it first";
 }
 
 digime::calls! {
@@ -30,13 +30,13 @@ digime::calls! {
             _: "cannot pause `{Self}`", "only an authorized flow is paused", "authorize it first";
         }
 
-        /// Lets the flow go on.
-        fn go_on(self) -> Flow<S, Authorized>
+        /// Resumes the flow.
+        fn unpause(self) -> Flow<S, Authorized>
         where
             Self: CanGoOn<S>,
         {
-            Paused<S, T, U> => go_on, for any T: Send, U;
-            _: "cannot go on: `{Self}` is not paused", "only a paused flow goes on", "pause it first";
+            Paused<S, T, U> => unpause, for any T: Send, U;
+            _: "cannot resume: `{Self}` is not paused", "only a paused flow is resumed", "pause it first";
         }
     }
 }
@@ -55,7 +55,7 @@ fn pause<C>(flow: Flow<C, Authorized>) -> Flow<C, Paused<C, u8, String>> {
     })
 }
 
-fn go_on<C, T: Send, U>(flow: Flow<C, Paused<C, T, U>>) -> Flow<C, Authorized> {
+fn unpause<C, T: Send, U>(flow: Flow<C, Paused<C, T, U>>) -> Flow<C, Authorized> {
     let Paused { flow, notes: _ } = flow.into_state();
     flow
 }

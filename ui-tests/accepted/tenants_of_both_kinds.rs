@@ -2,12 +2,12 @@
 
 use std::marker::PhantomData;
 
-use digime::kind::{FlowKind, Once, Ongoing};
+use digime::kind::{FlowKind, Kind, Once, Ongoing};
 use digime::store::{FlowStore, ParkedFlows};
 use digime::suspended::{AnyFlow, AnySuspended};
 use digime::{
-    ApplicationId, Callback, Client, ContractId, Error, OnceContract, OngoingContract, PostboxItem,
-    PrivateKey, RedirectUri, digime_contract,
+    ApplicationId, Callback, Client, Contract, ContractId, Error, OnceContract, OngoingContract,
+    PostboxItem, PrivateKey, RedirectUri, digime_contract,
 };
 
 #[digime_contract(kind = K)]
@@ -27,6 +27,20 @@ enum AnyTenant {
     Ongoing(Tenant<Ongoing>),
 }
 
+/// What both kinds do in the same way.
+async fn ask<C: Contract<Kind = K>, K: Kind>(
+    tenant: &C,
+    client: &Client,
+    flows: &ParkedFlows<impl FlowStore>,
+) -> Result<String, Error> {
+    let flow = tenant.flow(client);
+    let session = flow.establish_session().await?;
+    let awaiting = flow.create_postbox(session).await?;
+    let link = awaiting.url().to_string();
+    flows.park(awaiting.suspend()).await?;
+    Ok(link)
+}
+
 impl AnyTenant {
     async fn begin(
         &self,
@@ -34,22 +48,8 @@ impl AnyTenant {
         flows: &ParkedFlows<impl FlowStore>,
     ) -> Result<String, Error> {
         match self {
-            Self::Once(tenant) => {
-                let flow = tenant.flow(client);
-                let session = flow.establish_session().await?;
-                let awaiting = flow.create_postbox(session).await?;
-                let link = awaiting.url().to_string();
-                flows.park(awaiting.suspend()).await?;
-                Ok(link)
-            }
-            Self::Ongoing(tenant) => {
-                let flow = tenant.flow(client);
-                let session = flow.establish_session().await?;
-                let awaiting = flow.create_postbox(session).await?;
-                let link = awaiting.url().to_string();
-                flows.park(awaiting.suspend()).await?;
-                Ok(link)
-            }
+            Self::Once(tenant) => ask(tenant, client, flows).await,
+            Self::Ongoing(tenant) => ask(tenant, client, flows).await,
         }
     }
 

@@ -6,7 +6,7 @@ pub struct Paused<C>(Flow<C, Authorized>);
 impl<C> ExtensionState for Paused<C> {}
 
 digime::reasons! {
-    HasNothingToPause: "cannot pause yet", "nothing goes on", "authorize the flow first";
+    HasNothingToPause: "cannot pause yet", "nothing is running", "authorize the flow first";
 }
 
 digime::calls! {

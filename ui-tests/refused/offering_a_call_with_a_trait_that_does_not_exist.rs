@@ -6,7 +6,7 @@ pub struct Paused<C>(Flow<C, Authorized>);
 impl<C> ExtensionState for Paused<C> {}
 
 digime::reasons! {
-    IsPaused: "cannot do this while the flow is paused", "it is paused", "let it go on first";
+    IsPaused: "cannot do this while the flow is paused", "it is paused", "resume it first";
 }
 
 digime::wrong_calls! {

@@ -3,7 +3,7 @@
 /// Defines reasons: the texts of compile errors about calls that are wrong in a state.
 ///
 /// Each reason has a name, a message, a label for the place of the call, and a note that says what to write instead. `{Self}`
-/// in a text is the state. A reason is a trait that no type can have, and this library's own are defined by this macro too.
+/// in a message is the state. A reason is a trait that no type can have. The reasons of this library are defined by this macro too.
 /// [`calls!`](crate::calls) and [`wrong_calls!`](crate::wrong_calls) use reasons.
 ///
 /// ```
