@@ -223,7 +223,15 @@ pub mod suspended {
     };
 }
 
-/// Compiles the programs of the README.
+/// Compiles the programs of the README and of the guides.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+mod guides {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+
+    #[doc = include_str!("../docs/contracts.md")]
+    struct Contracts;
+
+    #[doc = include_str!("../docs/applications.md")]
+    struct Applications;
+}
