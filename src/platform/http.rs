@@ -13,12 +13,13 @@ use tracing::{Instrument, Span};
 use super::Platform;
 use super::attempts::{Deadline, Doubt, Retries};
 use super::client;
-use super::error::{Cause, Operation, PlatformError, Refusal, RequestError};
+use super::error::{Cause, Operation, PlatformError, Refusal, RequestError, SentAs};
 use super::redaction::Redaction;
 use super::request::{Answer, Request};
 use super::stall::{StallWatch, Stalled};
 use super::transport::{Attempt, Body, BoxError, TransportError};
 
+use crate::observe;
 use crate::postbox::{BodyMonitor, EncryptionError, PreparedItem};
 use crate::unix_time;
 
@@ -226,6 +227,7 @@ impl Platform {
         {
             self.client.learn_platform_time(ahead);
         }
+        refusal.sent_as = SentAs::from(&*self.credentials);
         refusal.clock_ahead = platform_ahead
             .map(|millis| millis.saturating_neg() / 1000)
             .filter(|ahead| ahead.abs() >= 60);
@@ -369,6 +371,7 @@ pub(crate) fn refusal(status: StatusCode, body: &[u8], redaction: &Redaction<'_>
         reference: error.reference.map(|text| redaction.line(&text)),
         retry_after: None,
         clock_ahead: None,
+        sent_as: SentAs::default(),
     }
 }
 
@@ -406,6 +409,7 @@ fn warn_of_sdk_status(headers: &HeaderMap, redaction: &Redaction<'_>) {
     if let Some(status) = text("x-digi-sdk-status") {
         let message = text("x-digi-sdk-status-message").unwrap_or_default();
         tracing::warn!(
+            target: observe::REQUEST,
             status,
             message,
             "the platform warns about this version of digime"

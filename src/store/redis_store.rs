@@ -12,6 +12,7 @@ use redis::{
 };
 
 use super::{FlowRecord, FlowStore, Found, StoreError, TokenRecord, TokenStore};
+use crate::observe::{self, in_millis};
 
 /// How long a call is repeated after faults of the connection.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -132,7 +133,10 @@ where
         .with_jitter();
     call.retry(pauses)
         .when(|error| may_pass(error) && begun.elapsed() < PATIENCE)
-        .notify(|error, pause| tracing::warn!(%error, ?pause, "asking Redis again"))
+        .notify(|error, pause| {
+            let pause_ms = in_millis(pause);
+            tracing::debug!(target: observe::STORE, pause_ms, %error, "asking the database again");
+        })
         .await
         .map_err(failed)
 }

@@ -29,6 +29,7 @@ use repeated::repeated;
 
 use super::{FlowRecord, FlowStore, Found, StoreError, TokenRecord, TokenStore};
 use crate::chain::Chain;
+use crate::observe;
 use sweeper::Sweeper;
 
 /// How many expired flows one statement removes.
@@ -240,7 +241,7 @@ impl<DB: Dialect> SqlStore<DB> {
             let store = self.clone();
             tokio::spawn(async move {
                 if let Err(error) = store.sweep().await {
-                    tracing::warn!(error = %Chain(&error), "expired flows are still in the database");
+                    tracing::warn!(target: observe::STORE, error = %Chain(&error), "expired flows are still in the database");
                 }
             });
         }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use backon::{ExponentialBuilder, Retryable};
 use sqlx::{ConnectOptions, Connection, Database, Error, Pool};
 
+use crate::observe::{self, in_millis};
 use crate::store::StoreError;
 
 /// How long a call is repeated after faults of the connection.
@@ -35,7 +36,10 @@ where
     let done = call
         .retry(pauses())
         .when(|error| is_of_connection(error) && begun.elapsed() < PATIENCE)
-        .notify(|error, pause| tracing::warn!(%error, ?pause, "asking the database again"))
+        .notify(|error, pause| {
+            let pause_ms = in_millis(pause);
+            tracing::debug!(target: observe::STORE, pause_ms, %error, "asking the database again");
+        })
         .await;
     match done {
         Err(Error::PoolTimedOut) => Err(StoreError::failed(why_timed_out(pool).await)),
