@@ -65,6 +65,10 @@ pub trait Dialect: Database + sealed::Sealed {
     #[doc(hidden)]
     const SKIP_LOCKED: &'static str;
 
+    /// Which database it is, without a password.
+    #[doc(hidden)]
+    fn place(pool: &Pool<Self>) -> String;
+
     #[doc(hidden)]
     fn migrate(pool: &Pool<Self>) -> BoxFuture<'_, Result<(), StoreError>>;
 

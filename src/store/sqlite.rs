@@ -53,6 +53,11 @@ impl Dialect for Sqlite {
     const BY_BYTES: &'static str = "";
     const SKIP_LOCKED: &'static str = "";
 
+    fn place(pool: &SqlitePool) -> String {
+        let options = pool.connect_options();
+        format!("SQLite in {}", options.get_filename().display())
+    }
+
     fn migrate(pool: &SqlitePool) -> BoxFuture<'_, Result<(), StoreError>> {
         migrate(pool).boxed()
     }
