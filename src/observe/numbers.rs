@@ -98,3 +98,23 @@ pub(crate) fn unsaved_changed(before: usize, now: usize) {
 fn as_number(users: usize) -> f64 {
     users as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    use super::*;
+
+    #[test]
+    fn the_unsaved_tokens_of_two_stores_are_added() {
+        let recorder = DebuggingRecorder::new();
+        metrics::with_local_recorder(&recorder, || {
+            for (before, now) in [(0, 2), (0, 1), (2, 1), (1, 1)] {
+                unsaved_changed(before, now);
+            }
+        });
+        let recorded = recorder.snapshotter().snapshot().into_vec();
+        let values: Vec<_> = recorded.into_iter().map(|(.., value)| value).collect();
+        assert_eq!(values, [DebugValue::Gauge(2.0.into())]);
+    }
+}

@@ -275,6 +275,14 @@ impl Cause {
         }
     }
 
+    /// Names the server that it is about.
+    pub(super) fn about(self, server: &str) -> Self {
+        Self {
+            message: format!("connecting to {server}: {}", self.message),
+            ..self
+        }
+    }
+
     pub(super) fn redact(&mut self, redaction: &Redaction<'_>) {
         self.message = redaction.line(&self.message);
     }

@@ -12,7 +12,7 @@ use tracing::{Instrument, Span};
 
 use super::Platform;
 use super::attempts::{Deadline, Doubt, Retries};
-use super::client;
+use super::client::{self, Client};
 use super::error::{Cause, Operation, PlatformError, Refusal, RequestError, SentAs};
 use super::redaction::Redaction;
 use super::request::{Answer, Request};
@@ -129,7 +129,7 @@ impl Platform {
         in_a_task(operation, async move {
             let exchange = async {
                 let sent = client.transport().send(request).await;
-                let response = sent.map_err(|error| failed(operation, &error))?;
+                let response = sent.map_err(|error| failed(operation, &client, &error))?;
                 Ok(Received::read(operation, response, client.now()).await)
             };
             tokio::time::timeout(limit, exchange)
@@ -167,7 +167,7 @@ impl Platform {
             let connections = client.connections().clone();
             let watch = StallWatch::new(client.stall_timeout(), monitor, connections);
             let response = match watch.until(sending).await {
-                Ok(sent) => sent.map_err(|error| failed(operation, &error))?,
+                Ok(sent) => sent.map_err(|error| failed(operation, &client, &error))?,
                 Err(stalled) => return Ok(Err(stalled)),
             };
             let answer = Received::read(operation, response, client.now());
@@ -298,12 +298,12 @@ pub(super) fn without_secrets(mut error: PlatformError, secrets: &[&str]) -> Pla
 }
 
 /// The error of a request that got no answer.
-fn failed(operation: Operation, error: &TransportError) -> PlatformError {
+fn failed(operation: Operation, client: &Client, error: &TransportError) -> PlatformError {
     match error {
         TransportError::Unsendable(cause) => unsendable(operation, &**cause),
         TransportError::NotConnected(cause) => RequestError::NotSent {
             operation,
-            source: innermost(&**cause),
+            source: innermost(&**cause).about(client.base_url().authority()),
         }
         .into(),
         TransportError::Lost(cause) => match item_error(cause) {
@@ -407,11 +407,11 @@ fn warn_of_sdk_status(headers: &HeaderMap, redaction: &Redaction<'_>) {
             .map(|text| redaction.line(text))
     };
     if let Some(status) = text("x-digi-sdk-status") {
-        let message = text("x-digi-sdk-status-message").unwrap_or_default();
+        let notice = text("x-digi-sdk-status-message").unwrap_or_default();
         tracing::warn!(
             target: observe::REQUEST,
-            status,
-            message,
+            sdk_status = status,
+            notice,
             "the platform warns about this version of digime"
         );
     }

@@ -271,7 +271,7 @@ impl<S: TokenStore> Save<S> {
             && let Err(error) = self.once().await
         {
             if matches!(error, StoreError::LaterConsent) {
-                tracing::warn!(target: observe::STORE, error = %Chain(&error), "a user's tokens are not saved");
+                tracing::info!(target: observe::STORE, error = %Chain(&error), "a user's tokens are not saved");
                 return;
             }
             let pause_ms = in_millis(pause);
