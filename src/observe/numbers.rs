@@ -113,8 +113,8 @@ mod tests {
                 unsaved_changed(before, now);
             }
         });
-        let recorded = recorder.snapshotter().snapshot().into_vec();
-        let values: Vec<_> = recorded.into_iter().map(|(.., value)| value).collect();
+        let metrics = recorder.snapshotter().snapshot().into_vec();
+        let values: Vec<_> = metrics.into_iter().map(|(.., value)| value).collect();
         assert_eq!(values, [DebugValue::Gauge(2.0.into())]);
     }
 }
