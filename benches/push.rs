@@ -54,6 +54,10 @@ fn main() {
     }
     let folder = tempfile::tempdir().expect("a folder");
     let bench = Bench::new();
+    // Counts are exact, and need no quiet machine.
+    if std::env::args().any(|argument| argument == "allocations") {
+        return bench.allocations();
+    }
     bench.pushes(folder.path());
     bench.beside_the_cipher_and_the_socket(folder.path());
     bench.internals();

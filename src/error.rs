@@ -30,9 +30,11 @@
 //! ```
 
 pub(crate) mod any;
+mod outcome;
 
 pub(crate) use any::Error;
 pub use any::ExtensionError;
+pub(crate) use outcome::outcome;
 
 pub use digime_rules::{IdError, RedirectUriError};
 
@@ -41,6 +43,8 @@ pub use crate::contract::{PrivateKeyError, SignerError};
 pub use crate::flow::suspended::error::SuspendedError;
 pub use crate::internal::InternalError;
 pub use crate::platform::client::{BaseUrlError, ClientError};
-pub use crate::platform::error::{Cause, Operation, PlatformTokenError, Refusal, RequestError};
+pub use crate::platform::error::{
+    Cause, Operation, PlatformTokenError, Refusal, RequestError, SentAs,
+};
 pub use crate::postbox::ItemError;
 pub use crate::store::error::StoreError;

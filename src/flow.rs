@@ -39,6 +39,7 @@ pub(crate) use refresh::{Demand, Refresher, Sent, send};
 pub use rejected::Rejected;
 pub(crate) use renewable::Renewable;
 pub use session::Session;
+pub(crate) use trace::Trace;
 pub use unstarted::{CreatePostbox, Unstarted};
 pub(crate) use verifier::MaybeVerifier;
 pub use verifier::{NoVerifier, Verifier};

@@ -73,6 +73,8 @@
 //! - `sqlite`: [`store::SqliteStore`](store), for the processes of one machine. It compiles SQLite.
 //! - `postgres`: `store::PostgresStore`, for many machines.
 //! - `redis`: `store::RedisStore`, for many machines.
+//! - `metrics`: counters and histograms of calls and requests, for the recorder of the crate `metrics` 0.24 that the application
+//!   installs. `describe_metrics` gives their meanings.
 //! - `conformance`: `store::conformance`, the tests that a store of your own has to pass.
 //!
 //! # Dependencies that are part of the API
@@ -105,6 +107,7 @@ mod link;
 #[cfg(digime_bench)]
 #[doc(hidden)]
 pub mod measured;
+mod observe;
 mod pkce;
 mod platform;
 mod postbox;
@@ -147,6 +150,8 @@ pub use flow::suspended::{SealingKeys, Suspended};
 
 pub use error::any::Error;
 pub use flow::Rejected;
+#[cfg(feature = "metrics")]
+pub use observe::numbers::describe_metrics;
 
 #[doc(hidden)]
 pub use flow::reasons;

@@ -76,6 +76,8 @@ mod flow_store;
 mod keys;
 mod memory;
 mod parked_flows;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
+mod place;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod ready_postboxes;

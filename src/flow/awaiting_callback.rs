@@ -362,10 +362,7 @@ impl<C> Flow<C, AwaitingCallback<Verifier>> {
         callback: &Callback,
         deadline: Option<Instant>,
     ) -> Result<Flow<C, Authorized>, Error> {
-        let trace = Trace::new(&self.platform, Verifier::STATE, "receive_callback");
-        let authorized = trace
-            .of(self.redeem_without_limit(callback, deadline))
-            .await?;
+        let authorized = self.redeem_without_limit(callback, deadline).await?;
         Ok(self.with_state(authorized))
     }
 

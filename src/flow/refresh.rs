@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 
 use super::renewable::{Renewable, RetryAfter};
 use crate::error::Error;
+use crate::observe::numbers;
 use crate::platform::{Platform, RefreshToken, Tokens};
 use crate::random;
 use crate::store::error::StoreError;
@@ -75,18 +76,24 @@ pub(crate) async fn send(
     };
     match platform.refresh(tokens, mark).await {
         Ok(new) => {
+            numbers::refresh("new_tokens");
             held.change(|held| held.clone_from(&new));
             Sent::Exchanged(new)
         }
-        Err(error) if error.may_have_taken_effect() => Sent::InDoubt(error.into()),
+        Err(error) if error.may_have_taken_effect() => {
+            numbers::refresh("in_doubt");
+            Sent::InDoubt(error.into())
+        }
         Err(error) => {
             if let Some(refusal) = error.refusal()
                 && refusal.ends_the_grant()
             {
+                numbers::refresh("consent_ended");
                 let code = refusal.code.clone();
                 note(RefreshToken::Ended { code: code.clone() });
                 return Sent::Ended { code };
             }
+            numbers::refresh("not_used");
             note(RefreshToken::Unsent);
             Sent::Unused(error.into())
         }

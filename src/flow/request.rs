@@ -34,8 +34,7 @@ impl<C, S> Flow<C, S> {
     /// [`Error::may_have_taken_effect`] says whether the platform may have acted on it.
     pub async fn request(&self, request: Request) -> Result<Answer, Error> {
         let trace = Trace::new(&self.platform, name_of::<S>(), "request");
-        let answer = trace.of(self.platform.request(&request)).await;
-        Ok(answer?)
+        trace.of(self.platform.request(&request)).await
     }
 
     /// Verifies a platform token in an answer to a [`Request`], and returns its claims. Its keys are fetched from the base

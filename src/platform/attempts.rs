@@ -12,6 +12,7 @@ use super::Platform;
 use super::client::Client;
 use super::error::{Operation, PlatformError, RequestError};
 use crate::chain::Chain;
+use crate::observe::{self, in_millis};
 
 /// The shortest pause of a request that is retried for minutes, whatever the client's settings are.
 const SHORTEST_PERSISTENT: Duration = Duration::from_millis(100);
@@ -174,7 +175,10 @@ impl Platform {
                 retries.may_succeed_next(error) && is_possible()
             })
             .adjust(|error, pause| retries.pause(error, pause, &self.client))
-            .notify(|error, pause| tracing::warn!(error = %Chain(error), ?pause, "trying again"))
+            .notify(|error, pause| {
+                let pause_ms = in_millis(pause);
+                tracing::debug!(target: observe::REQUEST, pause_ms, error = %Chain(error), "trying again");
+            })
             .await
     }
 
@@ -186,6 +190,7 @@ impl Platform {
         work: impl Future<Output = Result<T, PlatformError>>,
     ) -> Result<T, PlatformError> {
         let span = tracing::debug_span!(
+            target: observe::REQUEST,
             "request",
             %operation,
             contract = %self.credentials.contract_id,
@@ -196,12 +201,32 @@ impl Platform {
         let begun = Instant::now();
         let result = work.instrument(span.clone()).await;
         let duration = begun.elapsed();
-        match &result {
-            Ok(_) => tracing::debug!(parent: &span, ?duration, "answered"),
-            Err(error) => {
-                tracing::debug!(parent: &span, ?duration, error = %Chain(error), "failed");
-            }
-        }
+        let (outcome, error) = match &result {
+            Ok(_) => ("2xx", None),
+            Err(error) => (label(error), Some(error as _)),
+        };
+        observe::attempt(&span, operation.name(), outcome, duration, error);
         result
+    }
+}
+
+/// What came of an attempt that failed, as metrics name it.
+fn label(error: &PlatformError) -> &'static str {
+    match error {
+        PlatformError::Request(error) => match error {
+            RequestError::Refused { refusal, .. } => match refusal.status {
+                ..400 => "3xx",
+                400..500 => "4xx",
+                500.. => "5xx",
+            },
+            RequestError::NotSent { .. } => "not_sent",
+            RequestError::AnswerLost { .. } => "answer_lost",
+            RequestError::Unsigned { .. } => "unsigned",
+            RequestError::Unsendable { .. } => "unsendable",
+            RequestError::Malformed { .. } | RequestError::Untrusted { .. } => "unreadable",
+        },
+        PlatformError::Item(_) => "item",
+        PlatformError::EarlierAttempt { source, .. } => label(source),
+        PlatformError::AlreadyExchanged | PlatformError::Internal(_) => "internal",
     }
 }

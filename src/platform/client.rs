@@ -18,6 +18,7 @@ use http_client::NetworkSettings;
 use super::transport::Transport;
 use super::{Connections, Exchanges, KeyCache};
 use crate::clock::Clock;
+use crate::observe;
 use crate::pkce::CodeVerifier;
 use crate::random::Random;
 
@@ -312,7 +313,8 @@ impl Client {
     /// Corrects the platform's time so that what it has just issued has not expired, and logs what is wrong.
     fn correct_time(&self, expires: u64, came_at: u64) {
         let estimate = self.platform_time(came_at);
-        tracing::warn!("{}", wrong_time(expires, came_at, estimate));
+        let reason = wrong_time(expires, came_at, estimate);
+        tracing::warn!(target: observe::REQUEST, reason, "what was just issued seems expired");
         let now = expires.saturating_sub(ASSUMED_LIFE_MILLIS);
         self.0
             .platform_ahead

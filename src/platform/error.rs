@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::redaction::Redaction;
 use crate::chain::Chain;
-use crate::contract::SignerError;
+use crate::contract::{Credentials, SignerError};
 use crate::internal::InternalError;
 use crate::postbox::{EncryptionError, ItemError};
 
@@ -152,9 +152,10 @@ impl Operation {
     }
 }
 
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Operation {
+    /// What it does, as errors, logs and metrics name it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
             Self::EstablishSession => "establish a session",
             Self::Authorize => "authorize the contract",
             Self::ExchangeCode => "exchange the code",
@@ -162,7 +163,13 @@ impl fmt::Display for Operation {
             Self::FetchKeys => "fetch the platform's keys",
             Self::Push => "push",
             Self::Custom { name, .. } => name,
-        })
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -265,6 +272,14 @@ impl Cause {
         Self {
             message: "the keys that verify it can't be fetched".into(),
             source: Some(Box::new(source)),
+        }
+    }
+
+    /// Names the server that it is about.
+    pub(super) fn about(self, server: &str) -> Self {
+        Self {
+            message: format!("connecting to {server}: {}", self.message),
+            ..self
         }
     }
 
@@ -425,6 +440,34 @@ pub struct Refusal {
     /// By how many seconds this machine's clock is ahead of the `Date` of the answer; negative if it is behind. `None` if
     /// the clocks differ by less than a minute.
     pub clock_ahead: Option<i64>,
+    /// As whom the request was sent.
+    pub sent_as: SentAs,
+}
+
+/// As whom a refused request was sent: what to compare with what digi.me knows of the contract. None of it is secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SentAs {
+    /// The application id.
+    pub application_id: String,
+    /// The contract id.
+    pub contract_id: String,
+    /// The [id](crate::Signer::key_id) of the key that signed: the thumbprint of its public half (RFC 7638) if it is a
+    /// [`PrivateKey`](crate::PrivateKey).
+    pub key_id: String,
+    /// The redirect URI.
+    pub redirect_uri: String,
+}
+
+impl From<&Credentials> for SentAs {
+    fn from(credentials: &Credentials) -> Self {
+        Self {
+            application_id: credentials.application_id.to_string(),
+            contract_id: credentials.contract_id.to_string(),
+            key_id: Redaction::default().line(credentials.signer.key_id()),
+            redirect_uri: credentials.redirect_uri.to_string(),
+        }
+    }
 }
 
 impl Refusal {
@@ -446,6 +489,22 @@ impl Refusal {
             "InvalidGrant" | "InvalidToken" | "InvalidTokenType"
         );
         is_about_the_grant && self.is_final()
+    }
+
+    /// Whether the same request is refused until somebody changes a setting of this machine, of the proxies in between, or of
+    /// the contract.
+    pub(crate) fn needs_operator(&self) -> bool {
+        match self.code.as_str() {
+            "SDKInvalid"
+            | "SDKVersionInvalid"
+            | "InvalidContractId"
+            | "InvalidConsentAccessApplication"
+            | "InvalidRedirectUri"
+            | "InvalidRequest"
+            | "InvalidJWT" => self.is_final(),
+            "InvalidSession" | "InvalidGrant" | "InvalidToken" | "InvalidTokenType" => false,
+            _ => self.is_redirection() || matches!(self.status, 401 | 403 | 404),
+        }
     }
 
     /// Whether it says that the session is over.
@@ -473,7 +532,9 @@ impl Refusal {
             _ if self.status >= 500 && self.is_undecided() && operation.is_custom_and_once() => {
                 FIND_OUT.to_owned()
             }
-            _ => self.usual_remedy(operation).to_owned(),
+            _ => self
+                .remedy_of_setting()
+                .unwrap_or_else(|| self.usual_remedy(operation).to_owned()),
         }
     }
 
@@ -482,22 +543,40 @@ impl Refusal {
             || (self.code.is_empty() && matches!(self.status, 401 | 403))
     }
 
+    /// What to do about a setting that the platform does not accept.
+    fn remedy_of_setting(&self) -> Option<String> {
+        let SentAs {
+            application_id,
+            contract_id,
+            key_id,
+            redirect_uri,
+        } = &self.sent_as;
+        Some(match self.code.as_str() {
+            "InvalidContractId" => format!("check the contract id, `{contract_id}`"),
+            "InvalidConsentAccessApplication" => format!(
+                "check the application id, `{application_id}`, and that the contract `{contract_id}` belongs to the application"
+            ),
+            "InvalidRedirectUri" => format!(
+                "register the redirect URI `{redirect_uri}` with digi.me for the contract `{contract_id}`, or use one that is registered, character for character"
+            ),
+            "InvalidJWT" => format!(
+                "check that `{key_id}` is the key of the contract `{contract_id}` and that this machine's clock is right"
+            ),
+            "InvalidSession" | "InvalidGrant" | "InvalidToken" | "InvalidTokenType"
+            | "SDKInvalid" | "SDKVersionInvalid" | "InvalidRequest" => return None,
+            _ if matches!(self.status, 401 | 403) => format!(
+                "check that `{key_id}` is the key of the contract `{contract_id}`, the ids, and that this machine's clock is right"
+            ),
+            _ => return None,
+        })
+    }
+
     fn usual_remedy(&self, operation: Operation) -> &'static str {
         match self.code.as_str() {
             "SDKInvalid" | "SDKVersionInvalid" => {
                 "update digime: digi.me has switched this version off"
             }
-            "InvalidContractId" => "check the contract id",
-            "InvalidConsentAccessApplication" => {
-                "check the application id, and that the contract belongs to the application"
-            }
-            "InvalidRedirectUri" => {
-                "use a redirect URI that is registered for the contract, character for character"
-            }
             "InvalidRequest" => "check the contract and the base URL",
-            "InvalidJWT" => {
-                "check that the private key is the contract's and that this machine's clock is right"
-            }
             "InvalidSession" => {
                 "establish another session, and check that this machine's clock is right"
             }
@@ -505,9 +584,6 @@ impl Refusal {
                 "begin a new flow, so that the user consents again"
             }
             _ => match self.status {
-                401 | 403 => {
-                    "check the private key, the ids and that this machine's clock is right"
-                }
                 404 => "check the ids and the base URL",
                 413 if operation == Operation::Push => "push something smaller",
                 413 if matches!(operation, Operation::Custom { .. }) => "send something smaller",
@@ -554,6 +630,7 @@ mod tests {
             reference: None,
             retry_after: None,
             clock_ahead: None,
+            sent_as: SentAs::default(),
         };
         for status in [400, 401, 403] {
             assert!(refused(status, "InvalidGrant").ends_the_grant());

@@ -12,13 +12,14 @@ use tracing::{Instrument, Span};
 
 use super::Platform;
 use super::attempts::{Deadline, Doubt, Retries};
-use super::client;
-use super::error::{Cause, Operation, PlatformError, Refusal, RequestError};
+use super::client::{self, Client};
+use super::error::{Cause, Operation, PlatformError, Refusal, RequestError, SentAs};
 use super::redaction::Redaction;
 use super::request::{Answer, Request};
 use super::stall::{StallWatch, Stalled};
 use super::transport::{Attempt, Body, BoxError, TransportError};
 
+use crate::observe;
 use crate::postbox::{BodyMonitor, EncryptionError, PreparedItem};
 use crate::unix_time;
 
@@ -128,7 +129,7 @@ impl Platform {
         in_a_task(operation, async move {
             let exchange = async {
                 let sent = client.transport().send(request).await;
-                let response = sent.map_err(|error| failed(operation, &error))?;
+                let response = sent.map_err(|error| failed(operation, &client, &error))?;
                 Ok(Received::read(operation, response, client.now()).await)
             };
             tokio::time::timeout(limit, exchange)
@@ -166,7 +167,7 @@ impl Platform {
             let connections = client.connections().clone();
             let watch = StallWatch::new(client.stall_timeout(), monitor, connections);
             let response = match watch.until(sending).await {
-                Ok(sent) => sent.map_err(|error| failed(operation, &error))?,
+                Ok(sent) => sent.map_err(|error| failed(operation, &client, &error))?,
                 Err(stalled) => return Ok(Err(stalled)),
             };
             let answer = Received::read(operation, response, client.now());
@@ -226,6 +227,7 @@ impl Platform {
         {
             self.client.learn_platform_time(ahead);
         }
+        refusal.sent_as = SentAs::from(&*self.credentials);
         refusal.clock_ahead = platform_ahead
             .map(|millis| millis.saturating_neg() / 1000)
             .filter(|ahead| ahead.abs() >= 60);
@@ -296,12 +298,12 @@ pub(super) fn without_secrets(mut error: PlatformError, secrets: &[&str]) -> Pla
 }
 
 /// The error of a request that got no answer.
-fn failed(operation: Operation, error: &TransportError) -> PlatformError {
+fn failed(operation: Operation, client: &Client, error: &TransportError) -> PlatformError {
     match error {
         TransportError::Unsendable(cause) => unsendable(operation, &**cause),
         TransportError::NotConnected(cause) => RequestError::NotSent {
             operation,
-            source: innermost(&**cause),
+            source: innermost(&**cause).about(client.base_url().authority()),
         }
         .into(),
         TransportError::Lost(cause) => match item_error(cause) {
@@ -369,6 +371,7 @@ pub(crate) fn refusal(status: StatusCode, body: &[u8], redaction: &Redaction<'_>
         reference: error.reference.map(|text| redaction.line(&text)),
         retry_after: None,
         clock_ahead: None,
+        sent_as: SentAs::default(),
     }
 }
 
@@ -404,10 +407,11 @@ fn warn_of_sdk_status(headers: &HeaderMap, redaction: &Redaction<'_>) {
             .map(|text| redaction.line(text))
     };
     if let Some(status) = text("x-digi-sdk-status") {
-        let message = text("x-digi-sdk-status-message").unwrap_or_default();
+        let notice = text("x-digi-sdk-status-message").unwrap_or_default();
         tracing::warn!(
-            status,
-            message,
+            target: observe::REQUEST,
+            sdk_status = status,
+            notice,
             "the platform warns about this version of digime"
         );
     }

@@ -1,6 +1,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use crate::observe::{self, numbers};
+
 /// How far the push of an item is, in bytes of the item. It starts again at zero when the push is retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -28,6 +30,7 @@ impl UploadProgress {
 
     pub(super) fn advance(&mut self, bytes: u64) {
         self.progress.sent += bytes;
+        numbers::handed_over(bytes);
     }
 
     /// Calls the application. If that panics, its callback is not called again, and the upload continues: a panic here
@@ -38,7 +41,7 @@ impl UploadProgress {
         };
         if catch_unwind(AssertUnwindSafe(|| callback(self.progress))).is_err() {
             self.callback = None;
-            tracing::error!("`on_progress` panicked: it is not called again for this upload");
+            tracing::error!(target: observe::CALL, "`on_progress` panicked: it is not called again for this upload");
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::callback::{Callback, CallbackError};
 use crate::error::Error;
 use crate::flow::contract::{self, OngoingContract};
 use crate::flow::suspended::{ContractIds, Suspended, SuspendedError, SuspendedRecord};
-use crate::flow::{Authorized, AwaitingCallback, Flow, Verifier};
+use crate::flow::{Authorized, AwaitingCallback, Flow, MaybeVerifier, Trace, Verifier};
 use crate::platform::Platform;
 use crate::platform::client::Client;
 use crate::platform::error::Operation;
@@ -117,6 +117,7 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         let platform = contract::platform(contract, client);
         let limit = client.call_timeout();
         Box::pin(async move {
+            let trace = Trace::new(&platform, Verifier::STATE, "receive_callback");
             let deadline = Instant::now().checked_add(limit);
             let decision = Arc::new(Decision {
                 deadline,
@@ -124,11 +125,18 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
                 unused: OnceLock::new(),
             });
             let receiving = tokens.receive(callback, platform, user, decision.clone());
+            // It continues without its caller, and says how it ended then too.
+            let receiving = trace.of_the_same_call().of(receiving);
             let received = in_time(deadline, tokio::spawn(receiving)).await;
             let Received { flow, data, saving } = match received {
-                Some(Ok(received)) => received?,
-                Some(Err(_)) => return Err(unfinished(&decision, "its task ended early")),
-                None => return Err(unfinished(&decision, "timed out")),
+                Some(Ok(received)) => {
+                    trace.leave();
+                    received?
+                }
+                Some(Err(_)) => {
+                    return trace.end(Err(unfinished(&decision, "its task ended early")));
+                }
+                None => return trace.end(Err(unfinished(&decision, "timed out"))),
             };
             // The tokens are in this process, which saves them also after the time of the call.
             if let Some(saving) = saving {

@@ -14,7 +14,7 @@ use crate::callback::{Callback, CallbackError};
 use crate::error::Error;
 use crate::flow::contract::{self, Contract, Kind};
 use crate::flow::suspended::{ContractIds, Durable, Parkable, Reaches, Suspended, SuspendedError};
-use crate::flow::{AwaitingCallback, Flow, Rejected};
+use crate::flow::{AwaitingCallback, Flow, MaybeVerifier, Rejected, Trace};
 use crate::platform::Platform;
 use crate::platform::client::Client;
 
@@ -113,6 +113,14 @@ impl<S: FlowStore> ParkedFlows<S> {
         &self,
         flow: &mut Suspended<C, P, D>,
     ) -> Result<(), Error> {
+        let trace = Trace::of_ids(&flow.record().contract, P::NAME, "park");
+        trace.of(self.put_untraced(flow)).await
+    }
+
+    async fn put_untraced<C, P: Parkable, D: Serialize>(
+        &self,
+        flow: &mut Suspended<C, P, D>,
+    ) -> Result<(), Error> {
         let record = FlowRecord {
             id: flow.parking_id(),
             record: flow.to_json()?,
@@ -149,8 +157,12 @@ impl<S: FlowStore> ParkedFlows<S> {
     {
         let platform = contract::platform(contract, client);
         async move {
-            let state = callback.state().ok_or(CallbackError::Missing("state"))?;
-            self.claim_on(platform, state).await
+            let trace = Trace::new(&platform, K::Verifier::STATE, "claim");
+            let claiming = async {
+                let state = callback.state().ok_or(CallbackError::Missing("state"))?;
+                self.claim_on(platform, state).await
+            };
+            trace.of(claiming).await
         }
     }
 
@@ -190,8 +202,12 @@ impl<S: FlowStore> ParkedFlows<S> {
         P: Parkable + Send + 'a,
         D: DeserializeOwned + Send + 'a,
     {
-        self.claim_on(contract::platform(contract, client), key)
-            .boxed()
+        let platform = contract::platform(contract, client);
+        async move {
+            let trace = Trace::new(&platform, P::NAME, "claim_by_key");
+            trace.of(self.claim_on(platform, key)).await
+        }
+        .boxed()
     }
 
     async fn claim_on<C, P, D>(

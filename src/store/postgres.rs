@@ -39,6 +39,19 @@ impl Dialect for Postgres {
     const BY_BYTES: &'static str = " COLLATE \"C\"";
     const SKIP_LOCKED: &'static str = "FOR UPDATE SKIP LOCKED";
 
+    fn place(pool: &PgPool) -> String {
+        let options = pool.connect_options();
+        let database = options.get_database().unwrap_or(options.get_username());
+        match options.get_socket() {
+            Some(socket) => format!("PostgreSQL at {}, database `{database}`", socket.display()),
+            None => format!(
+                "PostgreSQL at {}:{}, database `{database}`",
+                options.get_host(),
+                options.get_port()
+            ),
+        }
+    }
+
     fn migrate(pool: &PgPool) -> BoxFuture<'_, Result<(), StoreError>> {
         async move {
             repeated(pool, || sqlx::raw_sql(Self::SCHEMA).execute(pool))

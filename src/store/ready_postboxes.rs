@@ -9,8 +9,8 @@ use super::keys::{contract_ids, postbox_key};
 use super::{TokenRecord, TokenStore};
 use crate::error::Error;
 use crate::flow::contract::{self, Contract};
-use crate::flow::suspended::{Reaches, Suspended};
-use crate::flow::{Flow, PostboxReady, Rejected};
+use crate::flow::suspended::{Durable, Reaches, Suspended};
+use crate::flow::{Flow, PostboxReady, Rejected, Trace};
 use crate::platform::client::Client;
 
 /// The postboxes of one-off contracts whose data comes later, kept in a [`TokenStore`] under a name that the application chooses.
@@ -118,15 +118,20 @@ impl<S: TokenStore> ReadyPostboxes<S> {
         name: &str,
         flow: &Suspended<C, PostboxReady, D>,
     ) -> Result<(), Error> {
-        let key = postbox_key(&flow.record().contract, name);
-        let record = TokenRecord::new(flow.to_json()?);
-        loop {
-            let found = self.store.load(&key).await?;
-            let version = found.as_ref().map(|found| found.version.as_str());
-            if self.store.replace(&key, version, &record).await? {
-                return Ok(());
+        let contract = &flow.record().contract;
+        let trace = Trace::of_ids(contract, PostboxReady::NAME, "keep");
+        let key = postbox_key(contract, name);
+        let keeping = async {
+            let record = TokenRecord::new(flow.to_json()?);
+            loop {
+                let found = self.store.load(&key).await?;
+                let version = found.as_ref().map(|found| found.version.as_str());
+                if self.store.replace(&key, version, &record).await? {
+                    return Ok::<_, Error>(());
+                }
             }
-        }
+        };
+        trace.of(keeping).await
     }
 
     /// The flow that is kept under a name; `None` if there is none.
@@ -157,10 +162,15 @@ impl<S: TokenStore> ReadyPostboxes<S> {
         name: &str,
         contract: &C,
     ) -> Result<Option<Suspended<C, PostboxReady, D>>, Error> {
-        let key = postbox_key(&contract_ids(contract), name);
-        let found = self.store.load(&key).await?;
-        let flow = found.map(|found| Suspended::from_json(&found.record));
-        Ok(flow.transpose()?)
+        let contract = contract_ids(contract);
+        let trace = Trace::of_ids(&contract, PostboxReady::NAME, "find");
+        let key = postbox_key(&contract, name);
+        let finding = async {
+            let found = self.store.load(&key).await?;
+            let flow = found.map(|found| Suspended::from_json(&found.record));
+            Ok::<_, Error>(flow.transpose()?)
+        };
+        trace.of(finding).await
     }
 
     /// Forgets the flow that is kept under a name. The postbox itself stays with the platform.
@@ -168,8 +178,10 @@ impl<S: TokenStore> ReadyPostboxes<S> {
     /// # Errors
     /// [`Error::Store`] if the store failed.
     pub async fn forget<C: Contract>(&self, name: &str, contract: &C) -> Result<(), Error> {
-        let key = postbox_key(&contract_ids(contract), name);
-        Ok(self.store.forget(&key).await?)
+        let contract = contract_ids(contract);
+        let trace = Trace::of_ids(&contract, PostboxReady::NAME, "forget");
+        let key = postbox_key(&contract, name);
+        trace.of(self.store.forget(&key)).await
     }
 }
 

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -11,7 +11,9 @@ use redis::{
     ScriptInvocation,
 };
 
+use super::place::failed_at;
 use super::{FlowRecord, FlowStore, Found, StoreError, TokenRecord, TokenStore};
+use crate::observe::{self, in_millis};
 
 /// How long a call is repeated after faults of the connection.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -41,6 +43,8 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub struct RedisStore {
     connection: ConnectionManager,
+    /// Where Redis is, for errors.
+    place: Arc<str>,
     prefix: String,
 }
 
@@ -60,7 +64,12 @@ impl RedisStore {
             // The calls are repeated, and connect again.
             .set_number_of_retries(0);
         let connect = || ConnectionManager::new_with_config(client.clone(), config.clone());
-        Ok(Self::new(repeated(connect).await?))
+        let place = format!("Redis at {}", client.get_connection_info().addr());
+        let connection = repeated(&place, connect).await?;
+        Ok(Self {
+            place: place.into(),
+            ..Self::new(connection)
+        })
     }
 
     /// A store on a connection that the application has made, whose settings stay as they are.
@@ -68,6 +77,7 @@ impl RedisStore {
     pub fn new(connection: ConnectionManager) -> Self {
         Self {
             connection,
+            place: "Redis".into(),
             prefix: "digime:".into(),
         }
     }
@@ -94,7 +104,10 @@ impl RedisStore {
 
     /// Runs a script, which is one atomic step.
     async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, StoreError> {
-        repeated(async || script.invoke_async(&mut self.connection.clone()).await).await
+        repeated(&self.place, async || {
+            script.invoke_async(&mut self.connection.clone()).await
+        })
+        .await
     }
 
     /// Runs a script on a user's tokens. True if it answers 1.
@@ -120,7 +133,7 @@ fn tcp_settings() -> TcpSettings {
 
 /// Makes a call, and repeats it after faults of the connection. The first may have been executed and its answer lost. What
 /// each call leaves in Redis keeps a repetition from doing more.
-async fn repeated<T, F>(call: impl FnMut() -> F) -> Result<T, StoreError>
+async fn repeated<T, F>(place: &str, call: impl FnMut() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, RedisError>>,
 {
@@ -132,9 +145,12 @@ where
         .with_jitter();
     call.retry(pauses)
         .when(|error| may_pass(error) && begun.elapsed() < PATIENCE)
-        .notify(|error, pause| tracing::warn!(%error, ?pause, "asking Redis again"))
+        .notify(|error, pause| {
+            let pause_ms = in_millis(pause);
+            tracing::debug!(target: observe::STORE, pause_ms, %error, "asking the database again");
+        })
         .await
-        .map_err(failed)
+        .map_err(|error| failed_at(place, error))
 }
 
 /// Whether the connection failed, or Redis is starting.
@@ -256,7 +272,7 @@ impl FlowStore for RedisStore {
         let fields = ["record", "claim", "note"];
         let read = async || self.connection.clone().hmget(&key, &fields).await;
         let (record, claim, note): (Option<String>, Option<String>, Option<String>) =
-            repeated(read).await?;
+            repeated(&self.place, read).await?;
         Ok(record.map(|record| match claim {
             None => Found::Waiting(record),
             Some(_) => Found::Taken(note),
@@ -283,7 +299,8 @@ impl TokenStore for RedisStore {
         let key = self.tokens_key(user);
         let fields = ["version", "record"];
         let load = async || self.connection.clone().hmget(&key, &fields).await;
-        let (version, record): (Option<String>, Option<String>) = repeated(load).await?;
+        let (version, record): (Option<String>, Option<String>) =
+            repeated(&self.place, load).await?;
         Ok(version
             .zip(record)
             .map(|(version, record)| TokenRecord { version, record }))

@@ -19,6 +19,7 @@ use super::{SharedTokens, StoreError, TokenRecord, TokenStore};
 use crate::chain::Chain;
 use crate::error::Error;
 use crate::flow::{self, Demand, Refresher, Renewable, Sent};
+use crate::observe;
 use crate::platform::{Platform, RefreshToken, Tokens};
 use crate::random;
 
@@ -260,7 +261,7 @@ impl<S: TokenStore> Refresh<S> {
         let holder = marked.sender.clone();
         tokio::spawn(async move {
             if let Err(error) = store.lease(&user, &version, &holder, lease_duration).await {
-                tracing::warn!(error = %Chain(&error), "others can't see that a user's tokens are being refreshed");
+                tracing::warn!(target: observe::STORE, error = %Chain(&error), "others can't see that a user's tokens are being refreshed");
             }
         });
     }
@@ -292,7 +293,7 @@ impl<S: TokenStore> Refresh<S> {
             .retry(ExponentialBuilder::default())
             .await
             .unwrap_or_else(|error| {
-                tracing::error!(error = %Chain(&error), "a user's consent has ended and the tokens could not be removed");
+                tracing::error!(target: observe::STORE, error = %Chain(&error), "a user's consent has ended and the tokens could not be removed");
                 true
             })
     }

@@ -17,8 +17,8 @@ use super::user_record::{Data, UserRecord, no_data, to_data, token_record};
 use super::{StoreError, TokenRecord, TokenStore};
 use crate::error::Error;
 use crate::flow::contract::{self, Contract};
-use crate::flow::suspended::{ContractIds, Reaches, Suspended};
-use crate::flow::{Authorized, Flow, Refresher, Rejected};
+use crate::flow::suspended::{ContractIds, Durable, Reaches, Suspended};
+use crate::flow::{Authorized, Flow, Refresher, Rejected, Trace};
 use crate::platform::client::Client;
 use crate::platform::{Platform, RefreshToken};
 
@@ -105,18 +105,29 @@ impl<S: TokenStore> SharedTokens<S> {
         user: &str,
         flow: Flow<C, Authorized>,
     ) -> Result<Flow<C, Authorized>, Rejected<Flow<C, Authorized>>> {
+        let trace = Trace::of_flow(&flow, Authorized::NAME, "keep");
+        match trace.of(self.keep_tokens(user, &flow)).await {
+            Ok(user) => Ok(flow.refreshed_by(self.refresher(user))),
+            Err(error) => Err(Rejected::new(flow, error)),
+        }
+    }
+
+    /// Keeps the flow's tokens, and returns the user's key.
+    async fn keep_tokens<C: Contract + 'static>(
+        &self,
+        user: &str,
+        flow: &Flow<C, Authorized>,
+    ) -> Result<String, Error> {
         if !flow.settled().await {
-            return Err(Rejected::new(flow, StoreError::Busy));
+            return Err(StoreError::Busy.into());
         }
         if let Some(code) = flow.ended() {
-            return Err(Rejected::new(flow, Error::ConsentEnded { code }));
+            return Err(Error::ConsentEnded { code });
         }
         let suspended = flow.suspend().with(no_data());
         let user = key(&suspended.record().contract, user);
-        match self.save(&user, suspended.record()).await {
-            Ok(()) => Ok(flow.refreshed_by(self.refresher(user))),
-            Err(error) => Err(Rejected::new(flow, error)),
-        }
+        self.save(&user, suspended.record()).await?;
+        Ok(user)
     }
 
     /// The flow of a user whose tokens are kept. `None` if the user has not consented, or the consent has ended.
@@ -132,7 +143,10 @@ impl<S: TokenStore> SharedTokens<S> {
     ) -> BoxFuture<'_, Result<Option<Flow<C, Authorized>>, Error>> {
         let platform = contract::platform(contract, client);
         let user = key(&ContractIds::of(&platform.credentials), user);
-        Box::pin(self.find_by_key(user, platform))
+        Box::pin(async move {
+            let trace = Trace::new(&platform, Authorized::NAME, "find");
+            trace.of(self.find_by_key(user, platform)).await
+        })
     }
 
     pub(super) async fn find_by_key<C: Reaches<Authorized> + 'static>(
@@ -172,10 +186,15 @@ impl<S: TokenStore> SharedTokens<S> {
         user: &str,
         contract: &C,
     ) -> impl Future<Output = Result<Option<Connection>, Error>> + Send + use<'_, C, S> {
-        let user = key(&contract_ids(contract), user);
+        let contract = contract_ids(contract);
+        let user = key(&contract, user);
         async move {
-            let tokens = self.newest(&user).await?;
-            Ok(tokens.as_ref().map(Connection::read).transpose()?)
+            let trace = Trace::of_ids(&contract, Authorized::NAME, "connection");
+            let tokens = async {
+                let tokens = self.newest(&user).await?;
+                Ok::<_, Error>(tokens.as_ref().map(Connection::read).transpose()?)
+            };
+            trace.of(tokens).await
         }
     }
 
@@ -256,14 +275,19 @@ impl<S: TokenStore> SharedTokens<S> {
         contract: &C,
         data: &D,
     ) -> impl Future<Output = Result<bool, Error>> + Send + use<'_, C, D, S> {
-        let user = key(&contract_ids(contract), user);
+        let contract = contract_ids(contract);
+        let user = key(&contract, user);
         let data = to_data(data);
         async move {
-            let data = data?;
-            let timeout = self.store.timeout();
-            tokio::time::timeout(timeout, self.attach_by_key(&user, data))
-                .await
-                .unwrap_or(Err(StoreError::Busy.into()))
+            let trace = Trace::of_ids(&contract, Authorized::NAME, "attach");
+            let attaching = async {
+                let data = data?;
+                let timeout = self.store.timeout();
+                tokio::time::timeout(timeout, self.attach_by_key(&user, data))
+                    .await
+                    .unwrap_or(Err(StoreError::Busy.into()))
+            };
+            trace.of(attaching).await
         }
     }
 
@@ -308,10 +332,12 @@ impl<S: TokenStore> SharedTokens<S> {
         user: &str,
         contract: &C,
     ) -> impl Future<Output = Result<(), Error>> + Send {
-        let user = key(&contract_ids(contract), user);
+        let contract = contract_ids(contract);
+        let user = key(&contract, user);
         async move {
+            let trace = Trace::of_ids(&contract, Authorized::NAME, "forget");
             self.unsaved.forget(&user);
-            Ok(self.store.forget(&user).await?)
+            trace.of(self.store.forget(&user)).await
         }
     }
 

@@ -29,6 +29,7 @@ use repeated::repeated;
 
 use super::{FlowRecord, FlowStore, Found, StoreError, TokenRecord, TokenStore};
 use crate::chain::Chain;
+use crate::observe;
 use sweeper::Sweeper;
 
 /// How many expired flows one statement removes.
@@ -63,6 +64,10 @@ pub trait Dialect: Database + sealed::Sealed {
     /// Added to a query for rows to remove: leaves out the rows that another connection is removing.
     #[doc(hidden)]
     const SKIP_LOCKED: &'static str;
+
+    /// Which database it is, without a password.
+    #[doc(hidden)]
+    fn place(pool: &Pool<Self>) -> String;
 
     #[doc(hidden)]
     fn migrate(pool: &Pool<Self>) -> BoxFuture<'_, Result<(), StoreError>>;
@@ -240,7 +245,7 @@ impl<DB: Dialect> SqlStore<DB> {
             let store = self.clone();
             tokio::spawn(async move {
                 if let Err(error) = store.sweep().await {
-                    tracing::warn!(error = %Chain(&error), "expired flows are still in the database");
+                    tracing::warn!(target: observe::STORE, error = %Chain(&error), "expired flows are still in the database");
                 }
             });
         }

@@ -10,6 +10,7 @@ use sqlx::{ConnectOptions, Connection, Error, SqlStr, Sqlite, SqlitePool};
 use super::StoreError;
 use super::sql::repeated::{pauses, repeated};
 use super::sql::{Argument, Columns, Dialect, SqlStore, rows, sealed};
+use crate::observe;
 
 /// A store in a SQLite file, for the processes of one machine.
 ///
@@ -51,6 +52,11 @@ impl Dialect for Sqlite {
     const NOW: &'static str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
     const BY_BYTES: &'static str = "";
     const SKIP_LOCKED: &'static str = "";
+
+    fn place(pool: &SqlitePool) -> String {
+        let options = pool.connect_options();
+        format!("SQLite in {}", options.get_filename().display())
+    }
 
     fn migrate(pool: &SqlitePool) -> BoxFuture<'_, Result<(), StoreError>> {
         migrate(pool).boxed()
@@ -119,7 +125,7 @@ async fn wipe(pool: &SqlitePool) {
     // What was asked for is done, so nothing fails here. A log that is in use is emptied after the next change of tokens.
     let attempts = pauses().with_max_times(4);
     if let Err(error) = (|| empty_log(pool)).retry(attempts).await {
-        tracing::warn!(%error, "replaced or removed tokens are still in SQLite's log");
+        tracing::warn!(target: observe::STORE, %error, "replaced or removed tokens are still in SQLite's log");
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use super::bounded::Bounded;
 use super::{FlowStore, StoreError};
 use crate::chain::Chain;
+use crate::observe::{self, in_millis};
 use crate::random;
 
 /// How long a caller waits for a flow to be put back. After that, it is put back in the background.
@@ -25,6 +26,9 @@ const LATER: [Duration; 4] = [
     Duration::from_secs(5),
     Duration::from_secs(30),
 ];
+
+/// The pauses double. Before the first one of this length, most failures have passed.
+const NOTEWORTHY: Duration = Duration::from_secs(1);
 
 /// A claim to the flow under a key. No two claims have the same id.
 pub(super) struct Claim<S> {
@@ -128,7 +132,7 @@ impl<S: FlowStore> Claim<S> {
         in_moderation(async move {
             let call = || self.store.leave_note(&self.key, &self.id, &note);
             // It ends when the store has taken the note.
-            let _ = call.retry(pauses()).notify(warn).await;
+            let _ = call.retry(pauses()).notify(note_retry).await;
         })
         .await;
     }
@@ -136,7 +140,7 @@ impl<S: FlowStore> Claim<S> {
     async fn putting_back(self, pauses: ExponentialBuilder) {
         let call = || self.store.put_back(&self.key, &self.id);
         // A failure was logged.
-        let _ = call.retry(pauses).notify(warn).await;
+        let _ = call.retry(pauses).notify(note_retry).await;
     }
 }
 
@@ -148,8 +152,13 @@ fn pauses() -> ExponentialBuilder {
         .without_max_times()
 }
 
-fn warn(error: &StoreError, pause: Duration) {
-    tracing::warn!(error = %Chain(error), ?pause, "the store did not take a change of a parked flow: trying again");
+fn note_retry(error: &StoreError, pause: Duration) {
+    let pause_ms = in_millis(pause);
+    if pause < NOTEWORTHY {
+        tracing::debug!(target: observe::STORE, error = %Chain(error), pause_ms, "asking the store again to change a parked flow");
+    } else {
+        tracing::warn!(target: observe::STORE, error = %Chain(error), pause_ms, "the store did not take a change of a parked flow: trying again");
+    }
 }
 
 impl<S: FlowStore> Drop for Taken<S> {

@@ -14,6 +14,7 @@ use super::user_record::{Data, UserRecord, is_none};
 use super::{StoreError, TokenRecord, TokenStore};
 use crate::chain::Chain;
 use crate::flow::AuthorizedRecord;
+use crate::observe::{self, in_millis, numbers};
 
 /// The pauses between two tries to save.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(5));
@@ -203,7 +204,9 @@ impl Unsaved {
 
     fn change(&self, change: impl FnOnce(&mut HashMap<String, UnsavedRecord>)) {
         let mut records = self.lock();
+        let before = records.len();
         change(&mut records);
+        numbers::unsaved_changed(before, records.len());
         self.0.count.send_replace(records.len());
     }
 
@@ -268,10 +271,11 @@ impl<S: TokenStore> Save<S> {
             && let Err(error) = self.once().await
         {
             if matches!(error, StoreError::LaterConsent) {
-                tracing::warn!(error = %Chain(&error), "a user's tokens are not saved");
+                tracing::info!(target: observe::STORE, error = %Chain(&error), "a user's tokens are not saved");
                 return;
             }
-            tracing::error!(error = %Chain(&error), ?pause, "the store did not take a user's tokens: trying again");
+            let pause_ms = in_millis(pause);
+            tracing::error!(target: observe::STORE, error = %Chain(&error), pause_ms, "the store did not take a user's tokens: trying again");
             failed.take();
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(longest);
@@ -332,7 +336,7 @@ impl<S: TokenStore> Save<S> {
         // It ends when the store has decided.
         let _ = removing
             .retry(pauses)
-            .notify(|error, _| tracing::error!(error = %Chain(error), "a user who was forgotten may still have tokens in the store: trying again"))
+            .notify(|error, _| tracing::error!(target: observe::STORE, error = %Chain(error), "a user who was forgotten may still have tokens in the store: trying again"))
             .await;
     }
 

@@ -1,7 +1,7 @@
 //! Checks each row of `docs/faults.md` about refusals of a refresh.
 
-use digime::Error;
 use digime::store::{MemoryStore, SharedTokens};
+use digime::{Contract, Error, Signer};
 use digime_sandbox::{Endpoint, Fault};
 
 use crate::set_up::{authorized, client, receipts, sandbox};
@@ -11,7 +11,18 @@ struct Row {
     code: &'static str,
     fails_with: &'static str,
     tokens: &'static str,
+    /// What the error says, with the names in place of what each contract has.
     message: &'static str,
+}
+
+impl Row {
+    fn message_for(&self, contract: &impl Contract) -> String {
+        self.message
+            .replace("{key}", contract.private_key().key_id())
+            .replace("{contract}", contract.contract_id().as_str())
+            .replace("{application}", contract.application_id().as_str())
+            .replace("{uri}", contract.redirect_uri().as_str())
+    }
 }
 
 fn rows() -> Vec<Row> {
@@ -61,7 +72,7 @@ async fn every_row_of_the_table_of_refusals_is_true() {
         };
         assert_eq!(fails_with, row.fails_with, "{}", row.code);
         assert!(
-            error.to_string().contains(row.message),
+            error.to_string().contains(&row.message_for(&receipts)),
             "{}: {error}",
             row.code
         );

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 use backon::{ExponentialBuilder, Retryable};
 use sqlx::{ConnectOptions, Connection, Database, Error, Pool};
 
+use super::Dialect;
+use crate::observe::{self, in_millis};
 use crate::store::StoreError;
+use crate::store::place::failed_at;
 
 /// How long a call is repeated after faults of the connection.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -28,18 +31,21 @@ pub(crate) async fn repeated<DB, T, F>(
     call: impl FnMut() -> F + Send,
 ) -> Result<T, StoreError>
 where
-    DB: Database,
+    DB: Dialect,
     F: Future<Output = Result<T, Error>> + Send,
 {
     let begun = Instant::now();
     let done = call
         .retry(pauses())
         .when(|error| is_of_connection(error) && begun.elapsed() < PATIENCE)
-        .notify(|error, pause| tracing::warn!(%error, ?pause, "asking the database again"))
+        .notify(|error, pause| {
+            let pause_ms = in_millis(pause);
+            tracing::debug!(target: observe::STORE, pause_ms, %error, "asking the database again");
+        })
         .await;
     match done {
-        Err(Error::PoolTimedOut) => Err(StoreError::failed(why_timed_out(pool).await)),
-        done => done.map_err(StoreError::failed),
+        Err(Error::PoolTimedOut) => Err(failed_at(DB::place(pool), why_timed_out(pool).await)),
+        done => done.map_err(|error| failed_at(DB::place(pool), error)),
     }
 }
 

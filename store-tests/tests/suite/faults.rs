@@ -1,8 +1,8 @@
 //! Connections that break: nothing is lost, and what is wrong is said.
 
-use std::error::Error;
 use std::time::Duration;
 
+use digime::Error;
 use digime::error::StoreError;
 use digime::store::{
     FlowRecord, FlowStore, Found, PostgresStore, RedisStore, TokenRecord, TokenStore,
@@ -225,24 +225,37 @@ async fn goes_away_and_comes_back(server: &Restartable) {
     });
 }
 
-/// Checks that the error's source says it.
+/// Checks that the error's causes say it.
 fn assert_says(error: &StoreError, text: &str) {
-    let source = error.source().expect("a source");
-    assert!(source.to_string().contains(text), "{source}");
+    let said = Error::from(error.clone()).report().to_string();
+    assert!(said.contains(text), "{said}");
 }
 
 #[tokio::test]
 async fn postgres_that_is_not_there_is_said_to_refuse() {
     let port = free_port().await;
-    let error = PostgresStore::connect(&format!("postgres://digime@127.0.0.1:{port}/digime")).await;
-    assert_says(&error.expect_err("nobody is there"), "refused");
+    let url = format!("postgres://digime:hush@127.0.0.1:{port}/shop");
+    let error = PostgresStore::connect(&url)
+        .await
+        .expect_err("nobody is there");
+    assert_says(&error, "refused");
+    assert_says(
+        &error,
+        &format!("PostgreSQL at 127.0.0.1:{port}, database `shop`"),
+    );
+    assert!(!Error::from(error).report().to_string().contains("hush"));
 }
 
 #[tokio::test]
 async fn redis_that_is_not_there_is_said_to_refuse() {
     let port = free_port().await;
-    let error = RedisStore::connect(&format!("redis://127.0.0.1:{port}")).await;
-    assert_says(&error.expect_err("nobody is there"), "refused");
+    let url = format!("redis://digime:hush@127.0.0.1:{port}");
+    let error = RedisStore::connect(&url)
+        .await
+        .expect_err("nobody is there");
+    assert_says(&error, "refused");
+    assert_says(&error, &format!("Redis at 127.0.0.1:{port}"));
+    assert!(!Error::from(error).report().to_string().contains("hush"));
 }
 
 async fn free_port() -> u16 {
