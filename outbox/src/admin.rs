@@ -171,7 +171,7 @@ pub struct Listed {
 }
 
 /// The columns of the statement `list`.
-type Columns = (
+pub(crate) type Columns = (
     i64,
     String,
     String,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::admin::{Counts, Filter, Listed};
+use crate::admin::{self, Counts, Filter, Listed, State};
 use crate::database::{Connection, Database, rows};
 use crate::statements::Statements;
 use crate::{Deliver, Entry, Error, Worker};
@@ -12,7 +12,7 @@ use crate::{Deliver, Entry, Error, Worker};
 /// The longest item in bytes, unless the application sets another limit.
 const MAX_CONTENT: usize = 16 * 1024 * 1024;
 
-const RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const RETENTION: Duration = Duration::from_hours(30 * 24);
 
 /// Items that wait until they are delivered, in a database of the application. A clone is the same outbox.
 ///
@@ -235,10 +235,10 @@ impl Outbox {
         after: Option<i64>,
         limit: usize,
     ) -> Result<Vec<Listed>, Error> {
-        let listed = rows!(
+        let listed: Vec<admin::Columns> = rows!(
             &self.database,
             self.statements.list,
-            filter.state.map(|state| state.as_str()),
+            filter.state.map(State::as_str),
             filter.contract.as_deref(),
             filter.user.as_deref(),
             after.unwrap_or(i64::MAX),

@@ -7,7 +7,7 @@ use digime::Error;
 use crate::DeliverError;
 
 /// The longest time that a platform's `Retry-After` may hold an entry back.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 /// The settings that the rules depend on.
 #[derive(Clone, Copy, Debug)]
@@ -23,9 +23,9 @@ pub(crate) struct Rules {
 impl Default for Rules {
     fn default() -> Self {
         Self {
-            pauses: (Duration::from_secs(5), Duration::from_secs(60 * 60)),
-            config_pause: Duration::from_secs(60),
-            max_age: Duration::from_secs(7 * 24 * 60 * 60),
+            pauses: (Duration::from_secs(5), Duration::from_hours(1)),
+            config_pause: Duration::from_mins(1),
+            max_age: Duration::from_hours(7 * 24),
         }
     }
 }
@@ -117,7 +117,7 @@ mod tests {
     fn next(error: impl Into<DeliverError>, attempts: u64) -> Next {
         let tried = Tried {
             attempts,
-            duration: Duration::from_secs(60),
+            duration: Duration::from_mins(1),
         };
         Rules::default().next(&error.into(), tried, 1.0)
     }
@@ -191,7 +191,7 @@ mod tests {
     fn an_entry_that_was_tried_for_a_week_is_given_up_unless_it_waits_for_consent() {
         let tried = |hours: u64| Tried {
             attempts: 9,
-            duration: Duration::from_secs(hours * 3600),
+            duration: Duration::from_hours(hours),
         };
         let rules = Rules::default();
         let after = |error: DeliverError, hours| rules.next(&error, tried(hours), 1.0);

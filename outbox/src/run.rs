@@ -12,7 +12,7 @@ use crate::queue::{Outcome, Taken};
 use crate::telemetry::TARGET;
 
 /// How often delivered entries are removed and the gauges are set.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
 pub(crate) struct Run<D> {
     pub(crate) attempts: Arc<Attempts<D>>,

@@ -31,7 +31,6 @@ pub(crate) struct Statements {
 pub(crate) const BATCH: usize = 1000;
 
 impl Statements {
-    #[expect(clippy::too_many_lines, reason = "a list")]
     pub(crate) fn of(dialect: &Dialect) -> Self {
         let Dialect {
             now, skip_locked, ..

@@ -10,7 +10,7 @@ use crate::queue::Taken;
 pub(crate) const TARGET: &str = "digime_outbox";
 
 /// How often the same warning may be written for a contract.
-const WARNING_INTERVAL: Duration = Duration::from_secs(60);
+const WARNING_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Logs an event about an entry.
 macro_rules! event {

@@ -55,9 +55,9 @@ impl<D: Deliver> Worker<D> {
             concurrency: 8,
             per_user: 4,
             poll_interval: Duration::from_secs(1),
-            lease: Duration::from_secs(60),
-            grace: Duration::from_secs(60),
-            consent_interval: Duration::from_secs(60 * 60),
+            lease: Duration::from_mins(1),
+            grace: Duration::from_mins(1),
+            consent_interval: Duration::from_hours(1),
             rules: Rules::default(),
         }
     }

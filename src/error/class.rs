@@ -123,13 +123,13 @@ impl Class {
 
     fn of_store(error: &StoreError) -> Self {
         match error {
+            StoreError::Failed(_) if error.is_of_set_up() => Self::Config,
             StoreError::InProgress
             | StoreError::Full(_)
             | StoreError::Busy
-            | StoreError::TimedOut(_) => Self::Transient,
+            | StoreError::TimedOut(_)
+            | StoreError::Failed(_) => Self::Transient,
             StoreError::Sealed(error) => Self::of_suspended(error),
-            StoreError::Failed(_) if error.is_of_set_up() => Self::Config,
-            StoreError::Failed(_) => Self::Transient,
             StoreError::NothingParked | StoreError::LaterConsent => Self::Other,
         }
     }
