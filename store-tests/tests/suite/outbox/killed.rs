@@ -64,7 +64,12 @@ async fn nothing_is_lost_when_workers_are_killed_a_hundred_times(outbox: Outbox,
     let most = arrived.values().max();
     let twice = arrived.values().filter(|times| **times > 1).count();
     println!("{twice} of {all} entries arrived more than once, at most {most:?} times");
-    assert_eq!(sandbox.violations(), [""; 0]);
+    // What a worker was sending when it died is cut off.
+    let mistakes = sandbox.violations().into_iter();
+    let mistakes: Vec<_> = mistakes
+        .filter(|it| !it.ends_with("failed to read stream"))
+        .collect();
+    assert_eq!(mistakes, [""; 0]);
 }
 
 async fn worker(place: &Place, url: &str) -> Child {
