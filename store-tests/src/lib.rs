@@ -1,6 +1,8 @@
-//! What the tests, the benchmark and the worker process share: contracts, flows and stores by URL.
+//! What the tests, the benchmarks and the worker process share: contracts, flows, stores and outboxes by URL.
 
 #![forbid(unsafe_code)]
+
+use std::time::Duration;
 
 use digime::error::StoreError;
 use digime::store::{FlowStore, ParkedFlows};
@@ -8,9 +10,13 @@ use digime::{
     ApplicationId, AwaitingCallback, Callback, Client, ContractId, Flow, NoVerifier, PrivateKey,
     RedirectUri, Suspended, digime_contract,
 };
+use digime_outbox::Outbox;
 use digime_sandbox::Sandbox;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sqlx::SqlitePool;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
 #[digime_contract(ongoing)]
 #[derive(Clone, Deserialize)]
@@ -129,6 +135,29 @@ pub async fn claim(
         }
     }
     claimed
+}
+
+/// The outbox in the database at a URL: `sqlite:PATH` or `postgres://…`.
+///
+/// # Panics
+/// When there is no such database.
+pub async fn outbox(url: &str) -> Outbox {
+    let outbox = if let Some(path) = url.strip_prefix("sqlite:") {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("secure_delete", "ON")
+            .busy_timeout(Duration::from_secs(30));
+        Outbox::sqlite(SqlitePool::connect_lazy_with(options))
+    } else {
+        // Many tests share one server.
+        let pool = PgPoolOptions::new().max_connections(4);
+        Outbox::postgres(pool.connect_lazy(url).expect("a URL"))
+    };
+    outbox.migrate().await.expect("it makes its tables");
+    outbox
 }
 
 /// Runs an expression with the store at a URL: `sqlite:PATH`, `postgres://…` or `redis://…`.

@@ -12,7 +12,8 @@ use digime::store::{
     FlowRecord, FlowStore, ParkedFlows, SharedTokens, TokenRecord, TokenStore, async_trait,
 };
 use digime::{Callback, PostboxItem};
-use digime_store_tests::{Place, claim, with_store};
+use digime_outbox::ConnectedUsers;
+use digime_store_tests::{Place, claim, outbox, with_store};
 use futures_util::future::{join_all, try_join_all};
 use serde::Deserialize;
 
@@ -39,6 +40,8 @@ enum Work {
     },
     /// Pushes so many items at a time for a user.
     Push { user: String, items: usize },
+    /// Delivers what is due in the outbox of the database, until it is killed.
+    Deliver { lease_millis: u64 },
     /// Pushes for a user and dies on the way.
     Die {
         user: String,
@@ -58,10 +61,10 @@ enum Death {
 #[tokio::main]
 async fn main() {
     let job: Job = serde_json::from_reader(std::io::stdin()).expect("a job");
-    with_store!(&job.store, store => work(store, job.place, job.work).await);
+    with_store!(&job.store, store => work(store, &job.store, job.place, job.work).await);
 }
 
-async fn work<S: FlowStore + TokenStore>(store: S, place: Place, work: Work) {
+async fn work<S: FlowStore + TokenStore>(store: S, url: &str, place: Place, work: Work) {
     match work {
         Work::Begin => begin(&ParkedFlows::new(store), &place).await,
         Work::Finish { callback } => finish(&ParkedFlows::new(store), &place, &callback).await,
@@ -81,6 +84,10 @@ async fn work<S: FlowStore + TokenStore>(store: S, place: Place, work: Work) {
             println!("{}", serde_json::to_string(&claimed).expect("JSON"));
         }
         Work::Push { user, items } => push(&SharedTokens::new(store), &place, &user, items).await,
+        Work::Deliver { lease_millis } => {
+            let tokens = SharedTokens::new(store);
+            deliver(tokens, &place, url, Duration::from_millis(lease_millis)).await;
+        }
         Work::Die {
             user,
             at,
@@ -146,6 +153,21 @@ async fn push<S: TokenStore>(tokens: &SharedTokens<S>, place: &Place, user: &str
     for delivery in join_all(pushes).await {
         println!("{:?}", delivery.expect("a delivery").status());
     }
+}
+
+async fn deliver<S: TokenStore>(
+    tokens: SharedTokens<S>,
+    place: &Place,
+    url: &str,
+    lease: Duration,
+) {
+    let users = ConnectedUsers::new(tokens, place.client(), [place.receipts()]);
+    let worker = outbox(url).await.worker(users);
+    let worker = worker
+        .lease(lease)
+        .poll_interval(Duration::from_millis(20))
+        .retry_delays(Duration::from_millis(10), Duration::from_millis(100));
+    worker.run_until(std::future::pending()).await;
 }
 
 /// A store on a machine that dies.

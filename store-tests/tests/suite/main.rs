@@ -1,4 +1,4 @@
-//! The stores, with real databases and real processes.
+//! The stores and the outbox, with real databases and real processes.
 //!
 //! SQLite is built in. PostgreSQL and Redis are used where `DIGIME_TEST_POSTGRES` and `DIGIME_TEST_REDIS` say where they
 //! are; `store-tests/with-servers cargo test --workspace` starts both.
@@ -7,6 +7,7 @@ mod conformance;
 mod example;
 mod faults;
 mod files;
+mod outbox;
 mod processes;
 mod proxy;
 mod set_up;

@@ -4,9 +4,11 @@ use std::io::Write;
 use std::process::{Output, Stdio};
 
 use digime::{Authorized, Callback, Flow};
+use digime_outbox::Outbox;
 use digime_sandbox::Sandbox;
 use digime_store_tests::{Place, Receipts};
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
@@ -104,6 +106,45 @@ macro_rules! on_each_store {
 }
 
 pub(crate) use on_each_store;
+
+/// An outbox of a test's own, and where another process finds it.
+pub(crate) async fn outbox(shared: &Shared) -> (Outbox, String) {
+    let url = if shared.url.starts_with("postgres:") {
+        // Workers take whatever is due in their table.
+        let schema = format!("outbox_{:x}", fastrand::u64(..));
+        let mut connection = PgConnection::connect(&shared.url).await.expect("a server");
+        let create = AssertSqlSafe(format!("CREATE SCHEMA {schema}"));
+        let created = sqlx::query(create).execute(&mut connection).await;
+        created.expect("a schema");
+        format!("{}?options[search_path]={schema}", shared.url)
+    } else {
+        shared.url.clone()
+    };
+    (digime_store_tests::outbox(&url).await, url)
+}
+
+/// Makes a test of each function for each database that an outbox can be in.
+macro_rules! on_each_database {
+    ($($test:ident)*) => {
+        on_each_database!(@database sqlite $($test)*);
+        on_each_database!(@database postgres $($test)*);
+    };
+    (@database $database:ident $($test:ident)*) => {
+        mod $database {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $test() {
+                    if let Some(shared) = crate::set_up::$database() {
+                        let (outbox, url) = crate::set_up::outbox(&shared).await;
+                        super::$test(outbox, &url).await;
+                    }
+                }
+            )*
+        }
+    };
+}
+
+pub(crate) use on_each_database;
 
 pub(crate) async fn sandbox() -> (Sandbox, Place) {
     let sandbox = Sandbox::start().await.expect("a free port");

@@ -1,0 +1,80 @@
+//! The outbox: each entry is delivered at least once, whatever happens to the workers.
+
+mod consent;
+mod entries;
+mod failures;
+mod killed;
+mod workers;
+
+use std::time::Duration;
+
+use digime_outbox::{Counts, Deliver, Entry, Filter, Item, Listed, Outbox, State, Worker};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// An entry with a reference, for a user.
+fn entry(user: &str, reference: &str) -> Entry {
+    let item = Item::bytes("receipt.txt", "1 coffee")
+        .tag("receipt")
+        .account(user);
+    Entry::new(user, CONTRACT, item).reference(reference)
+}
+
+/// The sandbox's ongoing contract.
+const CONTRACT: &str = "sandbox-ongoing";
+
+/// A worker that loses no time.
+fn quick<D: Deliver>(outbox: &Outbox, deliver: D) -> Worker<D> {
+    outbox
+        .worker(deliver)
+        .poll_interval(Duration::from_millis(5))
+        .retry_delays(Duration::from_millis(2), Duration::from_millis(10))
+        .config_delay(Duration::from_millis(2))
+}
+
+/// A worker that runs.
+struct Running {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+fn run<D: Deliver>(worker: Worker<D>) -> Running {
+    let (stop, stopped) = oneshot::channel();
+    let shutdown = async {
+        let _ = stopped.await;
+    };
+    let task = tokio::spawn(worker.run_until(shutdown));
+    Running { stop, task }
+}
+
+impl Running {
+    async fn stop(self) {
+        self.stop.send(()).expect("it runs");
+        self.task.await.expect("it does not panic");
+    }
+}
+
+/// Waits until the counts are as wanted.
+async fn counts(outbox: &Outbox, is_wanted: impl Fn(&Counts) -> bool) -> Counts {
+    loop {
+        let counts = outbox.counts().await.expect("the database works");
+        if is_wanted(&counts) {
+            return counts;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+async fn listed(outbox: &Outbox, state: State) -> Vec<Listed> {
+    let filter = Filter::all().state(state);
+    let listed = outbox.list(&filter, None, 10_000).await;
+    listed.expect("the database works")
+}
+
+/// The only entry of the outbox.
+async fn only(outbox: &Outbox) -> Listed {
+    let listed = outbox.list(&Filter::all(), None, 10).await;
+    let mut listed = listed.expect("the database works");
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    listed.remove(0)
+}
