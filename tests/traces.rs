@@ -126,7 +126,8 @@ async fn a_final_failure_is_one_warning_with_its_call() {
     flow.push(item()).await.expect_err("no delivery");
     log.assert_one(&[
         "digime::call WARN",
-        "contract=sandbox-ongoing state=Authorized call=push",
+        "contract=sandbox-ongoing",
+        " state=Authorized call=push",
         "failed",
         "duration_ms=number",
         "(503)",
@@ -148,11 +149,11 @@ async fn a_wrong_setting_is_an_error_that_names_it() {
     let sandbox = sandbox().await;
     let flow = authorized(&sandbox).await;
     for (code, named) in [
-        ("InvalidJWT", "is the key of the contract `sandbox-ongoing`"),
+        ("InvalidJWT", "is the key of the contract `sandbox-ongoing"),
         ("InvalidRedirectUri", "register the redirect URI `http"),
         (
             "InvalidContractId",
-            "check the contract id, `sandbox-ongoing`",
+            "check the contract id, `sandbox-ongoing",
         ),
     ] {
         let (log, _collecting) = Log::collect();

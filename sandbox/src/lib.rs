@@ -18,26 +18,38 @@
 //! # }
 //! ```
 //!
-//! [`Sandbox::inject`] makes it misbehave as a platform or a network may.
+//! [`Sandbox::inject`] makes it misbehave as a platform or a network may. [`Builder::contract`] registers contracts of
+//! further applications. [`Sandbox::phone_url`] and [`Sandbox::inbox_page_url`] are pages for a person in a browser.
+//!
+//! The feature `program`, which is on by default, is for the program `digime-sandbox`. The library does not need it.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations)]
 
+mod builder;
+mod clock;
 mod contract;
 mod fault;
+mod fault_request;
 mod keys;
+mod new_contract;
 mod platform;
 mod push;
+mod random;
 mod refusal;
 mod request_token;
 mod sandbox;
 mod server;
+mod start_error;
 mod user_client;
 
-pub use contract::{Contract, Contracts};
+pub use builder::Builder;
+pub use contract::{Contract, Contracts, Kind};
 pub use fault::{Endpoint, Fault};
+pub use new_contract::NewContract;
 pub use platform::Received;
-pub use sandbox::{Builder, Sandbox};
+pub use sandbox::Sandbox;
+pub use start_error::StartError;
 pub use user_client::{BadLink, Decision};
 
 /// Compiles the program of the README.
