@@ -146,7 +146,7 @@ mod tests {
     use crate::callback::CallbackError;
     use crate::contract::PrivateKeyError;
     use crate::internal::InternalError;
-    use crate::platform::error::Cause;
+    use crate::platform::error::{Cause, SentAs};
     use crate::postbox::ItemError;
 
     const LIST: Operation = Operation::custom("list the accounts");
@@ -164,6 +164,7 @@ mod tests {
             reference: None,
             retry_after: Some(Duration::from_secs(7)),
             clock_ahead: None,
+            sent_as: SentAs::default(),
         });
         RequestError::Refused { operation, refusal }.into()
     }

@@ -491,22 +491,6 @@ impl Refusal {
         is_about_the_grant && self.is_final()
     }
 
-    /// Whether the same request is refused until somebody changes a setting of this machine, of the proxies in between, or of
-    /// the contract.
-    pub(crate) fn needs_operator(&self) -> bool {
-        match self.code.as_str() {
-            "SDKInvalid"
-            | "SDKVersionInvalid"
-            | "InvalidContractId"
-            | "InvalidConsentAccessApplication"
-            | "InvalidRedirectUri"
-            | "InvalidRequest"
-            | "InvalidJWT" => self.is_final(),
-            "InvalidSession" | "InvalidGrant" | "InvalidToken" | "InvalidTokenType" => false,
-            _ => self.is_redirection() || matches!(self.status, 401 | 403 | 404),
-        }
-    }
-
     /// Whether it says that the session is over.
     pub(crate) fn ends_the_session(&self) -> bool {
         self.code == "InvalidSession" && self.is_final()
