@@ -544,12 +544,12 @@ impl Refusal {
                 "register the redirect URI `{redirect_uri}` with digi.me for the contract `{contract_id}`, or use one that is registered, character for character"
             ),
             "InvalidJWT" => format!(
-                "check that `{key_id}` is the key of the contract `{contract_id}` and that this machine's clock is right"
+                "check that the private key `{key_id}` is that of the contract `{contract_id}` and that this machine's clock is right"
             ),
             "InvalidSession" | "InvalidGrant" | "InvalidToken" | "InvalidTokenType"
             | "SDKInvalid" | "SDKVersionInvalid" | "InvalidRequest" => return None,
             _ if matches!(self.status, 401 | 403) => format!(
-                "check that `{key_id}` is the key of the contract `{contract_id}`, the ids, and that this machine's clock is right"
+                "check that the private key `{key_id}` is that of the contract `{contract_id}`, the ids, and that this machine's clock is right"
             ),
             _ => return None,
         })

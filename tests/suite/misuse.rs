@@ -44,7 +44,10 @@ async fn a_wrong_key_is_named() {
         changed(ongoing_json(&sandbox), "private_key", other),
     )
     .await;
-    assert_one_line(&error, "check that the private key is the contract's");
+    assert_one_line(
+        &error,
+        "check that the private key `oXaN9Pu9lJ5mpMhbI-pJGQfWDfOJAZTQXgmwdx_0Zjc` is that of the contract `sandbox-ongoing`",
+    );
 }
 
 #[tokio::test]
@@ -55,7 +58,7 @@ async fn an_unknown_contract_is_named() {
         changed(ongoing_json(&sandbox), "contract_id", "nope"),
     )
     .await;
-    assert_one_line(&error, "check the contract id");
+    assert_one_line(&error, "check the contract id, `nope`");
 }
 
 #[tokio::test]
@@ -66,7 +69,7 @@ async fn an_unknown_application_is_named() {
         changed(ongoing_json(&sandbox), "application_id", "nope"),
     )
     .await;
-    assert_one_line(&error, "check the application id");
+    assert_one_line(&error, "check the application id, `nope`");
 }
 
 #[tokio::test]
@@ -83,7 +86,7 @@ async fn a_redirect_uri_that_is_not_whitelisted_is_named() {
     .await;
     assert_one_line(
         &error,
-        "use a redirect URI that is registered for the contract",
+        "register the redirect URI `https://evil.example/` with digi.me",
     );
 }
 

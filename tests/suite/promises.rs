@@ -308,7 +308,11 @@ async fn a_misconfigured_machine_ends_nobodys_consent() {
         .expect("a client");
     for (receipts, client, message) in [
         (&wrong_key, &client, "check that the private key"),
-        (&wrong_uri, &client, "use a redirect URI"),
+        (
+            &wrong_uri,
+            &client,
+            "register the redirect URI `https://other.example/`",
+        ),
         (
             &receipts(&sandbox),
             &two_days_ahead,

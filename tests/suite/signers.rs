@@ -352,7 +352,9 @@ async fn a_signature_of_an_impossible_length_is_not_sent() {
     receipts.private_key.inject([Fault::Returns(256)]);
     let error = flow.push(item()).await.expect_err("a wrong signature");
     assert!(
-        error.to_string().contains("check that the private key is"),
+        error
+            .to_string()
+            .contains("check that the private key `hsm/receipts` is"),
         "{error}"
     );
 }
