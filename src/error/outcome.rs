@@ -46,3 +46,27 @@ fn of_store(error: &StoreError) -> Outcome {
         | StoreError::Failed(_) => Outcome::NeedsOperator,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::error::{Cause, Operation, RequestError};
+
+    #[test]
+    fn what_may_have_taken_effect_is_never_the_users_decision_alone() {
+        let earlier = |source: Error| Error::EarlierAttempt {
+            earlier: Box::new(RequestError::AnswerLost {
+                operation: Operation::Push,
+                source: Cause::new("timed out"),
+            }),
+            source: Box::new(source),
+        };
+        let ended = || Error::ConsentEnded {
+            code: "InvalidGrant".into(),
+        };
+        assert_eq!(outcome(&ended()), Outcome::ByUser);
+        assert_eq!(outcome(&earlier(ended())), Outcome::Failed);
+        let unreadable = SuspendedError::UnknownKey("2026-05".into());
+        assert_eq!(outcome(&earlier(unreadable.into())), Outcome::NeedsOperator);
+    }
+}

@@ -1,3 +1,4 @@
+use std::iter::successors;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,13 +62,17 @@ impl StoreError {
     /// changes that. Of an error that is not of a built-in store this is not known.
     pub(crate) fn is_of_set_up(&self) -> bool {
         match self {
-            Self::Failed(cause) => is_of_set_up(&**cause),
+            // The database's own error may be below one that says which database it is.
+            Self::Failed(cause) => {
+                let cause: &(dyn std::error::Error + 'static) = &**cause;
+                successors(Some(cause), |&error| error.source()).any(is_of_set_up)
+            }
             _ => false,
         }
     }
 }
 
-fn is_of_set_up(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+fn is_of_set_up(cause: &(dyn std::error::Error + 'static)) -> bool {
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
     if let Some(error) = cause.downcast_ref::<sqlx::Error>() {
         return sql_is_of_set_up(error);
