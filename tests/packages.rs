@@ -6,7 +6,13 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The packages that are published, in the order in which they are.
-const PUBLISHED: [&str; 4] = ["digime-rules", "digime-macros", "digime-sandbox", "digime"];
+const PUBLISHED: [&str; 5] = [
+    "digime-rules",
+    "digime-macros",
+    "digime-sandbox",
+    "digime",
+    "digime-outbox",
+];
 
 fn cargo(arguments: &str) -> String {
     let output = Command::new(env!("CARGO"))

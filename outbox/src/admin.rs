@@ -151,7 +151,7 @@ pub struct Listed {
     pub reference: String,
     /// Where it is.
     pub state: State,
-    /// How many times a worker has taken it.
+    /// How many times a worker has taken it, since it was enqueued or its user has connected.
     pub attempts: u64,
     /// When it was enqueued, by the database's clock.
     pub enqueued_at: SystemTime,

@@ -100,30 +100,34 @@ impl fmt::Debug for Connection<'_> {
     }
 }
 
-/// Executes a statement, waits until it is committed, and returns its rows. It is repeated after faults of the connection, so
-/// it must do nothing twice.
-macro_rules! rows {
-    ($database:expr, $sql:expr $(, $argument:expr)* $(,)?) => {
-        $crate::database::repeated(|| async {
-            let sql = $sql.clone();
-            // `fetch_optional` would not wait for the commit, and not see it fail.
-            match *$database {
-                #[cfg(feature = "sqlite")]
-                $crate::database::Database::Sqlite(ref pool) => {
-                    sqlx::query_as(sql)$(.bind($argument))*.fetch_all(pool).await
-                }
-                #[cfg(feature = "postgres")]
-                $crate::database::Database::Postgres(ref pool) => {
-                    sqlx::query_as(sql)$(.bind($argument))*.fetch_all(pool).await
-                }
-                #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
-                $crate::database::Database::None(never) => match never {},
+/// Executes a statement, waits until it is committed, and returns its rows.
+macro_rules! rows_once {
+    ($database:expr, $sql:expr $(, $argument:expr)* $(,)?) => {{
+        let sql = $sql.clone();
+        // `fetch_optional` would not wait for the commit, and not see it fail.
+        match *$database {
+            #[cfg(feature = "sqlite")]
+            $crate::database::Database::Sqlite(ref pool) => {
+                sqlx::query_as(sql)$(.bind($argument))*.fetch_all(pool).await
             }
-        })
+            #[cfg(feature = "postgres")]
+            $crate::database::Database::Postgres(ref pool) => {
+                sqlx::query_as(sql)$(.bind($argument))*.fetch_all(pool).await
+            }
+            #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+            $crate::database::Database::None(never) => match never {},
+        }
+    }};
+}
+
+/// Executes a statement as [`rows_once`] does, and again after faults of the connection. So it must do nothing twice.
+macro_rules! rows {
+    ($($statement:tt)*) => {
+        $crate::database::repeated(|| async { $crate::database::rows_once!($($statement)*) })
     };
 }
 
-pub(crate) use rows;
+pub(crate) use {rows, rows_once};
 
 /// Makes a call, and again after faults of the connection.
 pub(crate) async fn repeated<T, F>(call: impl FnMut() -> F + Send) -> Result<T, Error>
@@ -144,7 +148,7 @@ where
 }
 
 /// Whether the connection failed, and the statement may or may not have been executed.
-fn is_of_connection(error: &sqlx::Error) -> bool {
+pub(crate) fn is_of_connection(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => true,
         // PostgreSQL's classes of connection exceptions, and of shutting down and starting up; SQLite's locks.

@@ -105,7 +105,10 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations)]
 // Without a database there is no outbox, and nothing uses the rest.
-#![cfg_attr(not(any(feature = "sqlite", feature = "postgres")), allow(unused, clippy::unused_async))]
+#![cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres")),
+    allow(unused, clippy::unused_async)
+)]
 
 mod admin;
 mod attempt;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::database::{duration, millis, rows};
+use crate::database::{duration, is_of_connection, millis, rows, rows_once};
 use crate::entry::{Item, Labels};
 use crate::rules::Tried;
 use crate::statements::BATCH;
@@ -69,23 +69,22 @@ impl Outbox {
     ) -> Result<Vec<Taken>, Error> {
         let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let claim = format!("{:032x}", rand::random::<u128>());
-        let claimed: Result<Vec<Columns>, Error> = {
-            let sql = &self.statements.claim;
-            rows!(
-                &self.database,
-                sql,
-                &*claim,
-                millis(lease),
-                number(per_user),
-                number(limit)
-            )
-            .await
+        let claimed = rows_once!(
+            &self.database,
+            self.statements.claim,
+            &*claim,
+            millis(lease),
+            number(per_user),
+            number(limit)
+        );
+        let claimed: Vec<Columns> = match claimed {
+            Ok(claimed) => claimed,
+            // It may have claimed entries although its answer was lost, and would claim others if it was repeated.
+            Err(error) if is_of_connection(&error) => {
+                rows!(&self.database, self.statements.claimed, &*claim).await?
+            }
+            Err(error) => return Err(error.into()),
         };
-        // A claim that was repeated takes other entries than the first one, whose answer was lost.
-        let claimed = match claimed {
-            Ok(claimed) if claimed.len() == limit || claimed.is_empty() => Ok(claimed),
-            _ => rows!(&self.database, self.statements.claimed, &*claim).await,
-        }?;
         let taken = claimed
             .into_iter()
             .map(|columns| Taken::of(columns, &claim));

@@ -55,8 +55,8 @@ impl Statements {
                  WHERE state = 'sending' AND due_at > {now} GROUP BY contract_id, user_key HAVING count(*) >= $3) \
                  ORDER BY due_at, id LIMIT $4 {skip_locked}) \
                  UPDATE digime_outbox SET claim = $1, due_at = {now} + $2, changed_at = {now}, connected = 0, \
-                 attempts = attempts + 1, state = 'sending', \
-                 tried_since = CASE state WHEN 'consent' THEN {now} ELSE tried_since END \
+                 attempts = CASE state WHEN 'consent' THEN 1 ELSE attempts + 1 END, \
+                 tried_since = CASE state WHEN 'consent' THEN {now} ELSE tried_since END, state = 'sending' \
                  WHERE id IN (SELECT id FROM due) RETURNING {claimed}"
             )),
             claimed: sql(format!(
@@ -92,7 +92,7 @@ impl Statements {
                  WHERE excluded.until > digime_outbox_held_back.until RETURNING until"
             )),
             connected: sql(format!(
-                "UPDATE digime_outbox SET connected = 1, tried_since = {now}, \
+                "UPDATE digime_outbox SET connected = 1, tried_since = {now}, attempts = 0, \
                  due_at = CASE state WHEN 'consent' THEN {now} ELSE due_at END, \
                  state = CASE state WHEN 'consent' THEN 'waiting' ELSE state END \
                  WHERE contract_id = $1 AND user_key = $2 AND state IN ('consent', 'sending') RETURNING state"

@@ -14,6 +14,7 @@ use digime::store::{
 use digime::{Callback, PostboxItem};
 use digime_outbox::ConnectedUsers;
 use digime_store_tests::{Place, claim, outbox, with_store};
+use futures_util::StreamExt;
 use futures_util::future::{join_all, try_join_all};
 use serde::Deserialize;
 
@@ -40,6 +41,13 @@ enum Work {
     },
     /// Pushes so many items at a time for a user.
     Push { user: String, items: usize },
+    /// Pushes for users whose names are numbers, as a worker of the outbox would, without an outbox.
+    PushToEach {
+        users: usize,
+        items: usize,
+        at_a_time: usize,
+        content: String,
+    },
     /// Delivers what is due in the outbox of the database, until it is killed.
     Deliver { lease_millis: u64 },
     /// Pushes for a user and dies on the way.
@@ -84,6 +92,31 @@ async fn work<S: FlowStore + TokenStore>(store: S, url: &str, place: Place, work
             println!("{}", serde_json::to_string(&claimed).expect("JSON"));
         }
         Work::Push { user, items } => push(&SharedTokens::new(store), &place, &user, items).await,
+        Work::PushToEach {
+            users,
+            items,
+            at_a_time,
+            content,
+        } => {
+            let tokens = SharedTokens::new(store);
+            let (receipts, client) = (place.receipts(), place.client());
+            let push_each = (0..items).map(|number| {
+                let (tokens, receipts) = (tokens.clone(), receipts.clone());
+                let (client, content) = (client.clone(), content.clone());
+                let user = (number % users).to_string();
+                async move {
+                    let item = PostboxItem::bytes("receipt.txt", content);
+                    let flow = tokens.find(&user, &receipts, &client);
+                    let flow = flow.await.expect("the store works").expect("a user");
+                    flow.push(item).await.expect("a delivery");
+                }
+            });
+            let tasks = futures_util::stream::iter(push_each).map(tokio::spawn);
+            let mut tasks = tasks.buffer_unordered(at_a_time);
+            while let Some(pushed) = tasks.next().await {
+                pushed.expect("no panic");
+            }
+        }
         Work::Deliver { lease_millis } => {
             let tokens = SharedTokens::new(store);
             deliver(tokens, &place, url, Duration::from_millis(lease_millis)).await;

@@ -4,6 +4,7 @@ mod consent;
 mod entries;
 mod failures;
 mod killed;
+mod telemetry;
 mod workers;
 
 use std::time::Duration;

@@ -162,7 +162,8 @@ async fn a_worker_that_stops_waits_for_what_is_in_flight(outbox: Outbox, _: &str
         .await
         .expect("added");
     let gate = Gate::default();
-    let worker = run(quick(&outbox, gate.clone()));
+    // With one place, it does not take the second entry before it sees that it has to stop.
+    let worker = run(quick(&outbox, gate.clone()).concurrency(1));
     gate.reached(1).await;
     worker.stop.send(()).expect("it runs");
     outbox
