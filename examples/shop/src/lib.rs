@@ -1,0 +1,19 @@
+//! A web shop whose customers save their receipts to digi.me. See README.md for what it shows and where to begin.
+
+#![forbid(unsafe_code)]
+
+pub mod app;
+pub mod config;
+pub mod db;
+#[cfg(feature = "demo")]
+pub mod demo;
+pub mod outbox_stub;
+mod page;
+mod receipts;
+mod routes;
+mod session;
+pub mod tenant;
+mod web;
+
+pub use app::Shop;
+pub use config::Config;

@@ -1,0 +1,43 @@
+//! For whatever watches the process.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::app::App;
+use crate::page::PageError;
+use crate::session::is_admin_token;
+
+/// The process answers.
+pub async fn live() -> &'static str {
+    "live\n"
+}
+
+/// The database can be reached. digi.me is not asked: without it the shop still sells, and receipts wait.
+pub async fn ready(State(app): State<Arc<App>>) -> Response {
+    match app.db.ping().await {
+        Ok(()) => "ready\n".into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the database can't be reached");
+            (StatusCode::SERVICE_UNAVAILABLE, "the database can't be reached\n").into_response()
+        }
+    }
+}
+
+/// Prometheus sends the admin token as a bearer token: the figures of a shop are nobody else's business.
+pub async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, PageError> {
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
+    let token = authorization.and_then(|it| it.strip_prefix("Bearer "));
+    if !token.is_some_and(|token| is_admin_token(&app, token)) {
+        let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
+        return Ok((StatusCode::UNAUTHORIZED, challenge, "send the admin token\n").into_response());
+    }
+    let counts = app.outbox.list().await;
+    for (state, count) in crate::receipts::named(&counts) {
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        metrics::gauge!("shop_outbox_entries", "state" => state).set(count as f64);
+    }
+    Ok(app.metrics.render().into_response())
+}
