@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use digime::PostboxItem;
-use digime_sandbox::{Endpoint, Fault};
+use digime_sandbox::{Contract, Endpoint, Fault};
 use tracing_subscriber::fmt::MakeWriter;
 
 #[allow(dead_code, reason = "the other tests use the rest")]
@@ -76,7 +76,11 @@ async fn a_log_has_each_call_and_each_request_and_no_secret() {
             ours.join("\n")
         );
     };
-    let contract = "contract=sandbox-ongoing";
+    let named = |contract: &Contract| format!("contract={}", contract.contract_id);
+    let (contract, once) = (
+        &*named(&sandbox.contracts().ongoing),
+        &*named(&sandbox.contracts().once),
+    );
     message(&[
         contract,
         "state=\"Unstarted\" call=\"establish_session\"",
@@ -114,9 +118,9 @@ async fn a_log_has_each_call_and_each_request_and_no_secret() {
         "WARN",
         "trying again error=can't push: the platform refused (503)",
     ]);
-    message(&["contract=sandbox-once", "call=\"receive_postbox\"", "done"]);
+    message(&[once, "call=\"receive_postbox\"", "done"]);
     message(&[
-        "contract=sandbox-once",
+        once,
         "call=\"push\"",
         "failed",
         "can't read `/no/such/file`",

@@ -1,14 +1,21 @@
-use serde::Serialize;
+use std::fmt;
 
-use crate::keys;
+use serde::{Deserialize, Serialize};
 
-/// The id of the sandbox's only application.
-pub(crate) const APPLICATION_ID: &str = "sandbox-application";
+/// How often an application may push with one consent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A one-off contract: each consent creates a postbox, and no tokens.
+    Once,
+    /// An ongoing contract: a consent creates a postbox and tokens, with which the application can push again later.
+    Ongoing,
+}
 
 /// A contract of the sandbox, with everything that an application needs to use it.
 ///
 /// A struct with `#[digime_contract]` can be deserialized from its serialized form.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct Contract {
     /// The application's id.
     pub application_id: String,
@@ -16,59 +23,73 @@ pub struct Contract {
     pub contract_id: String,
     /// The private key, PKCS#1 PEM.
     pub private_key: String,
-    /// The contract's only registered redirect URI. Nothing listens there.
+    /// The first of the registered redirect URIs.
     pub redirect_uri: String,
+    /// Whether it is one-off or ongoing.
+    pub kind: Kind,
+    /// What a person reads in place of the contract's id.
+    pub name: String,
+    /// What a person reads in place of the application's id.
+    pub application_name: String,
+    /// All registered redirect URIs.
+    pub redirect_uris: Vec<String>,
     #[serde(skip)]
     pub(crate) public_key: Vec<u8>,
-    #[serde(skip)]
-    pub(crate) ongoing: bool,
 }
 
-/// The contracts of the sandbox.
+impl Contract {
+    /// How the contract is named in request tokens.
+    pub(crate) fn client_id(&self) -> String {
+        format!("{}_{}", self.application_id, self.contract_id)
+    }
+
+    pub(crate) fn is_ongoing(&self) -> bool {
+        self.kind == Kind::Ongoing
+    }
+}
+
+impl fmt::Debug for Contract {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Contract")
+            .field("application_id", &self.application_id)
+            .field("contract_id", &self.contract_id)
+            .field("redirect_uris", &self.redirect_uris)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The contracts of a sandbox.
 #[derive(Clone, Debug)]
 pub struct Contracts {
-    /// The one-off contract.
+    /// The one-off contract that every sandbox has.
     pub once: Contract,
-    /// The ongoing contract.
+    /// The ongoing contract that every sandbox has.
     pub ongoing: Contract,
+    registered: Vec<Contract>,
 }
 
 impl Contracts {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(once: Contract, ongoing: Contract, registered: Vec<Contract>) -> Self {
         Self {
-            once: contract("sandbox-once", false),
-            ongoing: contract("sandbox-ongoing", true),
+            once,
+            ongoing,
+            registered,
         }
     }
 
-    fn all(&self) -> [&Contract; 2] {
-        [&self.once, &self.ongoing]
+    /// The contracts that were registered with the builder, and then the two that every sandbox has.
+    pub fn iter(&self) -> impl Iterator<Item = &Contract> {
+        self.registered.iter().chain([&self.once, &self.ongoing])
     }
 
     pub(crate) fn by_contract_id(&self, contract_id: &str) -> Option<&Contract> {
-        self.all()
-            .into_iter()
+        self.iter()
             .find(|contract| contract.contract_id == contract_id)
     }
 
     pub(crate) fn by_client_id(&self, client_id: &str) -> Option<&Contract> {
-        self.all().into_iter().find(|contract| {
-            client_id
-                .strip_prefix(&*contract.application_id)
-                .and_then(|rest| rest.strip_prefix('_'))
-                == Some(&*contract.contract_id)
-        })
-    }
-}
-
-fn contract(contract_id: &str, ongoing: bool) -> Contract {
-    let key = if ongoing { &keys::ONGOING } else { &keys::ONCE };
-    Contract {
-        application_id: APPLICATION_ID.into(),
-        contract_id: contract_id.into(),
-        private_key: key.private_pem(),
-        redirect_uri: format!("https://app.example/{contract_id}/callback"),
-        public_key: key.public_der.clone(),
-        ongoing,
+        self.iter()
+            .find(|contract| contract.client_id() == client_id)
     }
 }

@@ -3,12 +3,13 @@
 use std::sync::LazyLock;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
-use aws_lc_rs::rsa::{KeySize, OaepPrivateDecryptingKey, PrivateDecryptingKey, PublicKey};
+use aws_lc_rs::rsa::{KeyPair, KeySize, OaepPrivateDecryptingKey, PrivateDecryptingKey, PublicKey};
+use aws_lc_rs::signature::KeyPair as _;
 use pem::Pem;
 
-/// Signs for the one-off contract.
+/// Signs for the one-off contract that every sandbox has.
 pub(crate) static ONCE: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
-/// Signs for the ongoing contract.
+/// Signs for the ongoing contract that every sandbox has.
 pub(crate) static ONGOING: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
 /// Signs platform tokens.
 pub(crate) static PLATFORM: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
@@ -24,15 +25,31 @@ pub(crate) struct SigningKey {
 }
 
 impl SigningKey {
-    fn generate() -> Self {
+    pub(crate) fn generate() -> Self {
         let (key, public_der) = generate();
         let pkcs8: Pkcs8V1Der<'_> = key.as_der().expect("a fresh key has a DER form");
-        let inner =
-            pkcs8::PrivateKeyInfoRef::try_from(pkcs8.as_ref()).expect("a fresh key is PKCS#8");
         Self {
-            private_der: inner.private_key.as_bytes().to_vec(),
+            private_der: pkcs1_of(pkcs8.as_ref()).expect("a fresh key is PKCS#8"),
             public_der,
         }
+    }
+
+    /// Reads a private key, PKCS#1 or PKCS#8. The error continues the sentence "the private key …".
+    pub(crate) fn from_pem(pem: &str) -> Result<Self, &'static str> {
+        let pem = pem::parse(pem).map_err(|_| "is not PEM")?;
+        let private_der = match pem.tag() {
+            "RSA PRIVATE KEY" => pem.into_contents(),
+            "PRIVATE KEY" => pkcs1_of(pem.contents()).ok_or("is not an RSA key")?,
+            "ENCRYPTED PRIVATE KEY" => return Err("is encrypted: decrypt it first"),
+            _ => return Err("is not a private RSA key: its PEM has another label"),
+        };
+        let pair = KeyPair::from_der(&private_der)
+            .map_err(|_| "is not an RSA key with 2048 to 8192 bits")?;
+        let public_der = pair.public_key().as_ref().to_vec();
+        Ok(Self {
+            private_der,
+            public_der,
+        })
     }
 
     pub(crate) fn private_pem(&self) -> String {
@@ -42,6 +59,12 @@ impl SigningKey {
     pub(crate) fn public_pem(&self) -> String {
         public_pem(&self.public_der)
     }
+}
+
+/// The PKCS#1 key within a PKCS#8 one.
+fn pkcs1_of(pkcs8: &[u8]) -> Option<Vec<u8>> {
+    let inner = pkcs8::PrivateKeyInfoRef::try_from(pkcs8).ok()?;
+    Some(inner.private_key.as_bytes().to_vec())
 }
 
 /// The key of a new postbox, and its public half as in the callback: PKCS#1 PEM.

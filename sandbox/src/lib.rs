@@ -23,21 +23,29 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations)]
 
+mod builder;
+mod clock;
 mod contract;
 mod fault;
 mod keys;
+mod new_contract;
 mod platform;
 mod push;
+mod random;
 mod refusal;
 mod request_token;
 mod sandbox;
 mod server;
+mod start_error;
 mod user_client;
 
-pub use contract::{Contract, Contracts};
+pub use builder::Builder;
+pub use contract::{Contract, Contracts, Kind};
 pub use fault::{Endpoint, Fault};
+pub use new_contract::NewContract;
 pub use platform::Received;
-pub use sandbox::{Builder, Sandbox};
+pub use sandbox::Sandbox;
+pub use start_error::StartError;
 pub use user_client::{BadLink, Decision};
 
 /// Compiles the program of the README.

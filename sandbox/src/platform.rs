@@ -1,52 +1,43 @@
 //! The state and the decisions of the platform, without HTTP.
 
+mod grants;
+mod inbox;
+pub(crate) mod scope;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_lc_rs::rsa::OaepPrivateDecryptingKey;
 use axum::http::{HeaderMap, StatusCode};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use rand::distr::{Alphanumeric, SampleString};
-use serde::Serialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
+use crate::clock::{millis, now};
 use crate::contract::Contracts;
+use crate::push::{Envelope, Opened};
+use crate::random;
 use crate::refusal::Refusal;
 use crate::request_token::{self, Request};
 
-/// An item that arrived in the user's digi.me, decrypted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Received {
-    /// The postbox that it came through.
-    pub postbox_id: String,
-    /// The file's name.
-    pub name: String,
-    /// How many bytes it has.
-    pub size: u64,
-    /// The SHA-256 of its bytes, in lower-case hex.
-    pub sha256: String,
-    /// Its descriptor: `mimeType`, `accounts`, `tags`, `reference`.
-    pub descriptor: Value,
-}
+use grants::Grants;
+use inbox::Inbox;
+pub(crate) use inbox::KEPT_PER_ITEM;
+pub use inbox::Received;
 
 /// The state of the sandbox.
 pub(crate) struct Platform {
     pub contracts: Contracts,
-    pub lifetimes: Lifetimes,
+    session_lifetime: Duration,
     pub sessions: HashMap<String, Session>,
     pub scopes: Vec<Value>,
     pub preauthorizations: HashMap<String, Preauthorization>,
-    pub postboxes: HashMap<String, Postbox>,
-    pub inbox: Vec<Received>,
-    pub envelopes: HashSet<(Vec<u8>, Vec<u8>)>,
+    pub grants: Grants,
+    postboxes: HashMap<String, Postbox>,
+    pub inbox: Inbox,
+    envelopes: HashSet<(Vec<u8>, [u8; 16])>,
     nonces: HashSet<String>,
-    codes: HashMap<String, Code>,
-    access_tokens: HashMap<String, AccessToken>,
-    refresh_tokens: HashMap<String, Grant>,
-    pub refreshes: u64,
 }
 
 /// How long sessions and tokens are valid.
@@ -58,61 +49,49 @@ pub(crate) struct Lifetimes {
 
 pub(crate) struct Session {
     pub contract_id: String,
+    pub exchange_token: String,
+    pub scope: Value,
     /// Unix time in milliseconds.
     pub expiry: u64,
     pub used: bool,
 }
 
 pub(crate) struct Preauthorization {
-    pub grant: Grant,
+    pub contract_id: String,
     pub challenge: String,
     pub redirect_uri: String,
     pub state: Option<String>,
     pub used: bool,
 }
 
-pub(crate) struct Postbox {
-    pub contract_id: String,
-    pub key: Arc<OaepPrivateDecryptingKey>,
+struct Postbox {
+    contract_id: String,
+    key: Arc<OaepPrivateDecryptingKey>,
 }
 
-struct Code {
-    grant: Grant,
-    challenge: String,
-    redirect_uri: String,
+/// A push that was accepted before its file has arrived.
+pub(crate) struct Accepted {
+    pub envelope: Envelope,
+    application_id: String,
+    contract_id: String,
     postbox_id: String,
-    spent: bool,
-}
-
-/// The holder of a code or token.
-#[derive(Clone)]
-pub(crate) struct Grant {
-    pub contract_id: String,
-    postbox_id: String,
-}
-
-struct AccessToken {
-    grant: Grant,
-    /// Unix time in milliseconds.
-    expiry: u64,
+    delivered: bool,
+    arrives: bool,
 }
 
 impl Platform {
-    pub(crate) fn new(lifetimes: Lifetimes) -> Self {
+    pub(crate) fn new(contracts: Contracts, lifetimes: Lifetimes) -> Self {
         Self {
-            contracts: Contracts::new(),
-            lifetimes,
+            contracts,
+            session_lifetime: lifetimes.session,
             sessions: HashMap::new(),
             scopes: Vec::new(),
             preauthorizations: HashMap::new(),
+            grants: Grants::new(lifetimes.access_token),
             postboxes: HashMap::new(),
-            inbox: Vec::new(),
+            inbox: Inbox::default(),
             envelopes: HashSet::new(),
             nonces: HashSet::new(),
-            codes: HashMap::new(),
-            access_tokens: HashMap::new(),
-            refresh_tokens: HashMap::new(),
-            refreshes: 0,
         }
     }
 
@@ -145,22 +124,25 @@ impl Platform {
         if !agent["name"].is_string() || !agent["version"].is_string() {
             return Err(Refusal::request("`sdkAgent` has no name or no version"));
         }
-        check_scope(&request["scope"])?;
-        let key = random();
-        let expiry = now() + millis(self.lifetimes.session);
+        let scope = &request["scope"];
+        scope::check(scope)?;
+        let (key, exchange_token) = (random::key(), random::key());
+        let expiry = now().saturating_add(millis(self.session_lifetime));
         let session = Session {
             contract_id: contract.contract_id.clone(),
+            exchange_token: exchange_token.clone(),
+            scope: scope.clone(),
             expiry,
             used: false,
         };
         self.sessions.insert(key.clone(), session);
-        self.scopes.push(request["scope"].clone());
-        Ok(json!({"sessionKey": key, "sessionExchangeToken": random(), "expiry": expiry}))
+        self.scopes.push(scope.clone());
+        Ok(json!({"sessionKey": key, "sessionExchangeToken": exchange_token, "expiry": expiry}))
     }
 
     /// `POST oauth/authorize`
     pub(crate) fn authorize(&mut self, request: &Request) -> Result<Value, Refusal> {
-        if !request.contract.ongoing {
+        if !request.contract.is_ongoing() {
             return Err(Refusal::request("a one-off contract can't be authorized"));
         }
         request.fixed("code_challenge_method", "S256")?;
@@ -176,14 +158,11 @@ impl Platform {
                 "`code_challenge` is not base64url of a SHA-256",
             ));
         }
-        let code = random();
+        let code = random::key();
         let preauthorization = Preauthorization {
-            grant: Grant {
-                contract_id: request.contract.contract_id.clone(),
-                postbox_id: String::new(),
-            },
+            contract_id: request.contract.contract_id.clone(),
             challenge: challenge.to_owned(),
-            redirect_uri: request.contract.redirect_uri.clone(),
+            redirect_uri: request.redirect_uri()?.to_owned(),
             state: request.optional("state")?.map(ToOwned::to_owned),
             used: false,
         };
@@ -192,100 +171,30 @@ impl Platform {
         Ok(json!({"preauthorization_code": code}))
     }
 
-    /// Issues the code of a callback, for a postbox that was created with a preauthorization code.
-    pub(crate) fn issue_code(
+    /// Uses up a preauthorization code for a postbox, and returns the code of the callback.
+    pub(crate) fn consent(
         &mut self,
         preauthorization_code: &str,
         postbox_id: &str,
     ) -> Option<String> {
         let preauthorization = self.preauthorizations.get_mut(preauthorization_code)?;
         preauthorization.used = true;
-        let code = random();
-        let issued = Code {
-            grant: preauthorization.grant.clone(),
-            challenge: preauthorization.challenge.clone(),
-            redirect_uri: preauthorization.redirect_uri.clone(),
-            postbox_id: postbox_id.to_owned(),
-            spent: false,
+        Some(self.grants.consent(preauthorization, postbox_id))
+    }
+
+    /// Creates a postbox under a contract, and returns its id.
+    pub(crate) fn create_postbox(
+        &mut self,
+        contract_id: &str,
+        key: OaepPrivateDecryptingKey,
+    ) -> String {
+        let postbox_id = random::key();
+        let postbox = Postbox {
+            contract_id: contract_id.to_owned(),
+            key: Arc::new(key),
         };
-        self.codes.insert(code.clone(), issued);
-        Some(code)
-    }
-
-    /// `POST oauth/token`
-    pub(crate) fn token(&mut self, request: &Request) -> Result<Value, Refusal> {
-        match request.claim("grant_type")? {
-            "authorization_code" => self.exchange_code(request),
-            "refresh_token" => self.refresh(request),
-            _ => Err(Refusal::request(
-                "`grant_type` is neither `authorization_code` nor `refresh_token`",
-            )),
-        }
-    }
-
-    fn exchange_code(&mut self, request: &Request) -> Result<Value, Refusal> {
-        let verifier = request.claim("code_verifier")?;
-        let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-        if !(43..=128).contains(&verifier.len()) || !verifier.bytes().all(unreserved) {
-            return Err(Refusal::request(
-                "`code_verifier` is not 43 to 128 unreserved characters",
-            ));
-        }
-        let code = self
-            .codes
-            .get_mut(request.claim("code")?)
-            .ok_or_else(|| Refusal::grant("the code is unknown"))?;
-        if code.spent {
-            return Err(Refusal::grant("the code is spent"));
-        }
-        if code.grant.contract_id != request.contract.contract_id {
-            return Err(Refusal::grant("the code was given to another contract"));
-        }
-        if code.redirect_uri != request.claim("redirect_uri")? {
-            return Err(Refusal::grant(
-                "the code was given for another redirect URI",
-            ));
-        }
-        if BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)) != code.challenge {
-            return Err(Refusal::grant("the verifier does not fit the challenge"));
-        }
-        code.spent = true;
-        let grant = Grant {
-            postbox_id: code.postbox_id.clone(),
-            ..code.grant.clone()
-        };
-        Ok(self.issue_tokens(grant))
-    }
-
-    fn refresh(&mut self, request: &Request) -> Result<Value, Refusal> {
-        let refresh_token = request.claim("refresh_token")?;
-        match self.refresh_tokens.get(refresh_token) {
-            Some(grant) if grant.contract_id == request.contract.contract_id => {
-                let grant = grant.clone();
-                self.refresh_tokens.remove(refresh_token);
-                self.refreshes += 1;
-                Ok(self.issue_tokens(grant))
-            }
-            _ => Err(Refusal::new(
-                StatusCode::UNAUTHORIZED,
-                "InvalidToken",
-                "the refresh token is not valid",
-            )),
-        }
-    }
-
-    fn issue_tokens(&mut self, grant: Grant) -> Value {
-        let (access_token, refresh_token) = (random(), random());
-        let expiry = now() + millis(self.lifetimes.access_token);
-        self.access_tokens.insert(
-            access_token.clone(),
-            AccessToken {
-                grant: grant.clone(),
-                expiry,
-            },
-        );
-        self.refresh_tokens.insert(refresh_token.clone(), grant);
-        json!({"access_token": access_token, "refresh_token": refresh_token, "expires_on": expiry / 1000})
+        self.postboxes.insert(postbox_id.clone(), postbox);
+        postbox_id
     }
 
     /// Ends every session before the expiry that its holder knows.
@@ -295,21 +204,68 @@ impl Platform {
         }
     }
 
-    /// Makes every issued access token expire before the expiry that its holder knows.
-    pub(crate) fn expire_access_tokens(&mut self) {
-        for token in self.access_tokens.values_mut() {
-            token.expiry = 0;
+    /// `POST permission-access/postbox/{id}`, before the body is read.
+    pub(crate) fn accept_push(
+        &mut self,
+        headers: &HeaderMap,
+        postbox_id: String,
+    ) -> Result<Accepted, Refusal> {
+        let request = self.verify(headers)?;
+        let contract = &request.contract;
+        let postbox = self
+            .postboxes
+            .get(&postbox_id)
+            .filter(|postbox| postbox.contract_id == contract.contract_id)
+            .ok_or_else(|| {
+                Refusal::new(
+                    StatusCode::NOT_FOUND,
+                    "InvalidPostbox",
+                    "no postbox of this contract has this id",
+                )
+            })?;
+        self.check_session(request.claim("session_key")?, &contract.contract_id)?;
+        let delivered = self.grants.delivers(&request, &postbox_id)?;
+        let envelope = Envelope::open(&request, &postbox.key)?;
+        if !self.envelopes.insert((envelope.key.clone(), envelope.iv)) {
+            return Err(Refusal::request("the key and IV were used before"));
         }
+        Ok(Accepted {
+            envelope,
+            application_id: contract.application_id.clone(),
+            contract_id: contract.contract_id.clone(),
+            postbox_id,
+            delivered,
+            // A one-off push waits in the postbox until the user's client fetches it. This client does so at once.
+            arrives: delivered || !contract.is_ongoing(),
+        })
     }
 
-    /// Makes every user withdraw consent: access tokens expire and can't be refreshed.
-    pub(crate) fn end_consent(&mut self) {
-        self.expire_access_tokens();
-        self.refresh_tokens.clear();
+    /// `POST permission-access/postbox/{id}`, after the body was read.
+    pub(crate) fn finish_push(&mut self, push: Accepted, file: Opened) -> Value {
+        if push.arrives {
+            let item = Received {
+                id: 0,
+                application_id: push.application_id,
+                contract_id: push.contract_id,
+                postbox_id: push.postbox_id,
+                name: file.name,
+                size: file.size,
+                sha256: file.sha256,
+                descriptor: push.envelope.descriptor,
+                arrived: now(),
+            };
+            self.inbox.add(item, file.content);
+        }
+        let status = if push.delivered {
+            "delivered"
+        } else {
+            "pending"
+        };
+        json!({"status": status, "expires": 7 * 24 * 60 * 60})
     }
 
     /// Whether a session lets a contract push.
-    pub(crate) fn check_session(&self, key: &str, contract_id: &str) -> Result<(), Refusal> {
+    fn check_session(&self, key: &str, contract_id: &str) -> Result<(), Refusal> {
         match self.sessions.get(key) {
             Some(session) if session.contract_id != contract_id => {
                 Err(Refusal::session("the session is another contract's"))
@@ -321,91 +277,4 @@ impl Platform {
             None => Err(Refusal::session("the session is unknown")),
         }
     }
-
-    /// Whether a push is delivered at once: its access token is valid for this postbox and has not expired.
-    pub(crate) fn delivers(&self, request: &Request, postbox_id: &str) -> Result<bool, Refusal> {
-        let invalid = |message| Refusal::new(StatusCode::UNAUTHORIZED, "InvalidToken", message);
-        match (request.optional("access_token")?, request.contract.ongoing) {
-            (None, false) => Ok(false),
-            (None, true) => Err(invalid("an ongoing contract pushes with an access token")),
-            (Some(_), false) => Err(Refusal::request("a one-off contract has no access token")),
-            (Some(token), true) => {
-                let token = self
-                    .access_tokens
-                    .get(token)
-                    .ok_or_else(|| invalid("the access token is unknown"))?;
-                if token.grant.contract_id != request.contract.contract_id
-                    || token.grant.postbox_id != postbox_id
-                {
-                    return Err(invalid("the access token is for another postbox"));
-                }
-                Ok(token.expiry > now())
-            }
-        }
-    }
-}
-
-fn check_scope(scope: &Value) -> Result<(), Refusal> {
-    let bad = || Refusal::request("`scope` is not in the protocol's form");
-    if scope.is_null() {
-        return Ok(());
-    }
-    for (name, value) in scope.as_object().ok_or_else(bad)? {
-        let parts = value.as_array().ok_or_else(bad)?;
-        let well_formed = match name.as_str() {
-            "timeRanges" => parts.iter().all(is_time_range),
-            "serviceGroups" => parts.iter().all(|group| {
-                all_with_ids(group, "serviceTypes", |kind| {
-                    all_with_ids(kind, "serviceObjectTypes", |_| true)
-                })
-            }),
-            _ => false,
-        };
-        if !well_formed {
-            return Err(bad());
-        }
-    }
-    Ok(())
-}
-
-fn is_time_range(range: &Value) -> bool {
-    range.as_object().is_some_and(|range| {
-        !range.is_empty()
-            && range.iter().all(|(name, value)| match name.as_str() {
-                "from" | "to" => value.is_i64(),
-                "last" => value.as_str().is_some_and(|last| {
-                    let number = last.strip_suffix(['d', 'm', 'y']);
-                    number.is_some_and(|number| number.parse::<u32>().is_ok())
-                }),
-                _ => false,
-            })
-    })
-}
-
-fn all_with_ids(owner: &Value, name: &str, inner: impl Fn(&Value) -> bool) -> bool {
-    let has_id = owner.get("id").is_some();
-    has_id
-        && owner[name].as_array().is_some_and(|parts| {
-            parts
-                .iter()
-                .all(|part| part.get("id").is_some() && inner(part))
-        })
-}
-
-/// 32 random letters and digits.
-pub(crate) fn random() -> String {
-    Alphanumeric.sample_string(&mut rand::rng(), 32)
-}
-
-/// Now, in Unix milliseconds.
-pub(crate) fn now() -> u64 {
-    millis(
-        SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default(),
-    )
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -8,9 +8,11 @@ use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey};
 use axum::extract::Multipart;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::platform::KEPT_PER_ITEM;
 use crate::refusal::Refusal;
 use crate::request_token::Request;
 
@@ -26,6 +28,8 @@ pub(crate) struct Opened {
     pub name: String,
     pub size: u64,
     pub sha256: String,
+    /// Its bytes, unless they are too many to be kept.
+    pub content: Option<Bytes>,
 }
 
 impl Envelope {
@@ -81,9 +85,16 @@ impl Envelope {
                 .ok_or_else(|| Refusal::request("the part has no file name"))?,
         );
         let (mut size, mut hash) = (0, Sha256::new());
+        let mut content = Some(BytesMut::new());
         let mut take = |part: &[u8]| {
             size += part.len() as u64;
             hash.update(part);
+            content = content
+                .take()
+                .filter(|content| content.len() + part.len() <= KEPT_PER_ITEM);
+            if let Some(content) = &mut content {
+                content.extend_from_slice(part);
+            }
         };
         let mut decryptor = self.decryptor()?;
         while let Some(chunk) = field.chunk().await.map_err(broken)? {
@@ -95,7 +106,12 @@ impl Envelope {
             return Err(Refusal::request("more than one part"));
         }
         let sha256 = hex::encode(hash.finalize());
-        Ok(Opened { name, size, sha256 })
+        Ok(Opened {
+            name,
+            size,
+            sha256,
+            content: content.map(BytesMut::freeze),
+        })
     }
 
     fn decryptor(&self) -> Result<Decryptor, Refusal> {

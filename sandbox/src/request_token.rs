@@ -36,6 +36,11 @@ impl Request {
         }
     }
 
+    /// The redirect URI, which is one of the contract's.
+    pub(crate) fn redirect_uri(&self) -> Result<&str, Refusal> {
+        self.claim("redirect_uri")
+    }
+
     /// Checks that a claim has the only value that the protocol allows.
     pub(crate) fn fixed(&self, name: &'static str, value: &str) -> Result<(), Refusal> {
         match self.claim(name)? {
@@ -89,7 +94,8 @@ pub(crate) fn verify(
     };
     check_nonce(request.claim("nonce")?, nonces)?;
     check_timestamp(&request.claims, now)?;
-    if request.claim("redirect_uri")? != contract.redirect_uri {
+    let redirect_uri = request.redirect_uri()?;
+    if !contract.redirect_uris.iter().any(|own| own == redirect_uri) {
         return Err(Refusal::redirect_uri(
             "the redirect URI is not registered for the contract",
         ));

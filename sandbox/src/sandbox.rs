@@ -1,16 +1,16 @@
-use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use url::Url;
 
-use crate::contract::{APPLICATION_ID, Contract, Contracts};
+use crate::builder::Builder;
+use crate::contract::{Contract, Contracts};
 use crate::fault::{Endpoint, Fault};
-use crate::platform::{Lifetimes, Platform, Received};
-use crate::server::{self, Shared};
+use crate::platform::Received;
+use crate::server::Shared;
+use crate::start_error::StartError;
 use crate::user_client::{BadLink, Decision};
 
 /// A running platform with a user and the user's client. It stops when it is dropped.
@@ -20,62 +20,26 @@ pub struct Sandbox {
     contracts: Contracts,
 }
 
-/// Sets up a [`Sandbox`].
-#[derive(Clone, Debug)]
-#[must_use = "a builder does nothing until `start()` is called"]
-pub struct Builder {
-    lifetimes: Lifetimes,
-}
-
-impl Builder {
-    /// How long sessions last. Default: 30 minutes.
-    pub fn session_lifetime(mut self, lifetime: Duration) -> Self {
-        self.lifetimes.session = lifetime;
-        self
-    }
-
-    /// How long access tokens last, to the second. Default: one day.
-    pub fn access_token_lifetime(mut self, lifetime: Duration) -> Self {
-        self.lifetimes.access_token = lifetime;
-        self
-    }
-
-    /// Starts the sandbox on a free port of the loopback.
-    ///
-    /// # Errors
-    /// An I/O error if no port is available.
-    pub async fn start(self) -> io::Result<Sandbox> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let base_url = format!("http://{}/v1.5", listener.local_addr()?);
-        // Generating keys takes long.
-        let platform = tokio::task::spawn_blocking(move || Platform::new(self.lifetimes)).await?;
-        let contracts = platform.contracts.clone();
-        let shared = Arc::new(Shared::new(base_url, platform));
-        let server = tokio::spawn(server::serve(listener, shared.clone()));
-        Ok(Sandbox {
+impl Sandbox {
+    pub(crate) fn new(shared: Arc<Shared>, server: JoinHandle<()>, contracts: Contracts) -> Self {
+        Self {
             shared,
             server,
             contracts,
-        })
+        }
     }
-}
 
-impl Sandbox {
     /// Starts a sandbox on a free port of the loopback.
     ///
     /// # Errors
-    /// An I/O error if no port is available.
-    pub async fn start() -> io::Result<Self> {
+    /// [`StartError`] if no port is available.
+    pub async fn start() -> Result<Self, StartError> {
         Self::builder().start().await
     }
 
     /// A sandbox with other settings.
     pub fn builder() -> Builder {
-        let lifetimes = Lifetimes {
-            session: Duration::from_secs(30 * 60),
-            access_token: Duration::from_secs(24 * 60 * 60),
-        };
-        Builder { lifetimes }
+        Builder::new()
     }
 
     /// The platform's base URL.
@@ -84,10 +48,32 @@ impl Sandbox {
         &self.shared.base_url
     }
 
-    /// The contracts of the one application that the sandbox knows.
+    /// The page that plays the user's client. With `?link=` and a percent-encoded `digime://` link, it opens the link.
+    #[must_use]
+    pub fn phone_url(&self) -> String {
+        self.url("phone")
+    }
+
+    /// The page that shows what arrived in the user's digi.me.
+    #[must_use]
+    pub fn inbox_page_url(&self) -> String {
+        self.url("inbox")
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}/{path}", self.shared.origin)
+    }
+
+    /// The contracts: those of the builder, and the two that every sandbox has.
     #[must_use]
     pub fn contracts(&self) -> &Contracts {
         &self.contracts
+    }
+
+    /// The contract with this id.
+    #[must_use]
+    pub fn contract(&self, contract_id: &str) -> Option<&Contract> {
+        self.contracts.by_contract_id(contract_id)
     }
 
     /// Opens a link in the user's client. The user consents. Returns the URL that is called back.
@@ -117,7 +103,13 @@ impl Sandbox {
     /// The items that have arrived in the user's digi.me, decrypted, in the order of arrival.
     #[must_use]
     pub fn inbox(&self) -> Vec<Received> {
-        self.shared.platform().inbox.clone()
+        self.shared.platform().inbox.items().to_vec()
+    }
+
+    /// The bytes of an item. `None` if it was larger than 1 MiB, or if later items with 64 MiB in sum have arrived.
+    #[must_use]
+    pub fn content(&self, item: &Received) -> Option<Bytes> {
+        self.shared.platform().inbox.content(item.id).cloned()
     }
 
     /// The mistakes for which programs were refused, one line each.
@@ -141,7 +133,7 @@ impl Sandbox {
     /// How many times an access token was refreshed.
     #[must_use]
     pub fn refreshes(&self) -> u64 {
-        self.shared.platform().refreshes
+        self.shared.platform().grants.refreshes()
     }
 
     /// How many requests an endpoint has received.
@@ -175,12 +167,20 @@ impl Sandbox {
 
     /// Makes every access token expire early.
     pub fn expire_access_tokens(&self) {
-        self.shared.platform().expire_access_tokens();
+        self.shared.platform().grants.expire_access_tokens();
     }
 
-    /// Makes the user withdraw consent.
+    /// Makes every user withdraw every consent.
     pub fn end_consent(&self) {
-        self.shared.platform().end_consent();
+        self.shared.platform().grants.end_consents(|_| true);
+    }
+
+    /// Makes every user withdraw the consents under this contract. Returns how many there were.
+    pub fn end_consent_of(&self, contract_id: &str) -> usize {
+        let mut platform = self.shared.platform();
+        platform
+            .grants
+            .end_consents(|grant| grant.contract_id == contract_id)
     }
 
     /// Makes the platform sign with another key, under another `kid`.
@@ -191,20 +191,22 @@ impl Sandbox {
     /// The addresses and contracts, as the program prints them.
     #[must_use]
     pub fn describe(&self) -> Value {
-        let root = self.base_url().trim_end_matches("/v1.5");
-        let contract = |contract: &Contract| {
-            json!({
-                "contract_id": contract.contract_id,
-                "private_key": contract.private_key,
-                "redirect_uri": contract.redirect_uri,
-            })
-        };
+        let by_id = self
+            .contracts
+            .iter()
+            .map(|contract| (contract.contract_id.clone(), json!(contract)));
+        let mut contracts: serde_json::Map<_, _> = by_id.collect();
+        contracts.insert("once".into(), json!(self.contracts.once));
+        contracts.insert("ongoing".into(), json!(self.contracts.ongoing));
         json!({
             "base_url": self.base_url(),
-            "consent_url": format!("{root}/sandbox/consent"),
-            "inbox_url": format!("{root}/sandbox/inbox"),
-            "application_id": APPLICATION_ID,
-            "contracts": {"once": contract(&self.contracts.once), "ongoing": contract(&self.contracts.ongoing)},
+            "phone_url": self.phone_url(),
+            "inbox_page_url": self.inbox_page_url(),
+            "consent_url": self.url("sandbox/consent"),
+            "inbox_url": self.url("sandbox/inbox"),
+            "faults_url": self.url("sandbox/faults"),
+            "application_id": self.contracts.once.application_id,
+            "contracts": contracts,
         })
     }
 }

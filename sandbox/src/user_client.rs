@@ -1,13 +1,14 @@
 //! The user and the user's digi.me client: it opens a deep link, and returns the URL that is called back.
 
-use std::sync::Arc;
-
 use aws_lc_rs::rsa::OaepPrivateDecryptingKey;
 use serde::Deserialize;
+use serde_json::Value;
 use thiserror::Error;
 use url::Url;
 
-use crate::platform::{Platform, Postbox, now, random};
+use crate::clock::now;
+use crate::contract::{Contract, Kind};
+use crate::platform::{Platform, Session};
 
 /// What the user decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -32,17 +33,32 @@ impl BadLink {
     }
 }
 
-/// A parsed and checked link.
+/// A link, or the address of the guest's page, as the user's client reads it.
 pub(crate) struct Opened {
     callback_url: Url,
-    session_key: String,
+    session: SessionName,
     preauthorization_code: Option<String>,
+    /// The application's id, if the link has it.
+    application_id: Option<String>,
+}
+
+/// By what a session is found.
+enum SessionName {
+    Key(String),
+    ExchangeToken(String),
+}
+
+/// What the user is asked, after a link was checked.
+pub(crate) struct Asked {
+    pub contract: Contract,
+    pub scope: Value,
+    pub callback_url: Url,
 }
 
 impl Opened {
     /// Reads `digime://postbox/create?…`.
     pub(crate) fn read(link: &str) -> Result<Self, BadLink> {
-        let link = Url::parse(link).map_err(|_| BadLink::new("it is not a URL"))?;
+        let link = Url::parse(link.trim()).map_err(|_| BadLink::new("it is not a URL"))?;
         if (link.scheme(), link.host_str(), link.path()) != ("digime", Some("postbox"), "/create") {
             return Err(BadLink::new("it is not `digime://postbox/create`"));
         }
@@ -59,52 +75,84 @@ impl Opened {
         };
         let required =
             |name: &str| parameter(name)?.ok_or_else(|| BadLink(format!("it has no `{name}`")));
-        required("appId")?;
         required("sdkVersion")?;
-        let callback_url = required("callbackUrl")?;
         Ok(Self {
-            callback_url: Url::parse(&callback_url)
-                .map_err(|_| BadLink::new("its `callbackUrl` is not a URL"))?,
-            session_key: required("sessionKey")?,
+            application_id: Some(required("appId")?),
+            callback_url: callback_url(&required("callbackUrl")?)?,
+            session: SessionName::Key(required("sessionKey")?),
             preauthorization_code: parameter("preauthorizationCode")?,
         })
     }
 
+    /// Reads the parameters of the page on which a guest consents in a browser.
+    pub(crate) fn guest(session_exchange_token: &str, callback: &str) -> Result<Self, BadLink> {
+        Ok(Self {
+            application_id: None,
+            callback_url: callback_url(callback)?,
+            session: SessionName::ExchangeToken(session_exchange_token.to_owned()),
+            preauthorization_code: None,
+        })
+    }
+
     /// Checks the link with the platform, as the client does before it shows the user anything.
-    pub(crate) fn check(&self, platform: &Platform) -> Result<(), BadLink> {
-        let session = platform
-            .sessions
-            .get(&self.session_key)
+    pub(crate) fn check(&self, platform: &Platform) -> Result<Asked, BadLink> {
+        let session = self
+            .session(platform)
             .ok_or_else(|| BadLink::new("its session is unknown"))?;
+        if session.used {
+            return Err(BadLink::new(
+                "it was used before: its session has created a postbox already",
+            ));
+        }
         if session.expiry <= now() {
             return Err(BadLink::new("its session has expired"));
-        }
-        if session.used {
-            return Err(BadLink::new("its session has created a postbox already"));
         }
         let contract = platform
             .contracts
             .by_contract_id(&session.contract_id)
             .ok_or_else(|| BadLink::new("its contract is unknown"))?;
-        match (&self.preauthorization_code, contract.ongoing) {
-            (None, true) => Err(BadLink::new(
+        if let Some(id) = &self.application_id
+            && *id != contract.application_id
+        {
+            return Err(BadLink::new("its `appId` is not its session's application"));
+        }
+        self.check_callback(platform, contract)?;
+        Ok(Asked {
+            contract: contract.clone(),
+            scope: session.scope.clone(),
+            callback_url: self.callback_url.clone(),
+        })
+    }
+
+    fn check_callback(&self, platform: &Platform, contract: &Contract) -> Result<(), BadLink> {
+        match (&self.preauthorization_code, contract.kind) {
+            (None, Kind::Ongoing) if self.application_id.is_none() => Err(BadLink::new(
+                "an ongoing contract needs the digi.me client: guests consent to one-off contracts only",
+            )),
+            (None, Kind::Ongoing) => Err(BadLink::new(
                 "an ongoing contract needs a `preauthorizationCode`",
             )),
-            (Some(_), false) => Err(BadLink::new(
+            (Some(_), Kind::Once) => Err(BadLink::new(
                 "a one-off contract has no `preauthorizationCode`",
             )),
-            (None, false) if !extends(&self.callback_url, &contract.redirect_uri) => Err(
-                BadLink::new("its `callbackUrl` is not registered for the contract"),
-            ),
-            (None, false) => Ok(()),
-            (Some(code), true) => match platform.preauthorizations.get(code) {
+            (None, Kind::Once) => {
+                let mut registered = contract.redirect_uris.iter();
+                if registered.any(|uri| extends(&self.callback_url, uri)) {
+                    Ok(())
+                } else {
+                    Err(BadLink::new(
+                        "its `callbackUrl` is not registered for the contract",
+                    ))
+                }
+            }
+            (Some(code), Kind::Ongoing) => match platform.preauthorizations.get(code) {
                 None => Err(BadLink::new("its `preauthorizationCode` is unknown")),
+                Some(known) if known.contract_id != contract.contract_id => Err(BadLink::new(
+                    "its `preauthorizationCode` is another contract's",
+                )),
                 Some(known) if known.used => {
                     Err(BadLink::new("its `preauthorizationCode` was used before"))
                 }
-                Some(known) if known.grant.contract_id != contract.contract_id => Err(
-                    BadLink::new("its `preauthorizationCode` is another contract's"),
-                ),
                 Some(known) if Url::parse(&known.redirect_uri) != Ok(self.callback_url.clone()) => {
                     Err(BadLink::new(
                         "its `callbackUrl` is not the one that was authorized",
@@ -115,24 +163,39 @@ impl Opened {
         }
     }
 
-    /// Creates the postbox and returns the URL that is called back.
+    fn session<'a>(&self, platform: &'a Platform) -> Option<&'a Session> {
+        match &self.session {
+            SessionName::Key(key) => platform.sessions.get(key),
+            SessionName::ExchangeToken(token) => platform
+                .sessions
+                .values()
+                .find(|session| session.exchange_token == *token),
+        }
+    }
+
+    fn use_session(&self, platform: &mut Platform) {
+        let session = match &self.session {
+            SessionName::Key(key) => platform.sessions.get_mut(key),
+            SessionName::ExchangeToken(token) => platform
+                .sessions
+                .values_mut()
+                .find(|session| session.exchange_token == *token),
+        };
+        if let Some(session) = session {
+            session.used = true;
+        }
+    }
+
+    /// Checks the link again, creates the postbox and returns the URL that is called back.
     pub(crate) fn approve(
         &self,
         platform: &mut Platform,
         key: OaepPrivateDecryptingKey,
         public_key: &str,
     ) -> Result<Url, BadLink> {
-        let session = platform
-            .sessions
-            .get_mut(&self.session_key)
-            .ok_or_else(|| BadLink::new("its session is unknown"))?;
-        session.used = true;
-        let postbox_id = random();
-        let postbox = Postbox {
-            contract_id: session.contract_id.clone(),
-            key: Arc::new(key),
-        };
-        platform.postboxes.insert(postbox_id.clone(), postbox);
+        let contract_id = self.check(platform)?.contract.contract_id;
+        self.use_session(platform);
+        let postbox_id = platform.create_postbox(&contract_id, key);
         // Both results mean success, and an application has to accept both.
         let result = if self.preauthorization_code.is_some() {
             "SUCCESS"
@@ -147,7 +210,7 @@ impl Opened {
         let code = self
             .preauthorization_code
             .as_ref()
-            .and_then(|code| platform.issue_code(code, &postbox_id));
+            .and_then(|code| platform.consent(code, &postbox_id));
         if let Some(code) = code {
             callback.query_pairs_mut().append_pair("code", &code);
         }
@@ -167,6 +230,10 @@ impl Opened {
         }
         callback
     }
+}
+
+fn callback_url(text: &str) -> Result<Url, BadLink> {
+    Url::parse(text).map_err(|_| BadLink::new("its `callbackUrl` is not a URL"))
 }
 
 /// Whether a callback URL is a redirect URI, possibly with additions to its query.

@@ -8,7 +8,7 @@ use digime::{
     PrivateKey, RedirectUri, Signer, digime_contract,
 };
 
-use digime_sandbox::Sandbox;
+use digime_sandbox::{NewContract, Sandbox};
 
 use crate::set_up::{client, contract, once_json, sandbox};
 
@@ -50,9 +50,9 @@ async fn a_contract_written_by_hand_works_like_an_annotated_one() {
 
 #[digime_contract(
     once,
-    application_id = "sandbox-application",
-    contract_id = "sandbox-once",
-    redirect_uri = "https://app.example/sandbox-once/callback"
+    application_id = "corner-shop",
+    contract_id = "corner-shop-receipts",
+    redirect_uri = "https://shop.example/callback"
 )]
 #[derive(serde::Deserialize)]
 struct Literals {
@@ -61,8 +61,13 @@ struct Literals {
 
 #[tokio::test]
 async fn literals_replace_fields() {
-    let sandbox = sandbox().await;
-    let literals: Literals = contract(once_json(&sandbox));
+    let registered = NewContract::once("corner-shop-receipts")
+        .application_id("corner-shop")
+        .redirect_uri("https://shop.example/callback");
+    let started = Sandbox::builder().contract(registered).start().await;
+    let sandbox = started.expect("a port");
+    let registered = sandbox.contract("corner-shop-receipts").expect("it");
+    let literals: Literals = contract(serde_json::to_value(registered).expect("JSON"));
     let flow = literals.flow(&client(&sandbox));
     let _ = push_once(flow, &sandbox).await.expect("a delivery");
     assert_eq!(sandbox.violations(), [""; 0]);

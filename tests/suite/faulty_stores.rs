@@ -382,10 +382,10 @@ async fn a_mark_that_is_left_behind_by_a_failing_store_is_taken_away() {
         before,
         "nothing was sent"
     );
-    assert!(!is_unsent(&other).await, "the mark is there");
+    assert!(!is_unsent(&other, &sandbox).await, "the mark is there");
     one.store.mend();
     one.tokens.flush().await;
-    until(async || is_unsent(&other).await).await;
+    until(async || is_unsent(&other, &sandbox).await).await;
     let _ = other
         .flow(&sandbox)
         .await
@@ -395,10 +395,19 @@ async fn a_mark_that_is_left_behind_by_a_failing_store_is_taken_away() {
     assert_eq!(sandbox.refreshes(), 1);
 }
 
+/// Under which key a store has the tokens of the customer 42.
+fn key_of_customer_42(sandbox: &Sandbox) -> String {
+    let contract = &sandbox.contracts().ongoing;
+    format!(
+        "{}/{} customer-42",
+        contract.application_id, contract.contract_id
+    )
+}
+
 /// Whether the record says that the refresh token was not sent.
-async fn is_unsent(machine: &Machine) -> bool {
-    let key = "sandbox-application/sandbox-ongoing customer-42";
-    let kept = machine.store.store.load(key).await.expect("it works");
+async fn is_unsent(machine: &Machine, sandbox: &Sandbox) -> bool {
+    let key = key_of_customer_42(sandbox);
+    let kept = machine.store.store.load(&key).await.expect("it works");
     !kept.expect("a record").record.contains("\"sent\"")
 }
 
@@ -565,7 +574,7 @@ async fn a_store_that_hangs_holds_no_call_and_costs_nothing() {
     );
 
     one.store.mend();
-    until(async || is_unsent(&other).await).await;
+    until(async || is_unsent(&other, &sandbox).await).await;
     let _ = flow.push(item()).await.expect("a delivery");
     assert_eq!(sandbox.refreshes(), 1);
 }
@@ -1065,8 +1074,8 @@ async fn tokens_that_an_earlier_version_refreshed_are_not_replaced_by_older_ones
     tokio::time::sleep(Duration::from_millis(1100)).await;
     flow.refresh().await.expect("new tokens");
     tokens.flush().await;
-    let key = "sandbox-application/sandbox-ongoing customer-42";
-    let kept = store.load(key).await.expect("it works").expect("a record");
+    let key = key_of_customer_42(&sandbox);
+    let kept = store.load(&key).await.expect("it works").expect("a record");
     let mut record: serde_json::Value = serde_json::from_str(&kept.record).expect("JSON");
     let state = record["state_data"]["tokens"].as_object_mut();
     let state = state.expect("the tokens");
@@ -1077,7 +1086,7 @@ async fn tokens_that_an_earlier_version_refreshed_are_not_replaced_by_older_ones
         version: "of an earlier version".into(),
         record: record.to_string(),
     };
-    let replaced = store.replace(key, Some(&kept.version), &written).await;
+    let replaced = store.replace(&key, Some(&kept.version), &written).await;
     assert!(replaced.expect("it works"));
     let _ = tokens.keep("customer-42", copy).await.expect("kept");
     let found = tokens.find("customer-42", &receipts, &client).await;

@@ -1,0 +1,91 @@
+//! The endpoints by which tests play the user and set faults.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Shared;
+use super::violations::Answer;
+use crate::platform::Received;
+use crate::refusal::Refusal;
+use crate::user_client::Decision;
+
+pub(super) fn routes() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/consent", get(consent))
+        .route("/inbox", get(inbox))
+        .route("/violations", get(violations))
+        .route("/expire-access-tokens", post(expire_access_tokens))
+        .route("/end-sessions", post(end_sessions))
+        .route("/end-consent", post(end_consent))
+}
+
+#[derive(Deserialize)]
+struct ConsentQuery {
+    link: String,
+    #[serde(default = "approve")]
+    decision: Decision,
+}
+
+fn approve() -> Decision {
+    Decision::Approve
+}
+
+async fn consent(State(shared): State<Arc<Shared>>, Query(query): Query<ConsentQuery>) -> Answer {
+    let callback = shared.consent(&query.link, query.decision).await;
+    let callback = callback
+        .map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, "InvalidLink", why.to_string()))?;
+    Ok(Json(json!({"callback": callback.as_str()})))
+}
+
+async fn inbox(State(shared): State<Arc<Shared>>) -> Json<Vec<Received>> {
+    Json(shared.platform().inbox.items().to_vec())
+}
+
+async fn violations(State(shared): State<Arc<Shared>>) -> Json<Vec<String>> {
+    Json(shared.violations.borrow().clone())
+}
+
+async fn expire_access_tokens(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    shared.platform().grants.expire_access_tokens();
+    Json(json!({}))
+}
+
+async fn end_sessions(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    shared.platform().end_sessions();
+    Json(json!({}))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EndConsent {
+    contract_id: Option<String>,
+}
+
+async fn end_consent(
+    State(shared): State<Arc<Shared>>,
+    which: Option<Json<EndConsent>>,
+) -> Result<Json<Value>, Refusal> {
+    let which = which.map(|Json(which)| which).unwrap_or_default();
+    let mut platform = shared.platform();
+    let ended = match which.contract_id {
+        None => platform.grants.end_consents(|_| true),
+        Some(id) if platform.contracts.by_contract_id(&id).is_none() => {
+            let message = "no contract has this id";
+            return Err(Refusal::new(
+                StatusCode::NOT_FOUND,
+                "InvalidContractId",
+                message,
+            ));
+        }
+        Some(id) => platform
+            .grants
+            .end_consents(|grant| grant.contract_id == id),
+    };
+    Ok(Json(json!({"ended": ended})))
+}

@@ -1,0 +1,111 @@
+//! The endpoints of the platform.
+
+use std::sync::Arc;
+
+use axum::extract::{Extension, FromRequest, Multipart, Path, Request, State};
+use axum::http::HeaderMap;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::{Value, json};
+
+use super::Shared;
+use super::misbehave::Signature;
+use super::violations::Answer;
+use crate::keys::{self, SigningKey};
+use crate::platform::Platform;
+use crate::refusal::Refusal;
+use crate::request_token::Request as VerifiedRequest;
+
+pub(super) fn routes() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/permission-access/session", post(establish_session))
+        .route("/permission-access/postbox/{id}", post(push))
+        .route("/oauth/authorize", post(authorize))
+        .route("/oauth/token", post(token))
+        .route("/jwks/oauth", get(key_set))
+}
+
+async fn establish_session(
+    State(shared): State<Arc<Shared>>,
+    Json(request): Json<Value>,
+) -> Answer {
+    Ok(Json(shared.platform().establish_session(&request)?))
+}
+
+async fn authorize(state: State<Arc<Shared>>, signature: Signed, headers: HeaderMap) -> Answer {
+    oauth(state, signature, &headers, Platform::authorize)
+}
+
+async fn token(state: State<Arc<Shared>>, signature: Signed, headers: HeaderMap) -> Answer {
+    oauth(state, signature, &headers, |platform, request| {
+        platform.grants.token(request)
+    })
+}
+
+type Signed = Option<Extension<Signature>>;
+
+fn oauth(
+    State(shared): State<Arc<Shared>>,
+    signature: Signed,
+    headers: &HeaderMap,
+    decide: fn(&mut Platform, &VerifiedRequest) -> Result<Value, Refusal>,
+) -> Answer {
+    let claims = {
+        let mut platform = shared.platform();
+        let request = platform.verify(headers)?;
+        decide(&mut platform, &request)?
+    };
+    Ok(platform_token(&shared, signature, &claims))
+}
+
+fn platform_token(shared: &Shared, signature: Signed, claims: &Value) -> Json<Value> {
+    let Extension(signature) = signature.unwrap_or_default();
+    let kid = *shared.signing_key.borrow();
+    let key = match signature {
+        Signature::Forged => &keys::FORGER,
+        _ => key_of(kid),
+    };
+    let origin = match signature {
+        Signature::ForeignKeys => "http://localhost:1/v1.5",
+        _ => &shared.base_url,
+    };
+    let mut header = Header::new(Algorithm::PS512);
+    header.kid = Some(kid.into());
+    header.jku = Some(format!("{origin}/jwks/oauth"));
+    let token = encode(
+        &header,
+        claims,
+        &EncodingKey::from_rsa_der(&key.private_der),
+    );
+    Json(json!({"token": token.expect("a fresh key signs")}))
+}
+
+fn key_of(kid: &str) -> &'static SigningKey {
+    if kid == "rotated" {
+        &keys::ROTATED
+    } else {
+        &keys::PLATFORM
+    }
+}
+
+async fn key_set(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    let kid = *shared.signing_key.borrow();
+    Json(json!({"keys": [{"kid": kid, "kty": "RSA", "pem": key_of(kid).public_pem()}]}))
+}
+
+async fn push(
+    State(shared): State<Arc<Shared>>,
+    Path(postbox_id): Path<String>,
+    request: Request,
+) -> Answer {
+    let accepted = shared
+        .platform()
+        .accept_push(request.headers(), postbox_id)?;
+    let multipart = Multipart::from_request(request, &())
+        .await
+        .map_err(|error| Refusal::request(error.body_text()))?;
+    let file = accepted.envelope.receive(multipart).await?;
+    let answer = shared.platform().finish_push(accepted, file);
+    Ok(Json(answer))
+}
