@@ -15,21 +15,26 @@
 //! | [`SuspendedError`] | a suspended flow that can't be written, opened or resumed |
 //! | [`StoreError`] | a store |
 //!
+//! A program that decides by itself what to do next asks for the class of an error:
+//!
 //! ```
 //! use digime::Error;
-//! use digime::error::{RequestError, StoreError};
 //!
-//! /// Whether a background job should push again later.
-//! fn is_worth_another_try(error: &Error) -> bool {
-//!     match error.reason() {
-//!         Error::Request(RequestError::NotSent { .. } | RequestError::AnswerLost { .. }) => true,
-//!         Error::Store(StoreError::Busy | StoreError::TimedOut(_)) => true,
-//!         _ => false,
+//! fn next_step(error: &Error) -> &'static str {
+//!     if error.is_transient() {
+//!         "try again later"
+//!     } else if error.needs_consent() {
+//!         "ask the user to connect again"
+//!     } else if error.is_config() {
+//!         "call the operator, then try again"
+//!     } else {
+//!         "give up"
 //!     }
 //! }
 //! ```
 
 pub(crate) mod any;
+mod class;
 
 pub(crate) use any::Error;
 pub use any::ExtensionError;

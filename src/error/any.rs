@@ -1,10 +1,12 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use digime_rules::{IdError, RedirectUriError};
 use thiserror::Error;
 
+use super::class::Class;
 use crate::callback::CallbackError;
 use crate::chain::Chain;
 use crate::contract::PrivateKeyError;
@@ -113,6 +115,73 @@ impl Error {
             Self::EarlierAttempt { .. } => true,
             _ => false,
         }
+    }
+
+    /// Whether the same call may succeed later although nobody changes anything: the platform, the signer or the store was
+    /// not reached, was too busy, or failed. A background job tries again, not before [`retry_after`](Self::retry_after).
+    ///
+    /// It says nothing about the call that failed: [`may_have_taken_effect`](Self::may_have_taken_effect) does. A push that
+    /// is tried again may arrive twice.
+    ///
+    /// An error is [transient](Self::is_transient), [of the configuration](Self::is_config), [asks for
+    /// consent](Self::needs_consent), or none of these: then the item, the callback or the program is wrong. `docs/faults.md`
+    /// lists the errors of each class.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use digime::Error;
+    ///
+    /// /// When a background job tries again. `None`: never.
+    /// fn next_attempt(error: &Error) -> Option<Duration> {
+    ///     let usual = Duration::from_secs(60);
+    ///     error.is_transient().then(|| error.retry_after().unwrap_or(usual).max(usual))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        Class::of(self) == Class::Transient
+    }
+
+    /// How long the platform asked to wait before another attempt, in the `Retry-After` of its last answer.
+    ///
+    /// ```
+    /// use digime::Error;
+    ///
+    /// assert_eq!(Error::RefreshInDoubt.retry_after(), None);
+    /// ```
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.reason() {
+            Self::Request(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+
+    /// Whether somebody has to change the configuration or the machine: the ids, the key, the redirect URI, the base URL, the
+    /// clock, the version of this library, or the tables of the store. All users are affected, and the item is not at fault.
+    ///
+    /// ```
+    /// use digime::{Client, Error};
+    ///
+    /// let error = Error::from(Client::builder().base_url("no URL").build().unwrap_err());
+    /// assert!(error.is_config());
+    /// ```
+    #[must_use]
+    pub fn is_config(&self) -> bool {
+        Class::of(self) == Class::Config
+    }
+
+    /// Whether the user has to consent again, in a new flow: the consent has ended, or the code is spent.
+    ///
+    /// ```
+    /// use digime::Error;
+    ///
+    /// let error = Error::ConsentEnded { code: "InvalidGrant".into() };
+    /// assert!(error.needs_consent());
+    /// ```
+    #[must_use]
+    pub fn needs_consent(&self) -> bool {
+        Class::of(self) == Class::Consent
     }
 
     /// Why the last attempt failed: this error, or the source of an [`EarlierAttempt`](Self::EarlierAttempt).

@@ -147,7 +147,7 @@ impl Operation {
         }
     }
 
-    fn is_custom_and_once(self) -> bool {
+    pub(crate) fn is_custom_and_once(self) -> bool {
         matches!(self, Self::Custom { .. }) && !self.is_repeatable()
     }
 }
@@ -430,7 +430,7 @@ pub struct Refusal {
 impl Refusal {
     /// Whether the platform may have acted before it failed. A 5xx leaves this open, except 501 and 503, which say that it
     /// has not acted (RFC 9110, section 15.6). A redirection, which is not followed, may mean that it has, as 303 does.
-    fn is_undecided(&self) -> bool {
+    pub(crate) fn is_undecided(&self) -> bool {
         self.is_redirection() || (self.status >= 500 && !matches!(self.status, 501 | 503))
     }
 
@@ -459,7 +459,7 @@ impl Refusal {
     }
 
     /// Whether the same request may succeed later.
-    fn may_be_transient(&self) -> bool {
+    pub(crate) fn may_be_transient(&self) -> bool {
         matches!(self.status, 408 | 429) || (self.status >= 500 && self.status != 501)
     }
 

@@ -57,4 +57,57 @@ impl StoreError {
     pub fn failed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Failed(Arc::from(cause.into()))
     }
+    /// Whether the database has no tables for digime, does not let this application in, or can't be the right one. No time
+    /// changes that. Of an error that is not of a built-in store this is not known.
+    pub(crate) fn is_of_set_up(&self) -> bool {
+        match self {
+            Self::Failed(cause) => is_of_set_up(&**cause),
+            _ => false,
+        }
+    }
+}
+
+fn is_of_set_up(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    if let Some(error) = cause.downcast_ref::<sqlx::Error>() {
+        return sql_is_of_set_up(error);
+    }
+    #[cfg(feature = "redis")]
+    if let Some(error) = cause.downcast_ref::<redis::RedisError>() {
+        return redis_is_of_set_up(error);
+    }
+    let _ = cause;
+    false
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn sql_is_of_set_up(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else {
+        return matches!(error, sqlx::Error::Configuration(_) | sqlx::Error::Tls(_));
+    };
+    #[cfg(feature = "postgres")]
+    if error
+        .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
+        .is_some()
+    {
+        // Classes of SQLSTATE: no such database, no such schema, not let in, no such table, and not permitted.
+        let classes = ["28", "3D", "3F", "42"];
+        return error
+            .code()
+            .is_some_and(|code| classes.iter().any(|class| code.starts_with(class)));
+    }
+    // SQLite's primary result codes for: no such table, not permitted, read only, can't be opened, and no database. The
+    // extended code has the primary one in its lowest byte.
+    error
+        .code()
+        .and_then(|code| code.parse::<u32>().ok())
+        .is_some_and(|code| matches!(code & 0xff, 1 | 3 | 8 | 14 | 26))
+}
+
+#[cfg(feature = "redis")]
+fn redis_is_of_set_up(error: &redis::RedisError) -> bool {
+    matches!(
+        error.kind(),
+        redis::ErrorKind::AuthenticationFailed | redis::ErrorKind::InvalidClientConfig
+    ) || error.code() == Some("NOPERM")
 }
