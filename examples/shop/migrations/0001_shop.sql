@@ -11,10 +11,11 @@ CREATE TABLE shop_orders (
 
 CREATE INDEX shop_orders_of_customer ON shop_orders (tenant, customer, ordered_at);
 
--- The customers who have asked for their receipts to be saved, until they ask for the opposite.
-CREATE TABLE shop_savers (
+-- The customers of each shop. An order, and what a customer decides, lock the row, so that no receipt falls between them.
+CREATE TABLE shop_customers (
     tenant TEXT NOT NULL,
     customer TEXT NOT NULL,
+    saves_receipts BOOLEAN NOT NULL,
     PRIMARY KEY (tenant, customer)
 );
 

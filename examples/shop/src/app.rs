@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use digime::Client;
 use digime::store::{ParkedFlows, SharedTokens, Store};
+use digime_outbox::{ConnectedUsers, Outbox};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -16,8 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::{Config, SandboxPages};
 use crate::db::Db;
 use crate::tenant::Tenant;
-use crate::outbox_stub::Outbox;
-use crate::{receipts, web};
+use crate::web;
 
 /// How many receipts are pushed at once.
 const PUSHES: usize = 8;
@@ -70,7 +70,7 @@ impl Shop {
         let client = client.build().context("`base_url` can't be used")?;
         let db = Db::connect(&config.database_url).await?;
         let store = db.store().await.context("can't make digime's tables")?;
-        let outbox = Outbox::default();
+        let outbox = db.outbox();
         outbox.migrate().await.context("can't make the outbox's tables")?;
         let app = App {
             client,
@@ -126,8 +126,9 @@ async fn after(stop: &CancellationToken, time: Duration) {
 
 /// Pushes what is in the outbox, also what other processes have put there.
 async fn push(app: Arc<App>, stop: CancellationToken) {
-    let deliver = receipts::deliver(app.clone());
-    app.outbox.run(deliver, stop.cancelled_owned()).await;
+    let tenants = app.config.tenants.clone();
+    let users = ConnectedUsers::new(app.tokens.clone(), app.client.clone(), tenants);
+    app.outbox.worker(users).concurrency(PUSHES).run_until(stop.cancelled_owned()).await;
 }
 
 /// Removes what has expired.

@@ -11,9 +11,13 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use digime::store::{PostgresStore, SqliteStore, Store};
+use digime_outbox::Outbox;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{PgPool, SqlitePool};
+
+/// How long the outbox keeps what it has delivered, without its content: it is the shop's record of what was saved.
+const KEPT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 #[derive(Clone, Debug)]
 pub enum Db {
@@ -72,6 +76,16 @@ impl Db {
                 Arc::new(store)
             }
         })
+    }
+
+    /// Where receipts wait until they are in the person's digi.me.
+    #[must_use]
+    pub fn outbox(&self) -> Outbox {
+        let outbox = match self {
+            Self::Sqlite(pool) => Outbox::sqlite(pool.clone()),
+            Self::Postgres(pool) => Outbox::postgres(pool.clone()),
+        };
+        outbox.retention(KEPT)
     }
 
     /// # Errors

@@ -8,7 +8,6 @@ pub mod config;
 pub mod db;
 #[cfg(feature = "demo")]
 pub mod demo;
-pub mod outbox_stub;
 mod page;
 mod receipts;
 mod routes;

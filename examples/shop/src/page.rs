@@ -117,6 +117,12 @@ impl From<sqlx::Error> for PageError {
     }
 }
 
+impl From<digime_outbox::Error> for PageError {
+    fn from(error: digime_outbox::Error) -> Self {
+        Self::internal(error)
+    }
+}
+
 impl From<tower_sessions::session::Error> for PageError {
     fn from(error: tower_sessions::session::Error) -> Self {
         Self::internal(error)

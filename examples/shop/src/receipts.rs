@@ -1,16 +1,16 @@
-//! The receipts that customers save: what is put into the outbox, what takes it out, and what its pages show.
+//! The receipts that customers save: when they are put into the outbox, and where they are on their way.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::time::SystemTime;
 
 use askama::Template;
-use digime::{Contract, PostboxItem};
+use digime::Contract;
+use digime_outbox::{Entry, Filter, Item, State};
 use rand::seq::IndexedRandom;
 
 use crate::app::App;
-use crate::db::orders::{self, Order};
+use crate::db::orders::{INSERT, LOCK_CUSTOMER, NOTE_CUSTOMER, OF_CUSTOMER, Order};
 use crate::db::{millis, on};
-use crate::outbox_stub::{Done, Entry, State};
 use crate::page::{PageError, date_and_time};
 use crate::tenant::{Product, Tenant};
 
@@ -19,10 +19,11 @@ use crate::tenant::{Product, Tenant};
 struct Receipt<'a> {
     tenant: &'a Tenant,
     order: &'a Order,
-    line: String,
     ordered_at: String,
 }
 
+/// Books an order. If the customer's receipts are to be saved, its receipt is in the outbox if, and only if, the order is
+/// in the database.
 pub async fn order(app: &App, tenant: &Tenant, customer: &str, product: &Product) -> Result<Order, PageError> {
     let order = Order {
         id: number(),
@@ -32,9 +33,15 @@ pub async fn order(app: &App, tenant: &Tenant, customer: &str, product: &Product
         cents: product.price.0.into(),
         ordered_at: millis(SystemTime::now()),
     };
+    let entry = entry(tenant, &order)?;
     on!(&app.db, pool => {
         let mut tx = pool.begin_with(app.db.begin()).await?;
-        sqlx::query(orders::INSERT)
+        let saves: bool = sqlx::query_scalar(LOCK_CUSTOMER)
+            .bind(&order.tenant)
+            .bind(&order.customer)
+            .fetch_one(&mut *tx)
+            .await?;
+        sqlx::query(INSERT)
             .bind(&order.id)
             .bind(&order.tenant)
             .bind(&order.customer)
@@ -43,109 +50,82 @@ pub async fn order(app: &App, tenant: &Tenant, customer: &str, product: &Product
             .bind(order.ordered_at)
             .execute(&mut *tx)
             .await?;
+        if saves {
+            app.outbox.enqueue_in(&mut *tx, &entry).await?;
+        }
         tx.commit().await?;
     });
-    if app.db.is_saver(&tenant.slug, customer).await? {
-        put(app, tenant, &order).await;
-    }
+    app.outbox.wake();
     Ok(order)
 }
 
-async fn put(app: &App, tenant: &Tenant, order: &Order) {
-    let receipt = Receipt { tenant, order, line: "=".repeat(tenant.name.chars().count()), ordered_at: date_and_time(order.time()) };
-    app.outbox.enqueue(order.id.clone(), order.customer.clone(), tenant.contract_id().to_string(), format!("receipt-{}.txt", order.id), receipt.render().unwrap().into_bytes()).await;
-}
-
+/// Notes that a customer has consented, and puts the receipts of all earlier orders into the outbox. It may be called again:
+/// the outbox knows the receipts that it had before by their references.
 pub async fn connected(app: &App, tenant: &Tenant, customer: &str) -> Result<(), PageError> {
+    on!(&app.db, pool => {
+        let mut tx = pool.begin_with(app.db.begin()).await?;
+        sqlx::query(NOTE_CUSTOMER)
+            .bind(&tenant.slug)
+            .bind(customer)
+            .bind(true)
+            .execute(&mut *tx)
+            .await?;
+        let orders: Vec<Order> = sqlx::query_as(OF_CUSTOMER)
+            .bind(&tenant.slug)
+            .bind(customer)
+            .fetch_all(&mut *tx)
+            .await?;
+        for order in &orders {
+            app.outbox.enqueue_in(&mut *tx, &entry(tenant, order)?).await?;
+        }
+        tx.commit().await?;
+    });
+    app.outbox.connected(customer, tenant.contract_id()).await?;
     app.db.note_connected(&tenant.slug, customer).await?;
-    on!(&app.db, pool => sqlx::query("INSERT INTO shop_savers (tenant, customer) VALUES ($1, $2) ON CONFLICT DO NOTHING").bind(&tenant.slug).bind(customer).execute(pool).await.map(drop))?;
-    for order in app.db.orders(&tenant.slug, customer).await? {
-        put(app, tenant, &order).await;
-    }
-    app.outbox.connected(customer, tenant.contract_id().as_str()).await;
     Ok(())
 }
 
+/// Forgets a customer's tokens, and what waits for them. What was saved stays in the person's digi.me. The consent itself
+/// ends there.
 pub async fn disconnect(app: &App, tenant: &Tenant, customer: &str) -> Result<(), PageError> {
     app.tokens.forget(customer, tenant).await?;
-    on!(&app.db, pool => sqlx::query("DELETE FROM shop_savers WHERE tenant = $1 AND customer = $2").bind(&tenant.slug).bind(customer).execute(pool).await.map(drop))?;
+    app.db.stop_saving(&tenant.slug, customer).await?;
+    let own = Filter::all().user(customer).contract(tenant.contract_id());
+    for entry in app.outbox.list(&own, None, usize::MAX).await? {
+        if entry.state != State::Delivered {
+            app.outbox.discard(entry.id).await?;
+        }
+    }
     Ok(())
 }
 
-pub fn deliver(app: Arc<App>) -> impl Fn(Entry) -> futures_util::future::BoxFuture<'static, Done> {
-    move |entry| {
-        let app = app.clone();
-        Box::pin(async move {
-            let Some(tenant) = app.config.tenants.iter().find(|t| t.contract_id.as_str() == entry.contract) else { return Done::Failed("no tenant".into()) };
-            match app.tokens.find(&entry.user, tenant, &app.client).await {
-                Ok(None) => Done::NeedsConsent,
-                Err(e) => Done::Transient(e.report().to_string()),
-                Ok(Some(flow)) => match flow.push(PostboxItem::bytes(entry.name, entry.bytes).account(entry.user).reference(entry.reference)).await {
-                    Ok(_) => Done::Delivered,
-                    Err(e) if matches!(e.reason(), digime::Error::ConsentEnded{..}) => Done::NeedsConsent,
-                    Err(e) => Done::Failed(e.report().to_string()),
-                },
-            }
-        })
-    }
-}
-
-fn number() -> String {
-    const LETTERS: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
-    let mut random = rand::rng();
-    (0..8).filter_map(|_| LETTERS.choose(&mut random)).map(|&letter| char::from(letter)).collect()
-}
-
-/// Whether a receipt is in the person's digi.me.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Saving {
-    /// The customer has not asked for it.
-    Not,
-    Waiting,
-    /// It waits until the customer consents again.
-    WaitsForConsent,
-    Saved,
-    Failed,
-}
-
-impl Saving {
-    /// As in the pages' classes.
-    pub fn class(self) -> &'static str {
-        match self {
-            Self::Not => "not-saved",
-            Self::Waiting => "waiting",
-            Self::WaitsForConsent => "consent",
-            Self::Saved => "saved",
-            Self::Failed => "failed",
-        }
-    }
-
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Not => "not saved",
-            Self::Waiting => "on its way",
-            Self::WaitsForConsent => "waits for your consent",
-            Self::Saved => "saved",
-            Self::Failed => "could not be saved; we look into it",
-        }
-    }
-}
-
-pub async fn of_customer(app: &App, tenant: &Tenant, customer: &str) -> Result<Vec<(Order, Saving)>, PageError> {
-    let entries = app.outbox.list().await;
-    Ok(app.db.orders(&tenant.slug, customer).await?.into_iter().map(|order| {
-        let saving = entries.iter().find(|e| e.reference == order.id).map_or(Saving::Not, |e| match e.state {
-            State::Waiting => Saving::Waiting, State::NeedsConsent => Saving::WaitsForConsent, State::Delivered => Saving::Saved, State::Failed => Saving::Failed });
-        (order, saving)
+/// The orders of a customer, the latest first, and where their receipts are. `None` if a receipt is not to be saved.
+pub async fn of_customer(
+    app: &App,
+    tenant: &Tenant,
+    customer: &str,
+) -> Result<Vec<(Order, Option<State>)>, PageError> {
+    let own = Filter::all().user(customer).contract(tenant.contract_id());
+    let entries = app.outbox.list(&own, None, usize::MAX).await?;
+    let states: HashMap<_, _> = entries.into_iter().map(|entry| (entry.reference, entry.state)).collect();
+    let orders = app.db.orders(&tenant.slug, customer).await?.into_iter();
+    Ok(orders.map(|order| {
+        let state = states.get(&order.id).copied();
+        (order, state)
     }).collect())
 }
 
-pub struct Row { pub id: u64, pub reference: String, pub tenant: String, pub customer: String, pub state: &'static str, pub why: Option<String>, pub attempts: u32 }
-impl Row { pub fn is_open(&self) -> bool { self.state != "delivered" } }
-fn name(s: State) -> &'static str { match s { State::Waiting => "waiting", State::NeedsConsent => "consent", State::Delivered => "delivered", State::Failed => "failed" } }
-pub async fn rows(app: &App, _n: usize) -> Result<Vec<Row>, PageError> {
-    Ok(app.outbox.list().await.into_iter().rev().map(|e| Row { id: e.id, reference: e.reference, tenant: e.contract, customer: e.user, state: name(e.state), why: e.last_error, attempts: e.attempts }).collect())
+fn entry(tenant: &Tenant, order: &Order) -> Result<Entry, PageError> {
+    let receipt = Receipt { tenant, order, ordered_at: date_and_time(order.time()) };
+    let receipt = receipt.render().map_err(PageError::internal)?;
+    let item = Item::bytes(format!("receipt-{}.txt", order.id), receipt).account(&order.customer).tag("receipt");
+    Ok(Entry::new(&order.customer, tenant.contract_id(), item).reference(&order.id))
 }
-pub fn named(counts: &[Entry]) -> Vec<(&'static str, u64)> {
-    [State::Waiting, State::NeedsConsent, State::Failed, State::Delivered].map(|s| (name(s), counts.iter().filter(|e| e.state == s).count() as u64)).to_vec()
+
+/// The number of an order, without the letters and digits that people mistake for each other.
+fn number() -> String {
+    const CHARACTERS: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+    let mut random = rand::rng();
+    let characters = (0..10).filter_map(|_| CHARACTERS.choose(&mut random));
+    characters.map(|&character| char::from(character)).collect()
 }

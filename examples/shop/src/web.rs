@@ -65,6 +65,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(pages)
         .route("/static/shop.css", get(shop::style))
         .route("/static/follow.js", get(shop::script))
+        .route("/static/icon.svg", get(shop::icon))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))

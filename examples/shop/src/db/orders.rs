@@ -30,11 +30,21 @@ impl Order {
     }
 }
 
+/// Adds an order.
 pub(crate) const INSERT: &str = "INSERT INTO shop_orders (id, tenant, customer, product, cents, ordered_at) \
-                      VALUES ($1, $2, $3, $4, $5, $6)";
-pub(crate) const IS_SAVER: &str = "SELECT 1 FROM shop_savers WHERE tenant = $1 AND customer = $2";
+                                 VALUES ($1, $2, $3, $4, $5, $6)";
+
+/// The orders of a customer, the latest first.
 pub(crate) const OF_CUSTOMER: &str =
     "SELECT * FROM shop_orders WHERE tenant = $1 AND customer = $2 ORDER BY ordered_at DESC, id";
+
+/// Locks a customer until the transaction ends, and says whether receipts are to be saved.
+pub(crate) const LOCK_CUSTOMER: &str = "INSERT INTO shop_customers (tenant, customer, saves_receipts) VALUES ($1, $2, FALSE) \
+     ON CONFLICT (tenant, customer) DO UPDATE SET saves_receipts = shop_customers.saves_receipts RETURNING saves_receipts";
+
+/// Notes whether a customer's receipts are to be saved.
+pub(crate) const NOTE_CUSTOMER: &str = "INSERT INTO shop_customers (tenant, customer, saves_receipts) VALUES ($1, $2, $3) \
+     ON CONFLICT (tenant, customer) DO UPDATE SET saves_receipts = excluded.saves_receipts";
 
 impl Db {
     /// The orders of a customer, the latest first.
@@ -49,8 +59,28 @@ impl Db {
     ///
     /// # Errors
     /// An error of the database.
-    pub async fn is_saver(&self, tenant: &str, customer: &str) -> sqlx::Result<bool> {
-        let found = on!(self, pool => sqlx::query(IS_SAVER).bind(tenant).bind(customer).fetch_optional(pool).await?.is_some());
-        Ok(found)
+    pub async fn saves_receipts(&self, tenant: &str, customer: &str) -> sqlx::Result<bool> {
+        let saves: Option<bool> = on!(self, pool => sqlx::query_scalar(
+            "SELECT saves_receipts FROM shop_customers WHERE tenant = $1 AND customer = $2",
+        )
+        .bind(tenant)
+        .bind(customer)
+        .fetch_optional(pool)
+        .await?);
+        Ok(saves == Some(true))
+    }
+
+    /// Notes that receipts are no longer to be saved.
+    ///
+    /// # Errors
+    /// An error of the database.
+    pub async fn stop_saving(&self, tenant: &str, customer: &str) -> sqlx::Result<()> {
+        on!(self, pool => sqlx::query(NOTE_CUSTOMER)
+            .bind(tenant)
+            .bind(customer)
+            .bind(false)
+            .execute(pool)
+            .await
+            .map(drop))
     }
 }

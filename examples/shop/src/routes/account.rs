@@ -8,15 +8,15 @@ use askama::Template;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{Html, Redirect};
+use digime_outbox::State as Way;
 use serde_json::{Value, json};
 use tower_sessions::Session;
 
 use crate::app::App;
 use crate::db::orders::Order;
 use crate::page::{Frame, PageError, date, html};
-use crate::receipts::{self, Saving};
-use crate::session;
 use crate::tenant::Tenant;
+use crate::{receipts, session};
 
 /// How long a consent usually lasts on digi.me. A refresh of the tokens does not lengthen it.
 const CONSENT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -30,9 +30,30 @@ struct Receipts<'a> {
     frame: Frame,
     tenant: &'a Tenant,
     consent: Consent,
-    orders: Vec<(Order, Saving)>,
-    /// What the page asks for, until it changes.
-    status: String,
+    orders: Vec<Row>,
+    /// What the page asks for until it changes. `None` if nothing is on its way.
+    status: Option<String>,
+}
+
+/// An order, and where its receipt is.
+struct Row {
+    order: Order,
+    /// As in the classes of the page.
+    state: &'static str,
+    text: &'static str,
+}
+
+impl Row {
+    fn of((order, way): (Order, Option<Way>)) -> Self {
+        let (state, text) = match way {
+            None => ("not-saved", "not saved"),
+            Some(Way::Delivered) => ("saved", "saved"),
+            Some(Way::AwaitingConsent) => ("consent", "waits for your consent"),
+            Some(Way::GivenUp) => ("failed", "not saved yet; we look into it"),
+            Some(_) => ("waiting", "on its way"),
+        };
+        Self { order, state, text }
+    }
 }
 
 /// Whether receipts can be saved.
@@ -50,12 +71,12 @@ enum Consent {
 impl Consent {
     async fn of(app: &App, tenant: &Tenant, customer: &str) -> Result<Self, PageError> {
         let connection = app.tokens.connection(customer, tenant).await?;
-        let is_saver = app.db.is_saver(&tenant.slug, customer).await?;
+        let saves = app.db.saves_receipts(&tenant.slug, customer).await?;
         Ok(match connection {
-            None if is_saver => Self::Ended,
+            None if saves => Self::Ended,
             None => Self::None,
             Some(connection) => {
-                if !is_saver {
+                if !saves {
                     // The process died between the consent and its note. The customer did consent.
                     receipts::connected(app, tenant, customer).await?;
                 }
@@ -92,9 +113,10 @@ pub async fn receipts(
     let mut orders = Vec::new();
     if let Some(customer) = session::customer(&session).await? {
         consent = Consent::of(&app, tenant, &customer).await?;
-        orders = receipts::of_customer(&app, tenant, &customer).await?;
+        orders = rows(&app, tenant, &customer).await?;
     }
-    let status = summary(&orders);
+    let is_on_its_way = orders.iter().any(|row| row.state == "waiting");
+    let status = is_on_its_way.then(|| summary(&orders));
     html(&Receipts { frame: Frame::of(&app), tenant, consent, orders, status })
 }
 
@@ -105,15 +127,20 @@ pub async fn status(
 ) -> Result<Json<Value>, PageError> {
     let tenant = app.tenant(&slug).ok_or(PageError::NotFound)?;
     let customer = session::customer(&session).await?.ok_or(PageError::NotFound)?;
-    let orders = receipts::of_customer(&app, tenant, &customer).await?;
+    let orders = rows(&app, tenant, &customer).await?;
     Ok(Json(json!({ "status": summary(&orders) })))
 }
 
+async fn rows(app: &App, tenant: &Tenant, customer: &str) -> Result<Vec<Row>, PageError> {
+    let orders = receipts::of_customer(app, tenant, customer).await?;
+    Ok(orders.into_iter().map(Row::of).collect())
+}
+
 /// How many receipts are in which state, as in `2 saved, 1 waiting`.
-fn summary(orders: &[(Order, Saving)]) -> String {
+fn summary(orders: &[Row]) -> String {
     let mut counts = BTreeMap::new();
-    for (_, saving) in orders {
-        *counts.entry(saving.class()).or_insert(0) += 1;
+    for row in orders {
+        *counts.entry(row.state).or_insert(0) += 1;
     }
     let counts: Vec<_> = counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
     counts.join(", ")

@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Form;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use futures_util::TryStreamExt;
+use digime_outbox::{Filter, Listed, State as Way};
+use futures_util::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use tower_sessions::Session;
 
 use crate::app::App;
 use crate::page::{Frame, PageError, date_and_time, html};
-use crate::receipts::Row;
 use crate::session::{self, Admin};
+use crate::tenant::Tenant;
 
-/// How many customers and receipts the page shows of each kind.
+/// How many receipts a page shows, and how many customers of each shop.
 const SHOWN: usize = 50;
 
 #[derive(Template)]
@@ -55,10 +56,25 @@ pub async fn logout(session: Session) -> Result<Redirect, PageError> {
 #[template(path = "admin.html")]
 struct Overview<'a> {
     frame: Frame,
-    counts: Vec<(&'static str, u64)>,
-    entries: Vec<Row>,
-    tenants: Vec<Customers<'a>>,
+    counts: Vec<Count>,
+    entries: Vec<Row<'a>>,
+    /// The query of the page with older receipts.
+    older: Option<String>,
+    customers: Vec<Customers<'a>>,
+    /// How many customers' new tokens are not in the database yet.
     unsaved: usize,
+}
+
+struct Count {
+    state: Way,
+    text: &'static str,
+    count: u64,
+    is_shown: bool,
+}
+
+struct Row<'a> {
+    tenant: &'a str,
+    entry: Listed,
 }
 
 /// The connected customers of a tenant.
@@ -74,45 +90,101 @@ struct Customer {
     is_in_doubt: bool,
 }
 
-pub async fn overview(_: Admin, State(app): State<Arc<App>>) -> Result<Html<String>, PageError> {
-    let counts = app.outbox.list().await;
-    let mut tenants = Vec::new();
+#[derive(Deserialize)]
+pub struct Shown {
+    state: Option<String>,
+    after: Option<i64>,
+}
+
+pub async fn overview(
+    _: Admin,
+    State(app): State<Arc<App>>,
+    Query(shown): Query<Shown>,
+) -> Result<Html<String>, PageError> {
+    let counts = app.outbox.counts().await?;
+    let state = Way::ALL.into_iter().find(|state| Some(state.as_str()) == shown.state.as_deref());
+    let filter = state.map_or(Filter::all(), |state| Filter::all().state(state));
+    let listed = app.outbox.list(&filter, shown.after, SHOWN).await?;
+    let last = listed.last().filter(|_| listed.len() == SHOWN);
+    let older = last.map(|last| match state {
+        Some(state) => format!("state={}&after={}", state.as_str(), last.id),
+        None => format!("after={}", last.id),
+    });
+    let mut customers = Vec::new();
     for tenant in &app.config.tenants {
-        let mut connections = std::pin::pin!(app.tokens.connections(tenant));
-        let mut shown = Vec::new();
-        while shown.len() <= SHOWN
-            && let Some((name, connection)) = connections.try_next().await?
-        {
-            let since = connection.consented_at().map(date_and_time);
-            shown.push(Customer { name, since, is_in_doubt: connection.is_in_doubt() });
-        }
-        let are_more = shown.len() > SHOWN;
-        shown.truncate(SHOWN);
-        tenants.push(Customers { tenant: &tenant.name, shown, are_more });
+        customers.push(Customers::of(&app, tenant).await?);
     }
+    let count = |it: Way| {
+        let (count, is_shown) = (counts.count(it), state == Some(it));
+        Count { state: it, text: text(it), count, is_shown }
+    };
     html(&Overview {
         frame: Frame::of(&app),
-        counts: crate::receipts::named(&counts),
-        entries: crate::receipts::rows(&app, SHOWN).await?,
-        tenants,
+        counts: Way::ALL.into_iter().map(count).collect(),
+        entries: listed.into_iter().map(|entry| Row::of(&app, entry)).collect(),
+        older,
+        customers,
         unsaved: app.tokens.unsaved(),
     })
+}
+
+impl<'a> Row<'a> {
+    fn of(app: &'a App, entry: Listed) -> Self {
+        let mut tenants = app.config.tenants.iter();
+        let tenant = tenants.find(|tenant| *tenant.contract_id.as_str() == entry.recipient.contract);
+        Self { tenant: tenant.map_or("unknown", |tenant| &tenant.name), entry }
+    }
+
+    fn text(&self) -> &'static str {
+        text(self.entry.state)
+    }
+
+    fn is_over(&self) -> bool {
+        self.entry.state == Way::Delivered
+    }
+}
+
+impl<'a> Customers<'a> {
+    async fn of(app: &App, tenant: &'a Tenant) -> Result<Self, PageError> {
+        let connections = app.tokens.connections(tenant).take(SHOWN + 1);
+        let mut shown: Vec<_> = connections
+            .map_ok(|(name, connection)| Customer {
+                name,
+                since: connection.consented_at().map(date_and_time),
+                is_in_doubt: connection.is_in_doubt(),
+            })
+            .try_collect()
+            .await?;
+        let are_more = shown.len() > SHOWN;
+        shown.truncate(SHOWN);
+        Ok(Self { tenant: &tenant.name, shown, are_more })
+    }
+}
+
+fn text(state: Way) -> &'static str {
+    match state {
+        Way::Waiting => "waiting",
+        Way::Sending => "being pushed",
+        Way::AwaitingConsent => "waiting for consent",
+        Way::Delivered => "saved",
+        _ => "given up",
+    }
 }
 
 pub async fn retry(
     _: Admin,
     State(app): State<Arc<App>>,
-    Path(entry): Path<u64>,
+    Path(entry): Path<i64>,
 ) -> Result<Redirect, PageError> {
-    app.outbox.retry(entry).await;
+    app.outbox.retry(entry).await?;
     Ok(Redirect::to("/admin"))
 }
 
 pub async fn discard(
     _: Admin,
     State(app): State<Arc<App>>,
-    Path(entry): Path<u64>,
+    Path(entry): Path<i64>,
 ) -> Result<Redirect, PageError> {
-    app.outbox.discard(entry).await;
+    app.outbox.discard(entry).await?;
     Ok(Redirect::to("/admin"))
 }

@@ -34,10 +34,7 @@ pub async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<
         let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
         return Ok((StatusCode::UNAUTHORIZED, challenge, "send the admin token\n").into_response());
     }
-    let counts = app.outbox.list().await;
-    for (state, count) in crate::receipts::named(&counts) {
-        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-        metrics::gauge!("shop_outbox_entries", "state" => state).set(count as f64);
-    }
+    // Its counts become gauges.
+    app.outbox.counts().await?;
     Ok(app.metrics.render().into_response())
 }

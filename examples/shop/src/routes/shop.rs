@@ -62,14 +62,18 @@ pub async fn buy(
     Ok(Redirect::to(&format!("/{slug}/receipts#{}", order.id)))
 }
 
-const A_DAY: &str = "public, max-age=86400";
-
 pub async fn style() -> impl IntoResponse {
-    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, A_DAY)];
-    (headers, include_str!("../../static/shop.css"))
+    asset("text/css; charset=utf-8", include_str!("../../static/shop.css"))
 }
 
 pub async fn script() -> impl IntoResponse {
-    let headers = [(header::CONTENT_TYPE, "text/javascript; charset=utf-8"), (header::CACHE_CONTROL, A_DAY)];
-    (headers, include_str!("../../static/follow.js"))
+    asset("text/javascript; charset=utf-8", include_str!("../../static/follow.js"))
+}
+
+pub async fn icon() -> impl IntoResponse {
+    asset("image/svg+xml", include_str!("../../static/icon.svg"))
+}
+
+fn asset(content_type: &'static str, content: &'static str) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "public, max-age=3600")], content)
 }

@@ -1,0 +1,77 @@
+use std::collections::HashMap;
+use std::fmt;
+
+use digime::store::{SharedTokens, TokenStore};
+use digime::{Client, Error, OngoingContract, PostboxItem};
+
+use crate::{Deliver, DeliverError, Recipient};
+
+/// Pushes to users whose tokens are kept in [`SharedTokens`], under the contracts that it is given.
+///
+/// An entry whose user has no tokens waits for consent. If the answer to a refresh was lost, it calls `refresh()` once to find
+/// out what became of the token.
+///
+/// ```
+/// use digime::store::{SharedTokens, Store};
+/// use digime::{Client, OngoingContract};
+/// use digime_outbox::{ConnectedUsers, Outbox};
+///
+/// async fn deliver<C: OngoingContract + Send + Sync + 'static>(
+///     outbox: Outbox, tokens: SharedTokens<impl Store>, client: Client, tenants: Vec<C>,
+/// ) {
+///     let users = ConnectedUsers::new(tokens, client, tenants);
+///     outbox.worker(users).run_until(std::future::pending()).await;
+/// }
+/// ```
+pub struct ConnectedUsers<S, C> {
+    tokens: SharedTokens<S>,
+    client: Client,
+    contracts: HashMap<String, C>,
+}
+
+impl<S: TokenStore, C: OngoingContract> ConnectedUsers<S, C> {
+    /// Pushes under each of the contracts. An entry names one of them by its id.
+    pub fn new(
+        tokens: SharedTokens<S>,
+        client: Client,
+        contracts: impl IntoIterator<Item = C>,
+    ) -> Self {
+        let by_id = |contract: C| (contract.contract_id().to_string(), contract);
+        Self {
+            tokens,
+            client,
+            contracts: contracts.into_iter().map(by_id).collect(),
+        }
+    }
+}
+
+impl<S, C> Deliver for ConnectedUsers<S, C>
+where
+    S: TokenStore,
+    C: OngoingContract + Send + Sync + 'static,
+{
+    async fn deliver(&self, recipient: Recipient, item: PostboxItem) -> Result<(), DeliverError> {
+        let contract = self.contracts.get(&recipient.contract);
+        let contract = contract.ok_or(DeliverError::UnknownContract)?;
+        let found = self.tokens.find(&recipient.user, contract, &self.client);
+        let flow = found.await?.ok_or(DeliverError::NotConnected)?;
+        match flow.push(item.clone()).await {
+            Err(error) if matches!(error.reason(), Error::RefreshInDoubt) => {
+                flow.refresh().await?;
+                flow.push(item).await?;
+            }
+            pushed => {
+                pushed?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<S, C> fmt::Debug for ConnectedUsers<S, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectedUsers")
+            .field("contracts", &self.contracts.keys())
+            .finish_non_exhaustive()
+    }
+}

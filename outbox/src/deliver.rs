@@ -1,0 +1,65 @@
+use digime::PostboxItem;
+use thiserror::Error;
+
+use crate::Recipient;
+
+/// How an entry reaches its person. [`ConnectedUsers`](crate::ConnectedUsers) is the usual one. A closure is one too:
+///
+/// ```
+/// use digime::PostboxItem;
+/// use digime_outbox::{DeliverError, Outbox, Recipient};
+///
+/// # async fn push(_: &str, _: PostboxItem) -> Result<(), digime::Error> { Ok(()) }
+/// fn worker(outbox: &Outbox) {
+///     let worker = outbox.worker(async |recipient: Recipient, item: PostboxItem| {
+///         push(&recipient.user, item).await?;
+///         Ok(())
+///     });
+/// }
+/// ```
+pub trait Deliver: Send + Sync + 'static {
+    /// Brings an item to a person. The outbox may call it again for the same item, also after it was successful.
+    ///
+    /// # Errors
+    /// [`DeliverError`] decides what becomes of the entry.
+    fn deliver(
+        &self,
+        recipient: Recipient,
+        item: PostboxItem,
+    ) -> impl Future<Output = Result<(), DeliverError>> + Send;
+}
+
+impl<F, D> Deliver for F
+where
+    F: Fn(Recipient, PostboxItem) -> D + Send + Sync + 'static,
+    D: Future<Output = Result<(), DeliverError>> + Send,
+{
+    fn deliver(
+        &self,
+        recipient: Recipient,
+        item: PostboxItem,
+    ) -> impl Future<Output = Result<(), DeliverError>> + Send {
+        self(recipient, item)
+    }
+}
+
+/// Why an entry was not delivered.
+///
+/// An error of the application's own is a [`digime::Error`] by `StoreError::failed(error)` if it may be transient, and by
+/// [`digime::Error::extension`] if the entry is to be given up.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum DeliverError {
+    /// The user is not connected. The entry waits for consent.
+    #[error("the user is not connected: the entry waits until the user has consented")]
+    NotConnected,
+    /// The worker does not have the entry's contract. The entry is tried again later, since somebody may add the contract.
+    #[error("the worker has no contract with the entry's id: give it this contract too")]
+    UnknownContract,
+    /// The push failed.
+    #[error(transparent)]
+    Push(#[from] digime::Error),
+    /// The closure panicked. The entry is tried again later, as if the configuration was wrong.
+    #[error("the delivery panicked: see the panic's message")]
+    Panicked,
+}
