@@ -1,6 +1,7 @@
 //! The platform over HTTP: connections that can be cut, and the routes.
 
 mod control;
+mod draining;
 mod endpoints;
 mod misbehave;
 mod pages;
@@ -152,5 +153,6 @@ fn router(shared: Arc<Shared>) -> Router {
         .layer(axum::extract::DefaultBodyLimit::disable())
         .layer(violations)
         .layer(faults)
+        .layer(middleware::from_fn(draining::drain))
         .with_state(shared)
 }

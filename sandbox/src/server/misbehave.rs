@@ -14,6 +14,7 @@ use http_body_util::BodyExt;
 use jsonwebtoken::dangerous::insecure_decode;
 use serde_json::Value;
 
+use super::draining::AnswerAtOnce;
 use super::{Connection, Shared};
 use crate::fault::Fault;
 use crate::refusal::Refusal;
@@ -38,31 +39,29 @@ pub(super) async fn misbehave(
         return next.run(request).await;
     };
     match fault {
-        Fault::Status(status) => refuse(request, status, None).await,
-        Fault::RetryAfter(status, seconds) => refuse(request, status, Some(seconds)).await,
+        Fault::Status(status) => status_of(status).into_response(),
+        Fault::RetryAfter(status, seconds) => {
+            let retry_after = [(header::RETRY_AFTER, HeaderValue::from(seconds))];
+            (status_of(status), retry_after).into_response()
+        }
         Fault::Refuse(status, code) => {
-            drain(request).await;
             Refusal::new(status_of(status), code, "an injected fault").into_response()
         }
         Fault::Echo(status) => {
             let message = claims_of(request.headers());
-            drain(request).await;
             Refusal::new(status_of(status), "Echo", message).into_response()
         }
         Fault::RefuseUnread(status) => {
-            // A connection that is closed with unread data is reset, and its answer is lost.
-            tokio::spawn(drain(request));
-            status_of(status).into_response()
+            let mut response = status_of(status).into_response();
+            response.extensions_mut().insert(AnswerAtOnce);
+            response
         }
         Fault::StopReading(bytes) => {
             read_up_to(request.body_mut(), bytes).await;
             std::future::pending().await
         }
         Fault::ReadSlowly(pause) => next.run(request.map(|body| slowly(body, pause))).await,
-        Fault::Answer(body) => {
-            drain(request).await;
-            body.into_response()
-        }
+        Fault::Answer(body) => body.into_response(),
         Fault::Delay(delay) => {
             tokio::time::sleep(delay).await;
             next.run(request).await
@@ -107,22 +106,6 @@ fn slowly(body: Body, pause: Duration) -> Body {
 
 fn status_of(status: u16) -> StatusCode {
     StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-async fn refuse(request: Request, status: u16, retry_after: Option<u64>) -> Response {
-    drain(request).await;
-    let mut response = status_of(status).into_response();
-    if let Some(seconds) = retry_after {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    response
-}
-
-/// Reads a body to its end, so that its sender can read the answer.
-async fn drain(mut request: Request) {
-    read_up_to(request.body_mut(), u64::MAX).await;
 }
 
 async fn read_up_to(body: &mut Body, bytes: u64) {

@@ -1,0 +1,5 @@
+//! The sandbox over real HTTP.
+
+mod draining;
+mod raw;
+mod strictness;
