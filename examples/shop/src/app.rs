@@ -42,7 +42,10 @@ pub struct App {
 
 impl App {
     pub fn tenant(&self, slug: &str) -> Option<&Tenant> {
-        self.config.tenants.iter().find(|tenant| tenant.slug == slug)
+        self.config
+            .tenants
+            .iter()
+            .find(|tenant| tenant.slug == slug)
     }
 
     /// The pages of the sandbox, if it stands in for digi.me.
@@ -71,7 +74,10 @@ impl Shop {
         let db = Db::connect(&config.database_url).await?;
         let store = db.store().await.context("can't make digime's tables")?;
         let outbox = db.outbox();
-        outbox.migrate().await.context("can't make the outbox's tables")?;
+        outbox
+            .migrate()
+            .await
+            .context("can't make the outbox's tables")?;
         let app = App {
             client,
             db,
@@ -81,7 +87,10 @@ impl Shop {
             metrics: web::metrics()?,
             config,
         };
-        Ok(Self { app: Arc::new(app), listener })
+        Ok(Self {
+            app: Arc::new(app),
+            listener,
+        })
     }
 
     /// # Errors
@@ -110,9 +119,15 @@ impl Shop {
         // The server may also have failed.
         stop.cancel();
         background.wait().await;
-        if tokio::time::timeout(LAST_TOKENS, app.tokens.flush()).await.is_err() {
+        if tokio::time::timeout(LAST_TOKENS, app.tokens.flush())
+            .await
+            .is_err()
+        {
             let customers = app.tokens.unsaved();
-            tracing::error!(customers, "new tokens are lost: these customers have to consent again");
+            tracing::error!(
+                customers,
+                "new tokens are lost: these customers have to consent again"
+            );
         }
         app.db.close().await;
         Ok(())
@@ -128,7 +143,11 @@ async fn after(stop: &CancellationToken, time: Duration) {
 async fn push(app: Arc<App>, stop: CancellationToken) {
     let tenants = app.config.tenants.clone();
     let users = ConnectedUsers::new(app.tokens.clone(), app.client.clone(), tenants);
-    app.outbox.worker(users).concurrency(PUSHES).run_until(stop.cancelled_owned()).await;
+    app.outbox
+        .worker(users)
+        .concurrency(PUSHES)
+        .run_until(stop.cancelled_owned())
+        .await;
 }
 
 /// Removes what has expired.

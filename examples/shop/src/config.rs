@@ -110,7 +110,10 @@ impl Config {
             self.admin_token.len() >= SHORTEST_ADMIN_TOKEN,
             "`admin_token` is shorter than {SHORTEST_ADMIN_TOKEN} characters: make one, as with `openssl rand -hex 16`"
         );
-        ensure!(!self.tenants.is_empty(), "`tenants` is empty: add a `[[tenants]]`");
+        ensure!(
+            !self.tenants.is_empty(),
+            "`tenants` is empty: add a `[[tenants]]`"
+        );
         for (number, tenant) in self.tenants.iter().enumerate() {
             let slug = &tenant.slug;
             let is_plain = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-';
@@ -124,7 +127,9 @@ impl Config {
             );
             let earlier = &self.tenants[..number];
             ensure!(
-                earlier.iter().all(|it| it.slug != *slug && it.contract_id != tenant.contract_id),
+                earlier
+                    .iter()
+                    .all(|it| it.slug != *slug && it.contract_id != tenant.contract_id),
                 "two tenants have the slug “{slug}” or its contract: give each its own"
             );
         }
@@ -141,12 +146,10 @@ impl Config {
 impl TenantSettings {
     fn read(self, folder: &Path, redirect_uri: RedirectUri) -> Result<Tenant> {
         let file = folder.join(&self.private_key_file);
-        let cause = || format!("can't read the private key in {}", file.display());
-        let pem = std::fs::read(&file).with_context(cause)?;
         Ok(Tenant {
             application_id: self.application_id,
             contract_id: self.contract_id,
-            private_key: PrivateKey::from_pem(pem).with_context(cause)?,
+            private_key: PrivateKey::from_pem_file(file)?,
             redirect_uri,
             slug: self.slug,
             name: self.name,
@@ -161,7 +164,9 @@ impl TenantSettings {
 /// An error that says why the public URL can't be the beginning of a redirect URI.
 pub fn redirect_uri(public_url: &Url) -> Result<RedirectUri> {
     if public_url.path() != "/" || public_url.query().is_some() {
-        bail!("`public_url` has a path: the shop needs an address of its own, such as `https://shop.example`");
+        bail!(
+            "`public_url` has a path: the shop needs an address of its own, such as `https://shop.example`"
+        );
     }
     let uri = RedirectUri::new(format!("{public_url}{CALLBACK_PATH}"));
     uri.context("`public_url` can't be called back")

@@ -43,7 +43,9 @@ impl Db {
         let db = if let Some(path) = url.strip_prefix("sqlite:") {
             let path = Path::new(path.strip_prefix("//").unwrap_or(path));
             let pool = open_file(path).await;
-            Self::Sqlite(pool.with_context(|| format!("can't open the database {}", path.display()))?)
+            Self::Sqlite(
+                pool.with_context(|| format!("can't open the database {}", path.display()))?,
+            )
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             let pool = PgPoolOptions::new()
                 .max_connections(20)
@@ -113,7 +115,12 @@ async fn open_file(path: &Path) -> Result<SqlitePool> {
     if !path.exists() {
         use std::os::unix::fs::OpenOptionsExt;
         let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        options
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)?;
     }
     let options = SqliteConnectOptions::from_str("sqlite:")?
         .filename(path)

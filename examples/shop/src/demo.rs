@@ -47,7 +47,10 @@ impl Demo {
         let public_url = public_url(address)?;
         let redirect_uri = redirect_uri(&public_url)?;
         let tenant = |(slug, name, products): (&str, &str, &[(&str, &str, u32)])| {
-            let contract = self.sandbox.contract(&contract_id(slug)).context("the contract was added")?;
+            let contract = self
+                .sandbox
+                .contract(&contract_id(slug))
+                .context("the contract was added")?;
             let product = |&(id, name, cents): &(&str, &str, u32)| Product {
                 id: id.into(),
                 name: name.into(),
@@ -86,7 +89,11 @@ fn contract_id(slug: &str) -> String {
     format!("{slug}-receipts")
 }
 
-type DemoShop = (&'static str, &'static str, &'static [(&'static str, &'static str, u32)]);
+type DemoShop = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str, u32)],
+);
 
 const SHOPS: [DemoShop; 2] = [
     (

@@ -1,7 +1,10 @@
 //! A web shop whose customers save their receipts to digi.me. See README.md for what it shows and where to begin.
 
 #![forbid(unsafe_code)]
-#![allow(unreachable_pub, reason = "it is a program: its library part is for its tests")]
+#![allow(
+    unreachable_pub,
+    reason = "it is a program: its library part is for its tests"
+)]
 
 pub mod app;
 pub mod config;

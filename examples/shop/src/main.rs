@@ -36,7 +36,8 @@ async fn main() -> Result<()> {
         Some(file) => {
             let config = Config::read(&file)?;
             let listener = TcpListener::bind(config.listen).await;
-            let listener = listener.with_context(|| format!("can't listen on {}", config.listen))?;
+            let listener =
+                listener.with_context(|| format!("can't listen on {}", config.listen))?;
             tracing::info!(listen = %config.listen, public_url = %config.public_url, "starting");
             Shop::build(config, listener).await?.run(stop).await
         }
@@ -45,10 +46,17 @@ async fn main() -> Result<()> {
 }
 
 fn log(is_json: bool) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_level(is_json)));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(default_level(is_json)));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     if is_json {
-        log.json().flatten_event(true).init();
+        // The list of spans has the current one.
+        log.json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .init();
     } else {
         log.init();
     }
@@ -68,8 +76,13 @@ async fn demo(port: Option<u16>, stop: CancellationToken) -> Result<()> {
     println!("The shop:           http://{address}");
     println!("The person's phone: {}", demo.sandbox.phone_url());
     println!("The person's inbox: {}", demo.sandbox.inbox_page_url());
-    println!("The admin's page:   http://{address}/admin   (token: {})", config.admin_token);
-    println!("Buy something, and save the receipt. Ctrl-C ends the demo, and nothing is left of it.");
+    println!(
+        "The admin's page:   http://{address}/admin   (token: {})",
+        config.admin_token
+    );
+    println!(
+        "Buy something, and save the receipt. Ctrl-C ends the demo, and nothing is left of it."
+    );
     Shop::build(config, listener).await?.run(stop).await
 }
 
@@ -82,7 +95,9 @@ async fn demo(_: Option<u16>, _: CancellationToken) -> Result<()> {
 #[cfg(feature = "demo")]
 async fn listen(port: Option<u16>) -> Result<TcpListener> {
     let ports = port.map_or(3000..=3100, |port| port..=port);
-    let addresses: Vec<SocketAddr> = ports.map(|port| (Ipv4Addr::LOCALHOST, port).into()).collect();
+    let addresses: Vec<SocketAddr> = ports
+        .map(|port| (Ipv4Addr::LOCALHOST, port).into())
+        .collect();
     let listener = TcpListener::bind(addresses.as_slice()).await;
     listener.with_context(|| format!("can't listen on {}", addresses[0]))
 }

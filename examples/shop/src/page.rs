@@ -30,13 +30,18 @@ pub fn html(page: &impl Template) -> Result<Html<String>, PageError> {
 /// `3 March 2027`
 pub fn date(time: SystemTime) -> String {
     let format = format_description!("[day padding:none] [month repr:long] [year]");
-    OffsetDateTime::from(time).format(format).unwrap_or_default()
+    OffsetDateTime::from(time)
+        .format(format)
+        .unwrap_or_default()
 }
 
 /// `3 March 2027, 14:05 UTC`
 pub fn date_and_time(time: SystemTime) -> String {
-    let format = format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute] UTC");
-    OffsetDateTime::from(time).format(format).unwrap_or_default()
+    let format =
+        format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute] UTC");
+    OffsetDateTime::from(time)
+        .format(format)
+        .unwrap_or_default()
 }
 
 /// Why a request has no page. The person sees what to do; the operator sees the cause, in the log.
@@ -103,7 +108,11 @@ impl IntoResponse for PageError {
                 "We have noted it. Please try again later.",
             ),
         };
-        let page = ErrorPage { frame: Frame { inbox_url: None }, title, advice };
+        let page = ErrorPage {
+            frame: Frame { inbox_url: None },
+            title,
+            advice,
+        };
         match page.render() {
             Ok(page) => (status, Html(page)).into_response(),
             Err(_) => (status, title).into_response(),

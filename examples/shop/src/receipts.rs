@@ -24,7 +24,12 @@ struct Receipt<'a> {
 
 /// Books an order. If the customer's receipts are to be saved, its receipt is in the outbox if, and only if, the order is
 /// in the database.
-pub async fn order(app: &App, tenant: &Tenant, customer: &str, product: &Product) -> Result<Order, PageError> {
+pub async fn order(
+    app: &App,
+    tenant: &Tenant,
+    customer: &str,
+    product: &Product,
+) -> Result<Order, PageError> {
     let order = Order {
         id: number(),
         tenant: tenant.slug.clone(),
@@ -107,18 +112,29 @@ pub async fn of_customer(
 ) -> Result<Vec<(Order, Option<State>)>, PageError> {
     let own = Filter::all().user(customer).contract(tenant.contract_id());
     let entries = app.outbox.list(&own, None, usize::MAX).await?;
-    let states: HashMap<_, _> = entries.into_iter().map(|entry| (entry.reference, entry.state)).collect();
+    let states: HashMap<_, _> = entries
+        .into_iter()
+        .map(|entry| (entry.reference, entry.state))
+        .collect();
     let orders = app.db.orders(&tenant.slug, customer).await?.into_iter();
-    Ok(orders.map(|order| {
-        let state = states.get(&order.id).copied();
-        (order, state)
-    }).collect())
+    Ok(orders
+        .map(|order| {
+            let state = states.get(&order.id).copied();
+            (order, state)
+        })
+        .collect())
 }
 
 fn entry(tenant: &Tenant, order: &Order) -> Result<Entry, PageError> {
-    let receipt = Receipt { tenant, order, ordered_at: date_and_time(order.time()) };
+    let receipt = Receipt {
+        tenant,
+        order,
+        ordered_at: date_and_time(order.time()),
+    };
     let receipt = receipt.render().map_err(PageError::internal)?;
-    let item = Item::bytes(format!("receipt-{}.txt", order.id), receipt).account(&order.customer).tag("receipt");
+    let item = Item::bytes(format!("receipt-{}.txt", order.id), receipt)
+        .account(&order.customer)
+        .tag("receipt");
     Ok(Entry::new(&order.customer, tenant.contract_id(), item).reference(&order.id))
 }
 

@@ -67,7 +67,10 @@ pub async fn sign_in(session: &Session, app: &App, token: &str) -> Result<bool, 
 }
 
 pub fn is_admin_token(app: &App, token: &str) -> bool {
-    token.as_bytes().ct_eq(app.config.admin_token.as_bytes()).into()
+    token
+        .as_bytes()
+        .ct_eq(app.config.admin_token.as_bytes())
+        .into()
 }
 
 /// A request of an operator. Others are sent to the page where one signs in.
@@ -90,5 +93,7 @@ impl FromRequestParts<Arc<App>> for Admin {
 /// Cannot be guessed.
 pub fn random_id() -> String {
     let bytes: [u8; 16] = rand::rng().random();
-    bytes.iter().fold(String::new(), |id, byte| format!("{id}{byte:02x}"))
+    bytes
+        .iter()
+        .fold(String::new(), |id, byte| format!("{id}{byte:02x}"))
 }

@@ -77,8 +77,13 @@ pub fn router(app: Arc<App>) -> Router {
                 .layer(PropagateRequestIdLayer::new(REQUEST_ID))
                 .layer(from_fn(measure))
                 .layer(from_fn_with_state(app.clone(), secure))
-                .layer(CatchPanicLayer::custom(|_| PageError::Internal.into_response()))
-                .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT)),
+                .layer(CatchPanicLayer::custom(|_| {
+                    PageError::Internal.into_response()
+                }))
+                .layer(TimeoutLayer::with_status_code(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    REQUEST_TIMEOUT,
+                )),
         )
         .with_state(app)
 }
@@ -90,7 +95,10 @@ fn forbidden() -> Response {
 
 /// The query is left out, since the callback's is secret. So is the path, which can lead to a customer's page.
 fn span(request: &Request) -> Span {
-    let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    let id = request
+        .headers()
+        .get(REQUEST_ID)
+        .and_then(|id| id.to_str().ok());
     info_span!("request", method = %request.method(), route = route(request), id)
 }
 
@@ -100,12 +108,16 @@ fn route(request: &Request) -> &str {
 }
 
 async fn measure(request: Request, next: Next) -> Response {
-    let labels = [("method", request.method().to_string()), ("route", route(&request).to_owned())];
+    let labels = [
+        ("method", request.method().to_string()),
+        ("route", route(&request).to_owned()),
+    ];
     let begun = Instant::now();
     let response = next.run(request).await;
     metrics::histogram!("shop_request_seconds", &labels).record(begun.elapsed());
     let status = response.status().as_str().to_owned();
-    metrics::counter!("shop_requests_total", "route" => labels[1].1.clone(), "status" => status).increment(1);
+    metrics::counter!("shop_requests_total", "route" => labels[1].1.clone(), "status" => status)
+        .increment(1);
     response
 }
 
@@ -114,7 +126,11 @@ async fn secure(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
     // The address of the callback has a code in it, which no other page may see. With `no-referrer` everywhere, browsers
     // would not say either where a form comes from.
     let is_callback = request.uri().path().trim_start_matches('/') == CALLBACK_PATH;
-    let referrer = if is_callback { "no-referrer" } else { "same-origin" };
+    let referrer = if is_callback {
+        "no-referrer"
+    } else {
+        "same-origin"
+    };
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
@@ -126,7 +142,9 @@ async fn secure(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
         set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     }
     // Pages are personal.
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     response
 }
 

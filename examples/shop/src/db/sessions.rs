@@ -24,7 +24,8 @@ impl SessionStore for Db {
     }
 
     async fn save(&self, record: &Record) -> Result<()> {
-        let data = serde_json::to_string(&record.data).map_err(|error| Error::Encode(error.to_string()))?;
+        let data = serde_json::to_string(&record.data)
+            .map_err(|error| Error::Encode(error.to_string()))?;
         on!(self, pool => sqlx::query(SAVE)
             .bind(record.id.to_string())
             .bind(data)
@@ -52,7 +53,11 @@ impl SessionStore for Db {
         let data: HashMap<_, _> = serde_json::from_str(&data).map_err(|error| decode(&error))?;
         let expiry_date = OffsetDateTime::from_unix_timestamp(expires_at / 1000);
         let expiry_date = expiry_date.map_err(|error| decode(&error))?;
-        Ok(Some(Record { id: *id, data, expiry_date }))
+        Ok(Some(Record {
+            id: *id,
+            data,
+            expiry_date,
+        }))
     }
 
     async fn delete(&self, id: &Id) -> Result<()> {

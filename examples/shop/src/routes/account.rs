@@ -117,7 +117,13 @@ pub async fn receipts(
     }
     let is_on_its_way = orders.iter().any(|row| row.state == "waiting");
     let status = is_on_its_way.then(|| summary(&orders));
-    html(&Receipts { frame: Frame::of(&app), tenant, consent, orders, status })
+    html(&Receipts {
+        frame: Frame::of(&app),
+        tenant,
+        consent,
+        orders,
+        status,
+    })
 }
 
 pub async fn status(
@@ -126,7 +132,9 @@ pub async fn status(
     session: Session,
 ) -> Result<Json<Value>, PageError> {
     let tenant = app.tenant(&slug).ok_or(PageError::NotFound)?;
-    let customer = session::customer(&session).await?.ok_or(PageError::NotFound)?;
+    let customer = session::customer(&session)
+        .await?
+        .ok_or(PageError::NotFound)?;
     let orders = rows(&app, tenant, &customer).await?;
     Ok(Json(json!({ "status": summary(&orders) })))
 }
@@ -142,7 +150,10 @@ fn summary(orders: &[Row]) -> String {
     for row in orders {
         *counts.entry(row.state).or_insert(0) += 1;
     }
-    let counts: Vec<_> = counts.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    let counts: Vec<_> = counts
+        .iter()
+        .map(|(state, count)| format!("{count} {state}"))
+        .collect();
     counts.join(", ")
 }
 

@@ -27,7 +27,10 @@ struct Login {
 }
 
 pub async fn login_page(State(app): State<Arc<App>>) -> Result<Html<String>, PageError> {
-    html(&Login { frame: Frame::of(&app), was_wrong: false })
+    html(&Login {
+        frame: Frame::of(&app),
+        was_wrong: false,
+    })
 }
 
 #[derive(Deserialize)]
@@ -44,7 +47,11 @@ pub async fn login(
         return Ok(Redirect::to("/admin").into_response());
     }
     tracing::warn!("somebody tried to sign in with a wrong admin token");
-    Ok(html(&Login { frame: Frame::of(&app), was_wrong: true })?.into_response())
+    Ok(html(&Login {
+        frame: Frame::of(&app),
+        was_wrong: true,
+    })?
+    .into_response())
 }
 
 pub async fn logout(session: Session) -> Result<Redirect, PageError> {
@@ -102,7 +109,9 @@ pub async fn overview(
     Query(shown): Query<Shown>,
 ) -> Result<Html<String>, PageError> {
     let counts = app.outbox.counts().await?;
-    let state = Way::ALL.into_iter().find(|state| Some(state.as_str()) == shown.state.as_deref());
+    let state = Way::ALL
+        .into_iter()
+        .find(|state| Some(state.as_str()) == shown.state.as_deref());
     let filter = state.map_or(Filter::all(), |state| Filter::all().state(state));
     let listed = app.outbox.list(&filter, shown.after, SHOWN).await?;
     let last = listed.last().filter(|_| listed.len() == SHOWN);
@@ -116,12 +125,20 @@ pub async fn overview(
     }
     let count = |it: Way| {
         let (count, is_shown) = (counts.count(it), state == Some(it));
-        Count { state: it, text: text(it), count, is_shown }
+        Count {
+            state: it,
+            text: text(it),
+            count,
+            is_shown,
+        }
     };
     html(&Overview {
         frame: Frame::of(&app),
         counts: Way::ALL.into_iter().map(count).collect(),
-        entries: listed.into_iter().map(|entry| Row::of(&app, entry)).collect(),
+        entries: listed
+            .into_iter()
+            .map(|entry| Row::of(&app, entry))
+            .collect(),
         older,
         customers,
         unsaved: app.tokens.unsaved(),
@@ -131,8 +148,12 @@ pub async fn overview(
 impl<'a> Row<'a> {
     fn of(app: &'a App, entry: Listed) -> Self {
         let mut tenants = app.config.tenants.iter();
-        let tenant = tenants.find(|tenant| *tenant.contract_id.as_str() == entry.recipient.contract);
-        Self { tenant: tenant.map_or("unknown", |tenant| &tenant.name), entry }
+        let tenant =
+            tenants.find(|tenant| *tenant.contract_id.as_str() == entry.recipient.contract);
+        Self {
+            tenant: tenant.map_or("unknown", |tenant| &tenant.name),
+            entry,
+        }
     }
 
     fn text(&self) -> &'static str {
@@ -157,7 +178,11 @@ impl<'a> Customers<'a> {
             .await?;
         let are_more = shown.len() > SHOWN;
         shown.truncate(SHOWN);
-        Ok(Self { tenant: &tenant.name, shown, are_more })
+        Ok(Self {
+            tenant: &tenant.name,
+            shown,
+            are_more,
+        })
     }
 }
 

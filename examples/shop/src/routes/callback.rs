@@ -21,15 +21,26 @@ pub async fn callback(
     let callback = Callback::from_query(query.as_deref().unwrap_or_default());
     let callback = callback.map_err(|_| PageError::BadCallback)?;
     let state = callback.state().ok_or(PageError::BadCallback)?;
-    let attempt = app.db.attempt_by_state(state).await?.ok_or(PageError::UnknownCallback)?;
+    let attempt = app
+        .db
+        .attempt_by_state(state)
+        .await?
+        .ok_or(PageError::UnknownCallback)?;
     let done = Redirect::to(&format!("/{}/connect/{}/done", attempt.tenant, attempt.id));
 
-    let Some(tenant) = app.flows.contract_of(&callback, &app.config.tenants).await? else {
+    let Some(tenant) = app
+        .flows
+        .contract_of(&callback, &app.config.tenants)
+        .await?
+    else {
         // The flow has ended. The page knows how.
         return Ok(done);
     };
     let user = |customer: &String| customer.clone();
-    let received = app.tokens.receive_callback(callback, tenant, &app.client, user).await;
+    let received = app
+        .tokens
+        .receive_callback(callback, tenant, &app.client, user)
+        .await;
     let outcome = match received {
         Ok((_authorized, customer)) => {
             receipts::connected(&app, tenant, &customer).await?;
@@ -47,7 +58,10 @@ pub async fn callback(
         Err(error) => return Err(PageError::try_again(&error)),
     };
     app.db.note_outcome(&attempt, outcome).await?;
-    let labels = [("tenant", tenant.slug.clone()), ("outcome", outcome.name().to_owned())];
+    let labels = [
+        ("tenant", tenant.slug.clone()),
+        ("outcome", outcome.name().to_owned()),
+    ];
     metrics::counter!("shop_callbacks_total", &labels).increment(1);
     Ok(done)
 }

@@ -77,7 +77,14 @@ pub async fn page(
     let link = link(&app, &attempt);
     let qr_code = qr_code(&link);
     let frame = Frame::of(&app);
-    let page = Connect { frame, tenant, attempt: &attempt, outcome, link, qr_code };
+    let page = Connect {
+        frame,
+        tenant,
+        attempt: &attempt,
+        outcome,
+        link,
+        qr_code,
+    };
     Ok(html(&page)?.into_response())
 }
 
@@ -110,13 +117,28 @@ pub async fn done(
     session: Session,
 ) -> Result<Html<String>, PageError> {
     let tenant = app.tenant(&slug).ok_or(PageError::NotFound)?;
-    let attempt = app.db.attempt(&slug, &id).await?.ok_or(PageError::NotFound)?;
+    let attempt = app
+        .db
+        .attempt(&slug, &id)
+        .await?
+        .ok_or(PageError::NotFound)?;
     let is_own = session::customer(&session).await?.as_ref() == Some(&attempt.customer);
     let outcome = attempt.outcome();
-    html(&Done { frame: Frame::of(&app), tenant, attempt: &attempt, outcome, is_own })
+    html(&Done {
+        frame: Frame::of(&app),
+        tenant,
+        attempt: &attempt,
+        outcome,
+        is_own,
+    })
 }
 
-async fn own_attempt(app: &App, slug: &str, id: &str, session: &Session) -> Result<Attempt, PageError> {
+async fn own_attempt(
+    app: &App,
+    slug: &str,
+    id: &str,
+    session: &Session,
+) -> Result<Attempt, PageError> {
     let customer = session::customer(session).await?;
     let attempt = app.db.attempt(slug, id).await?;
     let own = attempt.filter(|attempt| Some(&attempt.customer) == customer.as_ref());

@@ -21,18 +21,32 @@ pub async fn ready(State(app): State<Arc<App>>) -> Response {
         Ok(()) => "ready\n".into_response(),
         Err(error) => {
             tracing::error!(%error, "the database can't be reached");
-            (StatusCode::SERVICE_UNAVAILABLE, "the database can't be reached\n").into_response()
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the database can't be reached\n",
+            )
+                .into_response()
         }
     }
 }
 
 /// Prometheus sends the admin token as a bearer token: the figures of a shop are nobody else's business.
-pub async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, PageError> {
-    let authorization = headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
+pub async fn metrics(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+) -> Result<Response, PageError> {
+    let authorization = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|it| it.to_str().ok());
     let token = authorization.and_then(|it| it.strip_prefix("Bearer "));
     if !token.is_some_and(|token| is_admin_token(&app, token)) {
         let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
-        return Ok((StatusCode::UNAUTHORIZED, challenge, "send the admin token\n").into_response());
+        return Ok((
+            StatusCode::UNAUTHORIZED,
+            challenge,
+            "send the admin token\n",
+        )
+            .into_response());
     }
     // Its counts become gauges.
     app.outbox.counts().await?;

@@ -23,7 +23,10 @@ struct Tenants<'a> {
 }
 
 pub async fn tenants(State(app): State<Arc<App>>) -> Result<Html<String>, PageError> {
-    html(&Tenants { frame: Frame::of(&app), tenants: &app.config.tenants })
+    html(&Tenants {
+        frame: Frame::of(&app),
+        tenants: &app.config.tenants,
+    })
 }
 
 #[derive(Template)]
@@ -38,7 +41,10 @@ pub async fn products(
     Path(slug): Path<String>,
 ) -> Result<Html<String>, PageError> {
     let tenant = app.tenant(&slug).ok_or(PageError::NotFound)?;
-    html(&Products { frame: Frame::of(&app), tenant })
+    html(&Products {
+        frame: Frame::of(&app),
+        tenant,
+    })
 }
 
 #[derive(Deserialize)]
@@ -54,7 +60,10 @@ pub async fn buy(
     Form(form): Form<Buy>,
 ) -> Result<Redirect, PageError> {
     let tenant = app.tenant(&slug).ok_or(PageError::NotFound)?;
-    let product = tenant.products.iter().find(|product| product.id == form.product);
+    let product = tenant
+        .products
+        .iter()
+        .find(|product| product.id == form.product);
     let product = product.ok_or(PageError::NotFound)?;
     let customer = session::customer_or_new(&session).await?;
     let order = receipts::order(&app, tenant, &customer, product).await?;
@@ -63,11 +72,17 @@ pub async fn buy(
 }
 
 pub async fn style() -> impl IntoResponse {
-    asset("text/css; charset=utf-8", include_str!("../../static/shop.css"))
+    asset(
+        "text/css; charset=utf-8",
+        include_str!("../../static/shop.css"),
+    )
 }
 
 pub async fn script() -> impl IntoResponse {
-    asset("text/javascript; charset=utf-8", include_str!("../../static/follow.js"))
+    asset(
+        "text/javascript; charset=utf-8",
+        include_str!("../../static/follow.js"),
+    )
 }
 
 pub async fn icon() -> impl IntoResponse {
@@ -75,5 +90,11 @@ pub async fn icon() -> impl IntoResponse {
 }
 
 fn asset(content_type: &'static str, content: &'static str) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "public, max-age=3600")], content)
+    (
+        [
+            (header::CONTENT_TYPE, content_type),
+            (header::CACHE_CONTROL, "public, max-age=3600"),
+        ],
+        content,
+    )
 }
