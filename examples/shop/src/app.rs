@@ -1,7 +1,6 @@
 //! What all requests share, and how the shop starts and stops.
 
 use std::future::IntoFuture;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,10 +24,13 @@ const PUSHES: usize = 8;
 /// How long requests in progress may take after the shop was asked to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
 
+/// How long pushes in progress may take after that. One that is cut off is repeated by another process.
+const LAST_PUSHES: Duration = Duration::from_secs(10);
+
 /// How long new tokens may take to reach the database after that. Those that do not are lost, with their consents.
 const LAST_TOKENS: Duration = Duration::from_secs(30);
 
-const BETWEEN_SWEEPS: Duration = Duration::from_secs(60 * 60);
+const BETWEEN_SWEEPS: Duration = Duration::from_hours(1);
 
 pub struct App {
     pub config: Config,
@@ -93,12 +95,6 @@ impl Shop {
         })
     }
 
-    /// # Errors
-    /// An I/O error of the socket.
-    pub fn address(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-
     /// Serves, and pushes receipts in the background, until `stop` is cancelled. Then it finishes what it has begun.
     ///
     /// # Errors
@@ -113,7 +109,7 @@ impl Shop {
         let server = axum::serve(listener, web::router(app.clone()))
             .with_graceful_shutdown(stop.clone().cancelled_owned());
         tokio::select! {
-            served = server.into_future() => served?,
+            ended = server.into_future() => ended?,
             () = after(&stop, LAST_REQUESTS) => tracing::warn!("some requests were cut off"),
         }
         // The server may also have failed.
@@ -146,6 +142,7 @@ async fn push(app: Arc<App>, stop: CancellationToken) {
     app.outbox
         .worker(users)
         .concurrency(PUSHES)
+        .grace(LAST_PUSHES)
         .run_until(stop.cancelled_owned())
         .await;
 }

@@ -17,7 +17,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{PgPool, SqlitePool};
 
 /// How long the outbox keeps what it has delivered, without its content: it is the shop's record of what was saved.
-const KEPT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+const KEPT: Duration = Duration::from_hours(10 * 365 * 24);
 
 #[derive(Clone, Debug)]
 pub enum Db {
@@ -37,8 +37,6 @@ macro_rules! on {
 pub(crate) use on;
 
 impl Db {
-    /// # Errors
-    /// An error that says which database can't be used, and why.
     pub async fn connect(url: &str) -> Result<Self> {
         let db = if let Some(path) = url.strip_prefix("sqlite:") {
             let path = Path::new(path.strip_prefix("//").unwrap_or(path));
@@ -62,9 +60,6 @@ impl Db {
     }
 
     /// Where digime keeps flows and tokens.
-    ///
-    /// # Errors
-    /// An error of the database.
     pub async fn store(&self) -> Result<Arc<dyn Store>> {
         Ok(match self {
             Self::Sqlite(pool) => {
@@ -81,7 +76,6 @@ impl Db {
     }
 
     /// Where receipts wait until they are in the person's digi.me.
-    #[must_use]
     pub fn outbox(&self) -> Outbox {
         let outbox = match self {
             Self::Sqlite(pool) => Outbox::sqlite(pool.clone()),
@@ -90,8 +84,6 @@ impl Db {
         outbox.retention(KEPT)
     }
 
-    /// # Errors
-    /// An error of the database, if it can't be reached.
     pub async fn ping(&self) -> sqlx::Result<()> {
         on!(self, pool => sqlx::query("SELECT 1").execute(pool).await.map(drop))
     }
@@ -133,7 +125,6 @@ async fn open_file(path: &Path) -> Result<SqlitePool> {
 }
 
 /// Unix milliseconds, as the tables have them.
-#[must_use]
 pub fn millis(time: SystemTime) -> i64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |it| i64::try_from(it.as_millis()).unwrap_or(i64::MAX))

@@ -6,9 +6,9 @@
     reason = "it is a program: its library part is for its tests"
 )]
 
-pub mod app;
+mod app;
 pub mod config;
-pub mod db;
+mod db;
 #[cfg(feature = "demo")]
 pub mod demo;
 mod page;

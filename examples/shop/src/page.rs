@@ -58,9 +58,9 @@ pub enum PageError {
 }
 
 impl PageError {
-    /// digi.me, its signer or its database did not do what was asked for.
+    /// digi.me or the database did not do what was asked for, and may do it later.
     pub fn try_again(error: &digime::Error) -> Self {
-        tracing::error!(error = %error.report(), "digi.me was not reached, or refused");
+        tracing::error!(error = %error.report(), "a call of digime failed");
         Self::TryAgain
     }
 
@@ -99,7 +99,7 @@ impl IntoResponse for PageError {
             ),
             Self::TryAgain => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "digi.me can't be reached at the moment",
+                "This takes longer than usual",
                 "Nothing is lost. Wait a moment, then load this page again.",
             ),
             Self::Internal => (

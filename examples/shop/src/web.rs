@@ -26,7 +26,7 @@ use crate::routes::{account, admin, callback, connect, health, shop};
 use crate::session;
 
 /// A call of digi.me takes at most thirty seconds.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

@@ -37,7 +37,6 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -52,7 +51,6 @@ impl Outcome {
 
 impl Attempt {
     /// What is known now.
-    #[must_use]
     pub fn outcome(&self) -> Outcome {
         let is_over = self.expires_at <= millis(SystemTime::now());
         match self.outcome {
@@ -63,8 +61,6 @@ impl Attempt {
 }
 
 impl Db {
-    /// # Errors
-    /// An error of the database.
     pub async fn begin_attempt(&self, attempt: &Attempt) -> sqlx::Result<()> {
         on!(self, pool => sqlx::query(
             "INSERT INTO shop_attempts (id, tenant, customer, state, link, outcome, expires_at) \
@@ -82,8 +78,6 @@ impl Db {
         .map(drop))
     }
 
-    /// # Errors
-    /// An error of the database.
     pub async fn attempt(&self, tenant: &str, id: &str) -> sqlx::Result<Option<Attempt>> {
         on!(self, pool => sqlx::query_as("SELECT * FROM shop_attempts WHERE tenant = $1 AND id = $2")
             .bind(tenant)
@@ -92,8 +86,6 @@ impl Db {
             .await)
     }
 
-    /// # Errors
-    /// An error of the database.
     pub async fn attempt_by_state(&self, state: &str) -> sqlx::Result<Option<Attempt>> {
         on!(self, pool => sqlx::query_as("SELECT * FROM shop_attempts WHERE state = $1")
             .bind(state)
@@ -102,9 +94,6 @@ impl Db {
     }
 
     /// Notes what became of an attempt. One that has connected stays so, whatever a later callback says.
-    ///
-    /// # Errors
-    /// An error of the database.
     pub async fn note_outcome(&self, attempt: &Attempt, outcome: Outcome) -> sqlx::Result<()> {
         on!(self, pool => sqlx::query("UPDATE shop_attempts SET outcome = $2 WHERE id = $1 AND outcome <> 'connected'")
             .bind(&attempt.id)
@@ -115,9 +104,6 @@ impl Db {
     }
 
     /// Notes that a customer is connected: all pages that wait for it show it.
-    ///
-    /// # Errors
-    /// An error of the database.
     pub async fn note_connected(&self, tenant: &str, customer: &str) -> sqlx::Result<()> {
         on!(self, pool => sqlx::query(
             "UPDATE shop_attempts SET outcome = 'connected' WHERE tenant = $1 AND customer = $2",
@@ -130,11 +116,8 @@ impl Db {
     }
 
     /// Removes attempts whose links ended some time ago. Until then their pages can say that they have ended.
-    ///
-    /// # Errors
-    /// An error of the database.
     pub async fn sweep_attempts(&self) -> sqlx::Result<()> {
-        let before = millis(SystemTime::now() - Duration::from_secs(7 * 24 * 60 * 60));
+        let before = millis(SystemTime::now() - Duration::from_hours(7 * 24));
         on!(self, pool => sqlx::query("DELETE FROM shop_attempts WHERE expires_at < $1")
             .bind(before)
             .execute(pool)

@@ -19,12 +19,10 @@ pub struct Order {
 }
 
 impl Order {
-    #[must_use]
     pub fn time(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_millis(self.ordered_at.try_into().unwrap_or(0))
     }
 
-    #[must_use]
     pub fn price(&self) -> Price {
         Price(self.cents.try_into().unwrap_or(0))
     }
@@ -48,17 +46,11 @@ pub(crate) const NOTE_CUSTOMER: &str = "INSERT INTO shop_customers (tenant, cust
 
 impl Db {
     /// The orders of a customer, the latest first.
-    ///
-    /// # Errors
-    /// An error of the database.
     pub async fn orders(&self, tenant: &str, customer: &str) -> sqlx::Result<Vec<Order>> {
         on!(self, pool => sqlx::query_as(OF_CUSTOMER).bind(tenant).bind(customer).fetch_all(pool).await)
     }
 
     /// Whether a customer has asked for receipts to be saved.
-    ///
-    /// # Errors
-    /// An error of the database.
     pub async fn saves_receipts(&self, tenant: &str, customer: &str) -> sqlx::Result<bool> {
         let saves: Option<bool> = on!(self, pool => sqlx::query_scalar(
             "SELECT saves_receipts FROM shop_customers WHERE tenant = $1 AND customer = $2",
@@ -71,9 +63,6 @@ impl Db {
     }
 
     /// Notes that receipts are no longer to be saved.
-    ///
-    /// # Errors
-    /// An error of the database.
     pub async fn stop_saving(&self, tenant: &str, customer: &str) -> sqlx::Result<()> {
         on!(self, pool => sqlx::query(NOTE_CUSTOMER)
             .bind(tenant)

@@ -72,9 +72,6 @@ impl SessionStore for Db {
 
 impl Db {
     /// Removes the sessions that have expired.
-    ///
-    /// # Errors
-    /// An error of the database.
     pub async fn sweep_sessions(&self) -> sqlx::Result<()> {
         let now = millis(SystemTime::now());
         on!(self, pool => sqlx::query("DELETE FROM shop_sessions WHERE expires_at < $1")

@@ -19,10 +19,10 @@ use crate::tenant::Tenant;
 use crate::{receipts, session};
 
 /// How long a consent usually lasts on digi.me. A refresh of the tokens does not lengthen it.
-const CONSENT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const CONSENT: Duration = Duration::from_hours(30 * 24);
 
 /// When to ask again, so that no receipt has to wait.
-const ASK_AGAIN: Duration = Duration::from_secs(23 * 24 * 60 * 60);
+const ASK_AGAIN: Duration = Duration::from_hours(23 * 24);
 
 #[derive(Template)]
 #[template(path = "receipts.html")]

@@ -75,7 +75,7 @@ struct Overview<'a> {
 struct Count {
     state: Way,
     text: &'static str,
-    count: u64,
+    entries: u64,
     is_shown: bool,
 }
 
@@ -123,14 +123,11 @@ pub async fn overview(
     for tenant in &app.config.tenants {
         customers.push(Customers::of(&app, tenant).await?);
     }
-    let count = |it: Way| {
-        let (count, is_shown) = (counts.count(it), state == Some(it));
-        Count {
-            state: it,
-            text: text(it),
-            count,
-            is_shown,
-        }
+    let count = |it: Way| Count {
+        state: it,
+        text: text(it),
+        entries: counts.count(it),
+        is_shown: state == Some(it),
     };
     html(&Overview {
         frame: Frame::of(&app),

@@ -1,6 +1,5 @@
 use digime_sandbox::{Endpoint, Fault};
 use reqwest::StatusCode;
-use shop::db::Db;
 
 use crate::street::{
     BOOK_BARN, CORNER_SHOP, Street, ask, buy, eventually, receipts, states, wait_for_states,
@@ -158,17 +157,13 @@ async fn a_link_that_has_ended_is_replaced() {
     let street = Street::open().await;
     let desktop = street.browser();
     let page = ask(&desktop, CORNER_SHOP).await;
-    let db = Db::connect(&street.config.database_url)
-        .await
-        .expect("the shop's database");
-    let Db::Sqlite(pool) = &db else {
-        panic!("the demo uses SQLite")
-    };
-    for table in [
+    let pool = sqlx::SqlitePool::connect(&street.config.database_url).await;
+    let pool = pool.expect("the shop's database");
+    for change in [
         "UPDATE shop_attempts SET expires_at = 0",
         "UPDATE digime_flows SET expires_at = 0",
     ] {
-        sqlx::query(table).execute(pool).await.expect("a change");
+        sqlx::query(change).execute(&pool).await.expect("a change");
     }
     let ended = desktop.get(page.url.path()).await;
     assert!(
