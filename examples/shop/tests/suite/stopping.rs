@@ -1,9 +1,12 @@
+use std::process::Stdio;
 use std::time::Duration;
 
 use digime_sandbox::{Endpoint, Fault};
 use reqwest::StatusCode;
 use sqlx::{Connection, PgConnection};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
+use tokio::process::Command;
 
 use crate::browser::Browser;
 use crate::street::{CORNER_SHOP, Running, Street, ask, buy, eventually, states, wait_for_states};
@@ -107,4 +110,46 @@ async fn two_processes_share_a_database() {
         .await;
     assert_eq!(page.all("data-state"), ["saved"]);
     second.stop().await;
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_runs_without_settings_and_ends_when_it_is_asked_to() {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_shop"));
+    program
+        .args(["--port", "0"])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    let mut program = program.spawn().expect("the program");
+    let mut lines = BufReader::new(program.stdout.take().expect("a pipe")).lines();
+    let mut addresses = Vec::new();
+    while addresses.len() < 4 {
+        let line = lines
+            .next_line()
+            .await
+            .expect("text")
+            .expect("four addresses");
+        addresses.extend(
+            line.split(' ')
+                .filter(|word| word.starts_with("http"))
+                .map(str::to_owned),
+        );
+    }
+    let is_ready = || async {
+        let mut answers = Vec::new();
+        for address in &addresses {
+            answers.push(
+                reqwest::get(address)
+                    .await
+                    .is_ok_and(|answer| answer.status().is_success()),
+            );
+        }
+        answers.iter().all(|answer| *answer)
+    };
+    eventually("all pages are there", is_ready).await;
+
+    let id = program.id().expect("a process").to_string();
+    let sent = Command::new("kill").args(["-TERM", &id]).status().await;
+    assert!(sent.expect("a command").success());
+    assert!(program.wait().await.expect("an end").success());
 }

@@ -33,9 +33,9 @@ pub struct Running {
 impl Running {
     pub async fn start(config: Config, listener: TcpListener) -> Self {
         let shop = Shop::build(config, listener).await.expect("a shop");
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(shop.run(stop.clone()));
-        Self { stop, task }
+        let token = CancellationToken::new();
+        let task = tokio::spawn(shop.run(token.clone()));
+        Self { stop: token, task }
     }
 
     pub async fn stop(self) {
