@@ -1,4 +1,4 @@
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Builder {
     }
 
     /// How clients name the sandbox, such as `http://sandbox:8700`, if that differs from the address. The base URL begins
-    /// with it, and so does the address of the platform's keys.
+    /// with it, and so do the address of the platform's keys and the addresses of the pages.
     pub fn public_url(mut self, url: impl Into<String>) -> Self {
         self.public_url = Some(url.into());
         self
@@ -85,13 +85,24 @@ impl Builder {
         let listener = TcpListener::bind(self.address).await.map_err(listen)?;
         let origin = match public_url {
             Some(origin) => origin,
-            None => format!("http://{}", listener.local_addr()?),
+            None => format!("http://{}", reachable(listener.local_addr()?)),
         };
         let platform = Platform::new(contracts.clone(), self.lifetimes);
         let shared = Arc::new(Shared::new(origin, platform));
         let server = tokio::spawn(server::serve(listener, shared.clone()));
         Ok(Sandbox::new(shared, server, contracts))
     }
+}
+
+/// The address by which this machine can reach a listener. One that listens everywhere can't be reached by its own address.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }
 
 /// The origin that a URL consists of.

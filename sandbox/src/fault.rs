@@ -1,7 +1,10 @@
 use std::time::Duration;
 
+use serde::Deserialize;
+
 /// An endpoint of the platform.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Endpoint {
     /// `POST permission-access/session`
     Session,

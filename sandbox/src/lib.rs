@@ -18,7 +18,10 @@
 //! # }
 //! ```
 //!
-//! [`Sandbox::inject`] makes it misbehave as a platform or a network may.
+//! [`Sandbox::inject`] makes it misbehave as a platform or a network may. [`Builder::contract`] registers contracts of
+//! further applications. [`Sandbox::phone_url`] and [`Sandbox::inbox_page_url`] are pages for a person in a browser.
+//!
+//! The feature `program`, which is on by default, is for the program `digime-sandbox`. The library does not need it.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations)]
@@ -27,6 +30,7 @@ mod builder;
 mod clock;
 mod contract;
 mod fault;
+mod fault_request;
 mod keys;
 mod new_contract;
 mod platform;

@@ -175,12 +175,12 @@ impl Sandbox {
         self.shared.platform().grants.end_consents(|_| true);
     }
 
-    /// Makes every user withdraw the consents under this contract. Returns how many there were.
-    pub fn end_consent_of(&self, contract_id: &str) -> usize {
+    /// Makes every user withdraw the consents under this contract.
+    pub fn end_consent_of(&self, contract_id: &str) {
         let mut platform = self.shared.platform();
         platform
             .grants
-            .end_consents(|grant| grant.contract_id == contract_id)
+            .end_consents(|grant| grant.contract_id == contract_id);
     }
 
     /// Makes the platform sign with another key, under another `kid`.

@@ -73,6 +73,40 @@ async fn literals_replace_fields() {
     assert_eq!(sandbox.violations(), [""; 0]);
 }
 
+#[digime_contract(ongoing)]
+#[derive(serde::Deserialize)]
+struct OfTheProgram {
+    application_id: ApplicationId,
+    contract_id: ContractId,
+    private_key: PrivateKey,
+    redirect_uri: RedirectUri,
+}
+
+#[tokio::test]
+async fn a_contract_can_be_read_from_what_the_sandbox_prints() {
+    let registered = NewContract::ongoing("corner-shop-receipts").application_id("corner-shop");
+    let started = Sandbox::builder().contract(registered).start().await;
+    let sandbox = started.expect("a port");
+    let printed = sandbox.describe().to_string();
+    let printed: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
+    for name in ["ongoing", "corner-shop-receipts"] {
+        let read: OfTheProgram = contract(printed["contracts"][name].clone());
+        let flow = read.flow(&client(&sandbox));
+        let session = flow.establish_session().await.expect("a session");
+        let awaiting = flow.create_postbox(session).await.expect("a link");
+        let callback = sandbox.consent(awaiting.url()).await.expect("a callback");
+        let callback = Callback::from_url(callback).expect("a callback");
+        let flow = awaiting.exchange_code(callback).await.expect("tokens");
+        let _ = flow
+            .push(PostboxItem::bytes("a", "b"))
+            .await
+            .expect("a delivery");
+    }
+    let arrived = sandbox.inbox();
+    assert_eq!(arrived[1].contract_id, "corner-shop-receipts");
+    assert_eq!(arrived[1].application_id, "corner-shop");
+}
+
 /// Code that is generic over the contract names the kind and gets the calls of that kind.
 async fn push_once<C: OnceContract + 'static>(
     flow: Flow<C>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use digime::scope::{Scope, ServiceObjects, TimeRange, Unit};
-use digime::{Client, DeliveryStatus, PostboxItem};
+use digime::{Callback, Client, DeliveryStatus, PostboxItem};
 use serde_json::json;
 
 use crate::set_up::{
@@ -244,4 +244,32 @@ fn a_receipt_link_escapes_the_ids() {
         odd.receipt_url().as_str(),
         "digime://receipt?contractId=c%261&appId=app+1%2F%C3%BC"
     );
+}
+
+#[tokio::test]
+async fn a_guest_consents_on_the_page_of_the_guest_url() {
+    let sandbox = sandbox().await;
+    let awaiting = awaiting_once(&sandbox).await;
+    let mut page = awaiting.guest_url().clone();
+    // What the page's form sends when the person approves.
+    let form = format!("{}&decision=approve", page.query().expect("a query"));
+    page.set_query(None);
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    let answer = http
+        .build()
+        .expect("a client")
+        .post(page)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(form)
+        .send()
+        .await
+        .expect("an answer");
+    let location = answer.headers()["location"].to_str().expect("text");
+    let callback = Callback::from_url(location).expect("a callback");
+    let ready = awaiting.receive_postbox(callback).expect("a postbox");
+    let _ = ready
+        .push(PostboxItem::bytes("a", "b"))
+        .await
+        .expect("a delivery");
+    assert_eq!(sandbox.inbox().len(), 1);
 }

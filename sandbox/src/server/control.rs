@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::violations::Answer;
+use crate::fault_request::FaultRequest;
 use crate::platform::Received;
 use crate::refusal::Refusal;
 use crate::user_client::Decision;
@@ -20,6 +22,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/consent", get(consent))
         .route("/inbox", get(inbox))
         .route("/violations", get(violations))
+        .route("/faults", post(inject))
         .route("/expire-access-tokens", post(expire_access_tokens))
         .route("/end-sessions", post(end_sessions))
         .route("/end-consent", post(end_consent))
@@ -51,6 +54,20 @@ async fn violations(State(shared): State<Arc<Shared>>) -> Json<Vec<String>> {
     Json(shared.violations.borrow().clone())
 }
 
+async fn inject(
+    State(shared): State<Arc<Shared>>,
+    request: Result<Json<FaultRequest>, JsonRejection>,
+) -> Result<Json<Value>, Refusal> {
+    let Json(request) = request.map_err(|error| Refusal::request(error.body_text()))?;
+    let endpoint = request.endpoint;
+    let faults = request.faults().map_err(Refusal::request)?;
+    let injected = faults.len();
+    for fault in faults {
+        shared.inject(endpoint, fault);
+    }
+    Ok(Json(json!({"injected": injected})))
+}
+
 async fn expire_access_tokens(State(shared): State<Arc<Shared>>) -> Json<Value> {
     shared.platform().grants.expire_access_tokens();
     Json(json!({}))
@@ -69,8 +86,9 @@ struct EndConsent {
 
 async fn end_consent(
     State(shared): State<Arc<Shared>>,
-    which: Option<Json<EndConsent>>,
+    which: Result<Option<Json<EndConsent>>, JsonRejection>,
 ) -> Result<Json<Value>, Refusal> {
+    let which = which.map_err(|error| Refusal::request(error.body_text()))?;
     let which = which.map(|Json(which)| which).unwrap_or_default();
     let mut platform = shared.platform();
     let ended = match which.contract_id {

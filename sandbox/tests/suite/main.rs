@@ -1,5 +1,9 @@
 //! The sandbox over real HTTP.
 
+mod contracts;
 mod draining;
+mod faults;
+mod inbox;
+mod pages;
 mod raw;
 mod strictness;

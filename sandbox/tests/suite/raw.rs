@@ -1,7 +1,12 @@
 //! A client of the sandbox that is written from the protocol, without the library.
 
+use std::sync::Arc;
+
+use aws_lc_rs::cipher::{AES_256, EncryptionContext, PaddedBlockEncryptingKey, UnboundCipherKey};
+use aws_lc_rs::iv::FixedLength;
+use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, PublicEncryptingKey};
 use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use digime_sandbox::{Contract, Sandbox};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rand::distr::{Alphanumeric, SampleString};
@@ -13,20 +18,54 @@ pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 /// A client of the sandbox under one of its contracts.
 pub(crate) struct Raw {
-    pub(crate) sandbox: Sandbox,
+    pub(crate) sandbox: Arc<Sandbox>,
     pub(crate) contract: Contract,
     pub(crate) http: reqwest::Client,
 }
 
 impl Raw {
     pub(crate) async fn ongoing() -> Self {
-        let sandbox = Sandbox::start().await.expect("a port");
-        let contract = sandbox.contracts().ongoing.clone();
+        let sandbox = Arc::new(Sandbox::start().await.expect("a port"));
+        Self::under(&sandbox, &sandbox.contracts().ongoing)
+    }
+
+    pub(crate) fn under(sandbox: &Arc<Sandbox>, contract: &Contract) -> Self {
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
         Self {
-            sandbox,
-            contract,
-            http: reqwest::Client::new(),
+            sandbox: sandbox.clone(),
+            contract: contract.clone(),
+            http: http.build().expect("a client"),
         }
+    }
+
+    /// An address of the sandbox outside of the API.
+    pub(crate) fn url(&self, path: &str) -> String {
+        let root = self.sandbox.base_url().trim_end_matches("/v1.5");
+        format!("{root}{path}")
+    }
+
+    /// The status and the text of a page.
+    pub(crate) async fn page(&self, path: &str) -> (u16, String) {
+        let answer = self.http.get(self.url(path)).send().await;
+        let answer = answer.expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("text"))
+    }
+
+    /// Posts JSON, and returns the status and the answer.
+    pub(crate) async fn post_json(&self, path: &str, json: &Value) -> (u16, Value) {
+        let answer = self.http.post(self.url(path)).json(json).send().await;
+        let answer = answer.expect("an answer");
+        let status = answer.status().as_u16();
+        (status, answer.json().await.expect("JSON"))
+    }
+
+    /// Answers a page as a browser does, and returns the status and the address to which it is sent.
+    pub(crate) async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> (u16, String) {
+        let answer = self.http.post(self.url(path)).form(fields).send().await;
+        let answer = answer.expect("an answer");
+        let location = answer.headers().get("location");
+        let location = location.map(|url| url.to_str().expect("text").to_owned());
+        (answer.status().as_u16(), location.unwrap_or_default())
     }
 
     pub(crate) fn claims(&self, of_request: Value) -> Value {
@@ -119,6 +158,93 @@ impl Raw {
             .expect("a callback");
         parameter(&callback, "code")
     }
+}
+
+/// A user's consent, as the application has it.
+pub(crate) struct Connected {
+    pub(crate) session: String,
+    pub(crate) postbox_id: String,
+    pub(crate) public_key: String,
+    pub(crate) tokens: Value,
+}
+
+impl Raw {
+    /// Runs an ongoing flow to its end.
+    pub(crate) async fn connect(&self) -> Connected {
+        let link = self.link().await;
+        let callback = self.sandbox.consent(&link).await.expect("a callback");
+        self.connected(&link, &callback).await
+    }
+
+    /// Exchanges the code of a callback.
+    pub(crate) async fn connected(&self, link: &Url, callback: &Url) -> Connected {
+        let code = exchange_claims(&parameter(callback, "code"), VERIFIER);
+        Connected {
+            session: parameter(link, "sessionKey"),
+            postbox_id: parameter(callback, "postboxId"),
+            public_key: parameter(callback, "publicKey"),
+            tokens: self.ask("oauth/token", code).await.expect("tokens"),
+        }
+    }
+
+    /// Pushes a file, and returns the answer or the code of the refusal.
+    pub(crate) async fn push(
+        &self,
+        to: &Connected,
+        name: &str,
+        content: &[u8],
+        descriptor: Value,
+    ) -> Result<Value, String> {
+        let (key, iv): ([u8; 32], [u8; 16]) = (rand::random(), rand::random());
+        let claims = self.claims(json!({
+            "access_token": to.tokens["access_token"],
+            "session_key": to.session,
+            "iv": hex::encode(iv),
+            "symmetrical_key": BASE64_STANDARD.encode(encrypt_key(&to.public_key, &key)),
+            "metadata": BASE64_STANDARD.encode(encrypt(&key, iv, descriptor.to_string().as_bytes())),
+        }));
+        let part = reqwest::multipart::Part::bytes(encrypt(&key, iv, content));
+        let form = reqwest::multipart::Form::new().part("file", part.file_name(name.to_owned()));
+        let path = format!("/v1.5/permission-access/postbox/{}", to.postbox_id);
+        let answer = self
+            .http
+            .post(self.url(&path))
+            .bearer_auth(self.sign(Algorithm::PS512, &claims))
+            .multipart(form)
+            .send()
+            .await
+            .expect("an answer");
+        let answer: Value = answer.json().await.expect("JSON");
+        match answer["error"]["code"].as_str() {
+            Some(code) => Err(code.to_owned()),
+            None => Ok(answer),
+        }
+    }
+}
+
+fn encrypt(key: &[u8], iv: [u8; 16], content: &[u8]) -> Vec<u8> {
+    let key = UnboundCipherKey::new(&AES_256, key).expect("a key");
+    let key = PaddedBlockEncryptingKey::cbc_pkcs7(key).expect("a key");
+    let mut sealed = content.to_vec();
+    key.less_safe_encrypt(&mut sealed, EncryptionContext::Iv128(FixedLength::from(iv)))
+        .expect("it encrypts");
+    sealed
+}
+
+/// Encrypts a key to a postbox, whose public key is PKCS#1 PEM with 2048 bits.
+fn encrypt_key(public_key: &str, key: &[u8]) -> Vec<u8> {
+    let pkcs1 = pem::parse(public_key).expect("PEM").into_contents();
+    let mut spki = hex::decode("30820122300d06092a864886f70d01010105000382010f00").expect("hex");
+    spki.extend(pkcs1);
+    let public = PublicEncryptingKey::from_der(&spki).expect("a key");
+    let public = OaepPublicEncryptingKey::new(public).expect("a key");
+    let mut sealed = vec![0; public.ciphertext_size()];
+    let sealed = public.encrypt(&OAEP_SHA1_MGF1SHA1, key, &mut sealed, None);
+    sealed.expect("it encrypts").to_vec()
+}
+
+pub(crate) fn descriptor(mime_type: &str) -> Value {
+    json!({"mimeType": mime_type, "accounts": [{"accountId": "account-1"}], "tags": ["receipt"], "reference": ["ref-1"]})
 }
 
 /// Signs a token as an application under the contract would.
