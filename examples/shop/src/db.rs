@@ -13,11 +13,14 @@ use anyhow::{Context, Result, bail};
 use digime::store::{PostgresStore, SqliteStore, Store};
 use digime_outbox::Outbox;
 use sqlx::postgres::PgPoolOptions;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, SqlitePool};
 
 /// How long the outbox keeps what it has delivered, without its content: it is the shop's record of what was saved.
 const KEPT: Duration = Duration::from_hours(10 * 365 * 24);
+
+/// How long a request waits for a connection. On a busy day this is better than an error.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Debug)]
 pub enum Db {
@@ -47,7 +50,7 @@ impl Db {
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             let pool = PgPoolOptions::new()
                 .max_connections(20)
-                .acquire_timeout(Duration::from_secs(5))
+                .acquire_timeout(PATIENCE)
                 .connect(url)
                 .await;
             Self::Postgres(pool.context("can't connect to PostgreSQL")?)
@@ -121,7 +124,10 @@ async fn open_file(path: &Path) -> Result<SqlitePool> {
         .synchronous(SqliteSynchronous::Full)
         .pragma("secure_delete", "ON")
         .busy_timeout(Duration::from_secs(30));
-    Ok(SqlitePool::connect_with(options).await?)
+    Ok(SqlitePoolOptions::new()
+        .acquire_timeout(PATIENCE)
+        .connect_with(options)
+        .await?)
 }
 
 /// Unix milliseconds, as the tables have them.

@@ -1,14 +1,18 @@
 //! For whatever watches the process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use tokio::time::timeout;
 
 use crate::app::App;
 use crate::page::PageError;
 use crate::session::is_admin_token;
+
+const LONGEST_PING: Duration = Duration::from_secs(2);
 
 /// The process answers.
 pub async fn live() -> &'static str {
@@ -17,17 +21,17 @@ pub async fn live() -> &'static str {
 
 /// The database can be reached. digi.me is not asked: without it the shop still sells, and receipts wait.
 pub async fn ready(State(app): State<Arc<App>>) -> Response {
-    match app.db.ping().await {
-        Ok(()) => "ready\n".into_response(),
-        Err(error) => {
-            tracing::error!(%error, "the database can't be reached");
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the database can't be reached\n",
-            )
-                .into_response()
-        }
-    }
+    let error = match timeout(LONGEST_PING, app.db.ping()).await {
+        Ok(Ok(())) => return "ready\n".into_response(),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("it did not answer within {LONGEST_PING:?}"),
+    };
+    tracing::error!(error, "the database can't be reached");
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the database can't be reached\n",
+    )
+        .into_response()
 }
 
 /// Prometheus sends the admin token as a bearer token: the figures of a shop are nobody else's business.
