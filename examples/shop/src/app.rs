@@ -1,0 +1,160 @@
+//! What all requests share, and how the shop starts and stops.
+
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use digime::Client;
+use digime::store::{ParkedFlows, SharedTokens, Store};
+use digime_outbox::{ConnectedUsers, Outbox};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Config, SandboxPages};
+use crate::db::Db;
+use crate::tenant::Tenant;
+use crate::web;
+
+/// How many receipts are pushed at once.
+const PUSHES: usize = 8;
+
+/// How long requests in progress may take after the shop was asked to stop.
+const LAST_REQUESTS: Duration = Duration::from_secs(10);
+
+/// How long pushes in progress may take after that. One that is cut off is repeated by another process.
+const LAST_PUSHES: Duration = Duration::from_secs(10);
+
+/// How long new tokens may take to reach the database after that. Those that do not are lost, with their consents.
+const LAST_TOKENS: Duration = Duration::from_secs(30);
+
+const BETWEEN_SWEEPS: Duration = Duration::from_hours(1);
+
+pub struct App {
+    pub config: Config,
+    pub client: Client,
+    pub db: Db,
+    pub flows: ParkedFlows<Arc<dyn Store>>,
+    pub tokens: SharedTokens<Arc<dyn Store>>,
+    pub outbox: Outbox,
+    pub metrics: PrometheusHandle,
+}
+
+impl App {
+    pub fn tenant(&self, slug: &str) -> Option<&Tenant> {
+        self.config
+            .tenants
+            .iter()
+            .find(|tenant| tenant.slug == slug)
+    }
+
+    /// The pages of the sandbox, if it stands in for digi.me.
+    pub fn sandbox(&self) -> Option<&SandboxPages> {
+        self.config.sandbox.as_ref()
+    }
+}
+
+/// A shop that is ready to run.
+pub struct Shop {
+    app: Arc<App>,
+    listener: TcpListener,
+}
+
+impl Shop {
+    /// Opens the database, and makes what is missing in it. Several shops may share a PostgreSQL database.
+    ///
+    /// # Errors
+    /// An error that says what can't be used.
+    pub async fn build(config: Config, listener: TcpListener) -> Result<Self> {
+        let mut client = Client::builder();
+        if let Some(base_url) = &config.base_url {
+            client = client.base_url(base_url);
+        }
+        let client = client.build().context("`base_url` can't be used")?;
+        let db = Db::connect(&config.database_url).await?;
+        let store = db.store().await.context("can't make digime's tables")?;
+        let outbox = db.outbox();
+        outbox
+            .migrate()
+            .await
+            .context("can't make the outbox's tables")?;
+        let app = App {
+            client,
+            db,
+            flows: ParkedFlows::new(store.clone()),
+            tokens: SharedTokens::new(store),
+            outbox,
+            metrics: web::metrics()?,
+            config,
+        };
+        Ok(Self {
+            app: Arc::new(app),
+            listener,
+        })
+    }
+
+    /// Serves, and pushes receipts in the background, until `stop` is cancelled. Then it finishes what it has begun.
+    ///
+    /// # Errors
+    /// An I/O error of the socket.
+    pub async fn run(self, stop: CancellationToken) -> Result<()> {
+        let Self { app, listener } = self;
+        let background = TaskTracker::new();
+        background.spawn(push(app.clone(), stop.clone()));
+        background.spawn(sweep(app.clone(), stop.clone()));
+        background.close();
+
+        let server = axum::serve(listener, web::router(app.clone()))
+            .with_graceful_shutdown(stop.clone().cancelled_owned());
+        tokio::select! {
+            ended = server.into_future() => ended?,
+            () = after(&stop, LAST_REQUESTS) => tracing::warn!("some requests were cut off"),
+        }
+        // The server may also have failed.
+        stop.cancel();
+        background.wait().await;
+        if tokio::time::timeout(LAST_TOKENS, app.tokens.flush())
+            .await
+            .is_err()
+        {
+            let customers = app.tokens.unsaved();
+            tracing::error!(
+                customers,
+                "new tokens are lost: these customers have to consent again"
+            );
+        }
+        app.db.close().await;
+        Ok(())
+    }
+}
+
+async fn after(stop: &CancellationToken, time: Duration) {
+    stop.cancelled().await;
+    tokio::time::sleep(time).await;
+}
+
+/// Pushes what is in the outbox, also what other processes have put there.
+async fn push(app: Arc<App>, stop: CancellationToken) {
+    let tenants = app.config.tenants.clone();
+    let users = ConnectedUsers::new(app.tokens.clone(), app.client.clone(), tenants);
+    app.outbox
+        .worker(users)
+        .concurrency(PUSHES)
+        .grace(LAST_PUSHES)
+        .run_until(stop.cancelled_owned())
+        .await;
+}
+
+/// Removes what has expired.
+async fn sweep(app: Arc<App>, stop: CancellationToken) {
+    let mut interval = tokio::time::interval(BETWEEN_SWEEPS);
+    while stop.run_until_cancelled(interval.tick()).await.is_some() {
+        for swept in [app.db.sweep_sessions().await, app.db.sweep_attempts().await] {
+            if let Err(error) = swept {
+                tracing::warn!(%error, "expired sessions and attempts are still in the database");
+            }
+        }
+    }
+}

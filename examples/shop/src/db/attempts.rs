@@ -1,0 +1,127 @@
+//! Attempts to connect: what the pages of a customer know of the flows that they began.
+
+use std::time::{Duration, SystemTime};
+
+use sqlx::{FromRow, Type};
+
+use super::{Db, millis, on};
+
+#[derive(Clone, Debug, FromRow)]
+pub struct Attempt {
+    /// Random, so that the page on the phone needs no session.
+    pub id: String,
+    pub tenant: String,
+    pub customer: String,
+    /// What the callback brings back.
+    pub state: String,
+    /// `digime://…`
+    pub link: String,
+    pub outcome: Outcome,
+    pub expires_at: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Type)]
+#[sqlx(type_name = "TEXT", rename_all = "lowercase")]
+pub enum Outcome {
+    /// The person has not answered.
+    Waiting,
+    /// The person said no. The link still works.
+    Declined,
+    /// The person's digi.me app reported an error. The link still works.
+    Failed,
+    /// It went wrong after the person said yes. The link is used up.
+    Lost,
+    Connected,
+    /// The link has ended. It is not in the table, where only the time says it.
+    Expired,
+}
+
+impl Outcome {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Declined => "declined",
+            Self::Failed => "failed",
+            Self::Lost => "lost",
+            Self::Connected => "connected",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl Attempt {
+    /// What is known now.
+    pub fn outcome(&self) -> Outcome {
+        let is_over = self.expires_at <= millis(SystemTime::now());
+        match self.outcome {
+            Outcome::Waiting | Outcome::Declined | Outcome::Failed if is_over => Outcome::Expired,
+            outcome => outcome,
+        }
+    }
+}
+
+impl Db {
+    pub async fn begin_attempt(&self, attempt: &Attempt) -> sqlx::Result<()> {
+        on!(self, pool => sqlx::query(
+            "INSERT INTO shop_attempts (id, tenant, customer, state, link, outcome, expires_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(&attempt.id)
+        .bind(&attempt.tenant)
+        .bind(&attempt.customer)
+        .bind(&attempt.state)
+        .bind(&attempt.link)
+        .bind(attempt.outcome)
+        .bind(attempt.expires_at)
+        .execute(pool)
+        .await
+        .map(drop))
+    }
+
+    pub async fn attempt(&self, tenant: &str, id: &str) -> sqlx::Result<Option<Attempt>> {
+        on!(self, pool => sqlx::query_as("SELECT * FROM shop_attempts WHERE tenant = $1 AND id = $2")
+            .bind(tenant)
+            .bind(id)
+            .fetch_optional(pool)
+            .await)
+    }
+
+    pub async fn attempt_by_state(&self, state: &str) -> sqlx::Result<Option<Attempt>> {
+        on!(self, pool => sqlx::query_as("SELECT * FROM shop_attempts WHERE state = $1")
+            .bind(state)
+            .fetch_optional(pool)
+            .await)
+    }
+
+    /// Notes what became of an attempt. One that has connected stays so, whatever a later callback says.
+    pub async fn note_outcome(&self, attempt: &Attempt, outcome: Outcome) -> sqlx::Result<()> {
+        on!(self, pool => sqlx::query("UPDATE shop_attempts SET outcome = $2 WHERE id = $1 AND outcome <> 'connected'")
+            .bind(&attempt.id)
+            .bind(outcome)
+            .execute(pool)
+            .await
+            .map(drop))
+    }
+
+    /// Notes that a customer is connected: all pages that wait for it show it.
+    pub async fn note_connected(&self, tenant: &str, customer: &str) -> sqlx::Result<()> {
+        on!(self, pool => sqlx::query(
+            "UPDATE shop_attempts SET outcome = 'connected' WHERE tenant = $1 AND customer = $2",
+        )
+        .bind(tenant)
+        .bind(customer)
+        .execute(pool)
+        .await
+        .map(drop))
+    }
+
+    /// Removes attempts whose links ended some time ago. Until then their pages can say that they have ended.
+    pub async fn sweep_attempts(&self) -> sqlx::Result<()> {
+        let before = millis(SystemTime::now() - Duration::from_hours(7 * 24));
+        on!(self, pool => sqlx::query("DELETE FROM shop_attempts WHERE expires_at < $1")
+            .bind(before)
+            .execute(pool)
+            .await
+            .map(drop))
+    }
+}

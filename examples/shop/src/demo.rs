@@ -1,0 +1,117 @@
+//! The shop without any settings: two tenants, and a sandbox that stands in for digi.me and a person's phone.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result};
+use digime::{ApplicationId, ContractId, PrivateKey};
+use digime_sandbox::{NewContract, Sandbox};
+use tempfile::TempDir;
+use url::Url;
+
+use crate::config::{Config, SandboxPages, redirect_uri};
+use crate::session::random_id;
+use crate::tenant::{Price, Product, Tenant};
+
+/// What the demo's shop needs while it runs. It ends when this is dropped, and nothing is left of it.
+pub struct Demo {
+    pub sandbox: Sandbox,
+    folder: TempDir,
+}
+
+impl Demo {
+    /// Starts a sandbox for a shop that listens at `address`.
+    ///
+    /// # Errors
+    /// An error that says what can't be started.
+    pub async fn start(address: SocketAddr) -> Result<Self> {
+        let redirect_uri = redirect_uri(&public_url(address)?)?;
+        let mut builder = Sandbox::builder();
+        for (slug, name, _) in SHOPS {
+            let contract = NewContract::ongoing(contract_id(slug))
+                .name("Receipts")
+                .application_id(slug)
+                .application_name(name)
+                .redirect_uri(redirect_uri.as_str());
+            builder = builder.contract(contract);
+        }
+        let sandbox = builder.start().await.context("can't start the sandbox")?;
+        let folder = tempfile::tempdir().context("can't make a folder for the database")?;
+        Ok(Self { sandbox, folder })
+    }
+
+    /// The settings of a shop that uses this sandbox.
+    ///
+    /// # Errors
+    /// An error that says what does not fit.
+    pub fn config(&self, address: SocketAddr) -> Result<Config> {
+        let public_url = public_url(address)?;
+        let redirect_uri = redirect_uri(&public_url)?;
+        let tenant = |(slug, name, products): (&str, &str, &[(&str, &str, u32)])| {
+            let contract = self
+                .sandbox
+                .contract(&contract_id(slug))
+                .context("the contract was added")?;
+            let product = |&(id, name, cents): &(&str, &str, u32)| Product {
+                id: id.into(),
+                name: name.into(),
+                price: Price(cents),
+            };
+            anyhow::Ok(Tenant {
+                application_id: ApplicationId::new(&contract.application_id)?,
+                contract_id: ContractId::new(&contract.contract_id)?,
+                private_key: PrivateKey::from_pem(&contract.private_key)?,
+                redirect_uri: redirect_uri.clone(),
+                slug: slug.into(),
+                name: name.into(),
+                products: products.iter().map(product).collect(),
+            })
+        };
+        Ok(Config {
+            listen: address,
+            database_url: format!("sqlite:{}", self.folder.path().join("shop.db").display()),
+            admin_token: random_id(),
+            base_url: Some(self.sandbox.base_url().into()),
+            tenants: SHOPS.into_iter().map(tenant).collect::<Result<_>>()?,
+            sandbox: Some(SandboxPages {
+                phone_url: self.sandbox.phone_url().parse()?,
+                inbox_url: self.sandbox.inbox_page_url().parse()?,
+            }),
+            public_url,
+        })
+    }
+}
+
+fn public_url(address: SocketAddr) -> Result<Url> {
+    Ok(format!("http://{address}").parse()?)
+}
+
+fn contract_id(slug: &str) -> String {
+    format!("{slug}-receipts")
+}
+
+type DemoShop = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str, u32)],
+);
+
+const SHOPS: [DemoShop; 2] = [
+    (
+        "corner-shop",
+        "Corner Shop",
+        &[
+            ("coffee", "Coffee beans, 250 g", 850),
+            ("honey", "Forest honey", 620),
+            ("bread", "Sourdough bread", 480),
+        ],
+    ),
+    (
+        "book-barn",
+        "Book Barn",
+        &[
+            ("novel", "A novel, second-hand", 400),
+            ("atlas", "An atlas of islands", 2800),
+            ("notebook", "A notebook, dotted", 350),
+        ],
+    ),
+];

@@ -1,0 +1,147 @@
+//! The receipts that customers save: when they are put into the outbox, and where they are on their way.
+
+use std::collections::HashMap;
+use std::time::SystemTime;
+
+use askama::Template;
+use digime::Contract;
+use digime_outbox::{Entry, Filter, Item, State};
+use rand::seq::IndexedRandom;
+
+use crate::app::App;
+use crate::db::orders::{INSERT, LOCK_CUSTOMER, NOTE_CUSTOMER, OF_CUSTOMER, Order};
+use crate::db::{millis, on};
+use crate::page::{PageError, date_and_time};
+use crate::tenant::{Product, Tenant};
+
+#[derive(Template)]
+#[template(path = "receipt.txt", escape = "none")]
+struct Receipt<'a> {
+    tenant: &'a Tenant,
+    order: &'a Order,
+    ordered_at: String,
+}
+
+/// Books an order. If the customer's receipts are to be saved, its receipt is in the outbox if, and only if, the order is
+/// in the database.
+pub async fn order(
+    app: &App,
+    tenant: &Tenant,
+    customer: &str,
+    product: &Product,
+) -> Result<Order, PageError> {
+    let order = Order {
+        id: number(),
+        tenant: tenant.slug.clone(),
+        customer: customer.to_owned(),
+        product: product.name.clone(),
+        cents: product.price.0.into(),
+        ordered_at: millis(SystemTime::now()),
+    };
+    let entry = entry(tenant, &order)?;
+    on!(&app.db, pool => {
+        let mut tx = pool.begin_with(app.db.begin()).await?;
+        let saves: bool = sqlx::query_scalar(LOCK_CUSTOMER)
+            .bind(&order.tenant)
+            .bind(&order.customer)
+            .fetch_one(&mut *tx)
+            .await?;
+        sqlx::query(INSERT)
+            .bind(&order.id)
+            .bind(&order.tenant)
+            .bind(&order.customer)
+            .bind(&order.product)
+            .bind(order.cents)
+            .bind(order.ordered_at)
+            .execute(&mut *tx)
+            .await?;
+        if saves {
+            app.outbox.enqueue_in(&mut *tx, &entry).await?;
+        }
+        tx.commit().await?;
+    });
+    app.outbox.wake();
+    Ok(order)
+}
+
+/// Notes that a customer has consented, and puts the receipts of all earlier orders into the outbox. It may be called again:
+/// the outbox knows the receipts that it had before by their references.
+pub async fn connected(app: &App, tenant: &Tenant, customer: &str) -> Result<(), PageError> {
+    on!(&app.db, pool => {
+        let mut tx = pool.begin_with(app.db.begin()).await?;
+        sqlx::query(NOTE_CUSTOMER)
+            .bind(&tenant.slug)
+            .bind(customer)
+            .bind(true)
+            .execute(&mut *tx)
+            .await?;
+        let orders: Vec<Order> = sqlx::query_as(OF_CUSTOMER)
+            .bind(&tenant.slug)
+            .bind(customer)
+            .fetch_all(&mut *tx)
+            .await?;
+        for order in &orders {
+            app.outbox.enqueue_in(&mut *tx, &entry(tenant, order)?).await?;
+        }
+        tx.commit().await?;
+    });
+    app.outbox.connected(customer, tenant.contract_id()).await?;
+    app.db.note_connected(&tenant.slug, customer).await?;
+    Ok(())
+}
+
+/// Forgets a customer's tokens, and what waits for them. What was saved stays in the person's digi.me. The consent itself
+/// ends there.
+pub async fn disconnect(app: &App, tenant: &Tenant, customer: &str) -> Result<(), PageError> {
+    app.tokens.forget(customer, tenant).await?;
+    app.db.stop_saving(&tenant.slug, customer).await?;
+    let own = Filter::all().user(customer).contract(tenant.contract_id());
+    for entry in app.outbox.list(&own, None, usize::MAX).await? {
+        if entry.state != State::Delivered {
+            app.outbox.discard(entry.id).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The orders of a customer, the latest first, and where their receipts are. `None` if a receipt is not to be saved.
+pub async fn of_customer(
+    app: &App,
+    tenant: &Tenant,
+    customer: &str,
+) -> Result<Vec<(Order, Option<State>)>, PageError> {
+    let own = Filter::all().user(customer).contract(tenant.contract_id());
+    let entries = app.outbox.list(&own, None, usize::MAX).await?;
+    let states: HashMap<_, _> = entries
+        .into_iter()
+        .map(|entry| (entry.reference, entry.state))
+        .collect();
+    let orders = app.db.orders(&tenant.slug, customer).await?.into_iter();
+    Ok(orders
+        .map(|order| {
+            let state = states.get(&order.id).copied();
+            (order, state)
+        })
+        .collect())
+}
+
+fn entry(tenant: &Tenant, order: &Order) -> Result<Entry, PageError> {
+    let receipt = Receipt {
+        tenant,
+        order,
+        ordered_at: date_and_time(order.time()),
+    };
+    let receipt = receipt.render().map_err(PageError::internal)?;
+    let item = Item::bytes(format!("receipt-{}.txt", order.id), receipt)
+        .account(&order.customer)
+        .tag("receipt");
+    Ok(Entry::new(&order.customer, tenant.contract_id(), item).reference(&order.id))
+}
+
+/// The number of an order, without the letters and digits that people mistake for each other.
+fn number() -> String {
+    const CHARACTERS: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+    let mut random = rand::rng();
+    let characters = (0..10).filter_map(|_| CHARACTERS.choose(&mut random));
+    characters.map(|&character| char::from(character)).collect()
+}

@@ -1,0 +1,172 @@
+//! *Save my receipts to digi.me*: the link, the QR code, and the page that follows the phone.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use askama::Template;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use qrcode::render::svg;
+use qrcode::{EcLevel, QrCode};
+use serde_json::{Value, json};
+use tower_sessions::Session;
+
+use crate::app::App;
+use crate::db::attempts::{Attempt, Outcome};
+use crate::db::millis;
+use crate::page::{Frame, PageError, html};
+use crate::session::{self, random_id};
+use crate::tenant::Tenant;
+
+/// Begins a flow, and leads to its page.
+pub async fn begin(
+    State(app): State<Arc<App>>,
+    Path(slug): Path<String>,
+    session: Session,
+) -> Result<Redirect, PageError> {
+    let tenant = app.tenant(&slug).ok_or(PageError::NotFound)?;
+    let customer = session::customer_or_new(&session).await?;
+    let attempt = ask(&app, tenant, customer).await?;
+    app.db.begin_attempt(&attempt).await?;
+    Ok(Redirect::to(&format!("/{slug}/connect/{}", attempt.id)))
+}
+
+/// Asks digi.me for a link, and parks the flow until it is called back.
+async fn ask(app: &App, tenant: &Tenant, customer: String) -> Result<Attempt, digime::Error> {
+    let flow = tenant.flow(&app.client);
+    let session = flow.establish_session().await?;
+    let expires_at = millis(session.expires_at());
+    let awaiting = flow.create_postbox(session).await?;
+    let attempt = Attempt {
+        id: random_id(),
+        tenant: tenant.slug.clone(),
+        customer: customer.clone(),
+        state: awaiting.state().to_owned(),
+        link: awaiting.url().to_string(),
+        outcome: Outcome::Waiting,
+        expires_at,
+    };
+    app.flows.park(awaiting.suspend().with(customer)).await?;
+    Ok(attempt)
+}
+
+#[derive(Template)]
+#[template(path = "connect.html")]
+struct Connect<'a> {
+    frame: Frame,
+    tenant: &'a Tenant,
+    attempt: &'a Attempt,
+    outcome: Outcome,
+    /// What opens the person's digi.me.
+    link: String,
+    qr_code: Option<String>,
+}
+
+pub async fn page(
+    State(app): State<Arc<App>>,
+    Path((slug, id)): Path<(String, String)>,
+    session: Session,
+) -> Result<Response, PageError> {
+    let tenant = app.tenant(&slug).ok_or(PageError::NotFound)?;
+    let attempt = own_attempt(&app, &slug, &id, &session).await?;
+    let outcome = attempt.outcome();
+    if outcome == Outcome::Connected {
+        return Ok(Redirect::to(&format!("/{slug}/receipts")).into_response());
+    }
+    let link = link(&app, &attempt);
+    let qr_code = qr_code(&link);
+    let frame = Frame::of(&app);
+    let page = Connect {
+        frame,
+        tenant,
+        attempt: &attempt,
+        outcome,
+        link,
+        qr_code,
+    };
+    Ok(html(&page)?.into_response())
+}
+
+/// What the page asks for until there is something new to show.
+pub async fn status(
+    State(app): State<Arc<App>>,
+    Path((slug, id)): Path<(String, String)>,
+    session: Session,
+) -> Result<Json<Value>, PageError> {
+    let attempt = own_attempt(&app, &slug, &id, &session).await?;
+    Ok(Json(json!({ "status": attempt.outcome().name() })))
+}
+
+#[derive(Template)]
+#[template(path = "done.html")]
+struct Done<'a> {
+    frame: Frame,
+    tenant: &'a Tenant,
+    attempt: &'a Attempt,
+    outcome: Outcome,
+    /// Whether this is the browser in which the customer began.
+    is_own: bool,
+}
+
+/// Where the callback leads: to a page without secrets in its address, which can be loaded again. On a phone it has no
+/// session, so it shows nothing of the customer.
+pub async fn done(
+    State(app): State<Arc<App>>,
+    Path((slug, id)): Path<(String, String)>,
+    session: Session,
+) -> Result<Html<String>, PageError> {
+    let tenant = app.tenant(&slug).ok_or(PageError::NotFound)?;
+    let attempt = app
+        .db
+        .attempt(&slug, &id)
+        .await?
+        .ok_or(PageError::NotFound)?;
+    let is_own = session::customer(&session).await?.as_ref() == Some(&attempt.customer);
+    let outcome = attempt.outcome();
+    html(&Done {
+        frame: Frame::of(&app),
+        tenant,
+        attempt: &attempt,
+        outcome,
+        is_own,
+    })
+}
+
+async fn own_attempt(
+    app: &App,
+    slug: &str,
+    id: &str,
+    session: &Session,
+) -> Result<Attempt, PageError> {
+    let customer = session::customer(session).await?;
+    let attempt = app.db.attempt(slug, id).await?;
+    let own = attempt.filter(|attempt| Some(&attempt.customer) == customer.as_ref());
+    own.ok_or(PageError::NotFound)
+}
+
+/// The link for the digi.me app; in the demo, for the sandbox's page that stands in for it.
+fn link(app: &App, attempt: &Attempt) -> String {
+    match app.sandbox() {
+        None => attempt.link.clone(),
+        Some(pages) => {
+            let mut url = pages.phone_url.clone();
+            url.query_pairs_mut().append_pair("link", &attempt.link);
+            url.into()
+        }
+    }
+}
+
+/// `None` if the link is too long for a QR code.
+fn qr_code(link: &str) -> Option<String> {
+    let code = QrCode::with_error_correction_level(link, EcLevel::L).ok()?;
+    let image = code.render::<svg::Color>().min_dimensions(240, 240).build();
+    // The declaration of a file is not allowed within a page.
+    image.find("<svg").map(|start| image[start..].to_owned())
+}
+
+impl Connect<'_> {
+    fn minutes_left(&self) -> i64 {
+        (self.attempt.expires_at - millis(SystemTime::now())).max(0) / 60_000
+    }
+}

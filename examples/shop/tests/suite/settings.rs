@@ -1,0 +1,81 @@
+use std::path::Path;
+
+use shop::Config;
+use tempfile::TempDir;
+
+const SETTINGS: &str = r#"
+listen = "127.0.0.1:3000"
+public_url = "https://shop.example"
+database_url = "sqlite:shop.db"
+admin_token = "0123456789abcdef"
+
+[[tenants]]
+slug = "corner-shop"
+name = "Corner Shop"
+application_id = "app"
+contract_id = "contract"
+private_key_file = "contract.pem"
+products = [{ id = "coffee", name = "Coffee", price_in_cents = 850 }]
+"#;
+
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/keys/contract.pem");
+    std::fs::copy(key, folder.path().join("contract.pem")).expect("a key");
+    folder
+}
+
+fn read(settings: &str) -> anyhow::Result<Config> {
+    let folder = folder();
+    let file = folder.path().join("shop.toml");
+    std::fs::write(&file, settings).expect("a file");
+    Config::read(&file)
+}
+
+#[test]
+fn the_example_file_is_read() {
+    let folder = folder();
+    for key in ["corner-shop.pem", "book-barn.pem"] {
+        std::fs::copy(folder.path().join("contract.pem"), folder.path().join(key)).expect("a key");
+    }
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("shop.example.toml");
+    let file = folder.path().join("shop.toml");
+    std::fs::copy(example, &file).expect("a file");
+    let config = Config::read(&file).expect("settings");
+    assert_eq!(config.tenants.len(), 2);
+    let redirect_uri = config.tenants[0].redirect_uri.as_str();
+    assert_eq!(redirect_uri, "https://shop.example/digime/callback");
+}
+
+#[test]
+fn a_wrong_setting_is_one_error_that_names_it() {
+    read(SETTINGS).expect("settings");
+    for (right, wrong, named) in [
+        ("listen = \"127.0.0.1:3000\"", "", "listen"),
+        ("127.0.0.1:3000", "localhost", "listen"),
+        ("database_url", "databse_url", "databse_url"),
+        (
+            "https://shop.example",
+            "https://shop.example/path",
+            "public_url",
+        ),
+        ("https://shop.example", "http://shop.example", "public_url"),
+        ("https://shop.example", "shop", "public_url"),
+        ("0123456789abcdef", "short", "admin_token"),
+        ("contract.pem", "missing.pem", "missing.pem"),
+        ("contract.pem", "shop.toml", "shop.toml"),
+        ("slug = \"corner-shop\"", "slug = \"admin\"", "admin"),
+        (
+            "slug = \"corner-shop\"",
+            "slug = \"Corner Shop\"",
+            "Corner Shop",
+        ),
+        ("850", "\"cheap\"", "price_in_cents"),
+        ("products", "product", "product"),
+    ] {
+        assert!(SETTINGS.contains(right), "{right}");
+        let error = read(&SETTINGS.replace(right, wrong)).err().expect(wrong);
+        let error = format!("{error:#}");
+        assert!(error.contains(named), "{wrong}: {error}");
+    }
+}
