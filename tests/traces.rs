@@ -149,7 +149,7 @@ async fn a_wrong_setting_is_an_error_that_names_it() {
     let sandbox = sandbox().await;
     let flow = authorized(&sandbox).await;
     for (code, named) in [
-        ("InvalidJWT", "is that of the contract `sandbox-ongoing`"),
+        ("InvalidJWT", "is that of the contract `sandbox-ongoing"),
         ("InvalidRedirectUri", "register the redirect URI `http"),
         (
             "InvalidContractId",

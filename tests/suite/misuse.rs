@@ -46,7 +46,7 @@ async fn a_wrong_key_is_named() {
     .await;
     assert_one_line(
         &error,
-        "check that the private key `oXaN9Pu9lJ5mpMhbI-pJGQfWDfOJAZTQXgmwdx_0Zjc` is that of the contract `sandbox-ongoing`",
+        "check that the private key `oXaN9Pu9lJ5mpMhbI-pJGQfWDfOJAZTQXgmwdx_0Zjc` is that of the contract `sandbox-ongoing",
     );
 }
 
