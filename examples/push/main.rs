@@ -15,6 +15,7 @@ use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use digime::Client;
 use digime_sandbox::Sandbox;
+use serde_json::json;
 
 use config::{Config, Lasting, OneOff};
 use items::push_all;
@@ -76,7 +77,12 @@ async fn push_to_sandbox(kind: Kind, files: &[PathBuf]) -> Result<()> {
         Kind::Once => &sandbox.contracts().once,
         Kind::Ongoing => &sandbox.contracts().ongoing,
     };
-    let config = serde_json::from_value(serde_json::to_value(contract)?)?;
+    let config = serde_json::from_value(json!({
+        "application_id": contract.application_id,
+        "contract_id": contract.contract_id,
+        "private_key": contract.private_key,
+        "redirect_uri": contract.redirect_uri,
+    }))?;
     let client = Client::builder().base_url(sandbox.base_url()).build()?;
     push(
         kind,

@@ -410,6 +410,10 @@ async fn ready_without_session(
     let ready = ready_with(&other, &client(&other)).await;
     let mut suspended = serde_json::to_value(ready.suspend()).expect("JSON");
     suspended["state_data"]["session"]["expiry"] = json!(0);
+    let contract = &sandbox.contracts().once;
+    suspended["contract"] = json!({
+        "application_id": contract.application_id, "contract_id": contract.contract_id,
+    });
     let suspended: Suspended<crate::set_up::Welcome, digime::PostboxReady> =
         serde_json::from_value(suspended).expect("the flow");
     suspended
