@@ -89,3 +89,24 @@ async fn a_refusal_without_reading_comes_before_the_body_has_ended() {
     connection.read_exact(&mut answer).await.expect("an answer");
     assert_eq!(&answer, b"HTTP/1.1 413");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_body_is_not_read_for_ever() {
+    let sandbox = Sandbox::start().await.expect("a port");
+    let (mut connection, address) = connect(&sandbox).await;
+    let head =
+        format!("POST /nothing HTTP/1.1\r\nHost: {address}\r\nTransfer-Encoding: chunked\r\n\r\n");
+    connection
+        .write_all(head.as_bytes())
+        .await
+        .expect("the head is read");
+    let mut chunk = b"100000\r\n".to_vec();
+    chunk.resize(chunk.len() + (1 << 20), b'x');
+    chunk.extend(b"\r\n");
+    let mut sent = 0;
+    while connection.write_all(&chunk).await.is_ok() {
+        sent += 1;
+        assert!(sent < 1024, "a gigabyte is read");
+    }
+    assert!(sent >= 64, "{sent}");
+}

@@ -21,25 +21,22 @@ async fn a_fault_applies_as_often_as_it_says() {
         .expect("a preauthorization");
 }
 
+/// The faults in the table of the README.
+fn documented() -> Vec<Value> {
+    let rows = include_str!("../../README.md").lines();
+    let cells = rows.filter_map(|row| row.strip_prefix("| `")?.split_once("` | "));
+    cells
+        .filter(|(cell, _)| cell.starts_with(['{', '"']))
+        .map(|(cell, _)| serde_json::from_str(cell).expect(cell))
+        .collect()
+}
+
 #[tokio::test]
-async fn every_fault_can_be_injected() {
+async fn every_fault_of_the_readme_can_be_injected() {
     let raw = Raw::ongoing().await;
-    for fault in [
-        json!({"status": 503}),
-        json!({"retry_after": {"status": 429, "seconds": 1}}),
-        json!({"refuse": {"status": 401, "code": "InvalidToken"}}),
-        json!({"echo": 400}),
-        json!({"refuse_unread": 413}),
-        json!({"stop_reading": 1000}),
-        json!({"read_slowly": {"milliseconds": 10}}),
-        json!({"delay": {"milliseconds": 10}}),
-        json!({"disconnect_after": 1000}),
-        json!("lose_answer"),
-        json!("cut_answer"),
-        json!({"answer": "{}"}),
-        json!("forged_token"),
-        json!("foreign_keys"),
-    ] {
+    let faults = documented();
+    assert_eq!(faults.len(), 14, "as many as `Fault` has");
+    for fault in faults {
         for endpoint in ["session", "authorize", "token", "push", "keys"] {
             let request = json!({"endpoint": endpoint, "fault": fault});
             let injected = raw.post_json("/sandbox/faults", &request).await;
