@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
     pub(crate) bind: IpAddr,
 
-    /// How clients name the sandbox, such as http://sandbox:8700 [default: the address]
+    /// How clients name the sandbox, such as `http://sandbox:8700` [default: the address]
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
 

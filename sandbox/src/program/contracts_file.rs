@@ -23,12 +23,12 @@ pub(crate) enum FileError {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Contracts {
-    contract: Vec<Contract>,
+    contract: Vec<Entry>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Contract {
+struct Entry {
     kind: Kind,
     contract_id: String,
     application_id: String,
@@ -47,12 +47,12 @@ pub(crate) fn read(path: &Path) -> Result<Vec<NewContract>, FileError> {
         path: path.to_owned(),
         message: in_one_line(&error, &text),
     })?;
-    let contracts = contracts.contract.into_iter();
-    contracts.map(|contract| contract.new(path)).collect()
+    let entries = contracts.contract.into_iter();
+    entries.map(|entry| entry.into_contract(path)).collect()
 }
 
-impl Contract {
-    fn new(self, path: &Path) -> Result<NewContract, FileError> {
+impl Entry {
+    fn into_contract(self, path: &Path) -> Result<NewContract, FileError> {
         let mut new = NewContract::new(self.kind, &*self.contract_id);
         new = new.application_id(self.application_id);
         if let Some(name) = self.name {
