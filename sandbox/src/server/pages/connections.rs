@@ -1,5 +1,6 @@
 //! The applications that may push, and how the user ends that.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -37,6 +38,10 @@ struct Connection {
 async fn connections(State(shared): State<Arc<Shared>>) -> Response {
     let connections = {
         let platform = shared.platform();
+        let mut items: HashMap<&str, usize> = HashMap::new();
+        for item in platform.inbox.items() {
+            *items.entry(&item.postbox_id).or_default() += 1;
+        }
         let newest_first = platform.grants.consents().iter().rev();
         newest_first
             .map(|consent| {
@@ -44,14 +49,13 @@ async fn connections(State(shared): State<Arc<Shared>>) -> Response {
                 let contract = platform
                     .contracts
                     .by_contract_id(&consent.grant.contract_id);
-                let items = platform.inbox.items().iter();
                 Connection {
                     postbox_id: postbox_id.clone(),
                     contract: contract.map_or_else(String::new, |it| it.name.clone()),
                     application: contract
                         .map_or_else(String::new, |it| it.application_name.clone()),
                     since: in_words(consent.since),
-                    items: items.filter(|item| item.postbox_id == *postbox_id).count(),
+                    items: items.get(&**postbox_id).copied().unwrap_or_default(),
                 }
             })
             .collect()
