@@ -8,6 +8,6 @@ mod signer;
 
 pub(crate) use credentials::Credentials;
 pub use id::{ApplicationId, ContractId};
-pub use private_key::{PrivateKey, PrivateKeyError};
+pub use private_key::{PrivateKey, PrivateKeyError, PrivateKeyFileError};
 pub use redirect_uri::RedirectUri;
 pub use signer::{Signer, SignerError};

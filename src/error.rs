@@ -6,7 +6,7 @@
 //!
 //! | error | raised by |
 //! | --- | --- |
-//! | [`IdError`], [`RedirectUriError`], [`PrivateKeyError`] | the parts of a contract |
+//! | [`IdError`], [`RedirectUriError`], [`PrivateKeyError`], [`PrivateKeyFileError`] | the parts of a contract |
 //! | [`SignerError`] | a [`Signer`](crate::Signer), as the source of a [`RequestError`] |
 //! | [`ClientError`] | [`ClientBuilder::build`](crate::ClientBuilder::build) |
 //! | [`CallbackError`] | a callback, when it is read and when a flow takes it |
@@ -44,7 +44,7 @@ pub(crate) use outcome::outcome;
 pub use digime_rules::{IdError, RedirectUriError};
 
 pub use crate::callback::CallbackError;
-pub use crate::contract::{PrivateKeyError, SignerError};
+pub use crate::contract::{PrivateKeyError, PrivateKeyFileError, SignerError};
 pub use crate::flow::suspended::error::SuspendedError;
 pub use crate::internal::InternalError;
 pub use crate::platform::client::{BaseUrlError, ClientError};

@@ -52,11 +52,7 @@ impl Config {
     fn private_key(&self) -> Result<PrivateKey> {
         match (&self.private_key, &self.private_key_file) {
             (Some(key), None) => Ok(key.clone()),
-            (None, Some(file)) => {
-                let name = file.display();
-                let pem = std::fs::read(file).with_context(|| format!("can't read `{name}`"))?;
-                PrivateKey::from_pem(pem).with_context(|| format!("`{name}`"))
-            }
+            (None, Some(file)) => Ok(PrivateKey::from_pem_file(file)?),
             _ => bail!("the contract needs `private_key` or `private_key_file`, one of the two"),
         }
     }

@@ -1,4 +1,7 @@
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -20,8 +23,8 @@ use crate::internal::InternalError;
 
 /// The RSA private key of a contract, which signs every request token: the [`Signer`] for a key in memory.
 ///
-/// It is read from PEM, PKCS#1 (`BEGIN RSA PRIVATE KEY`) or PKCS#8 (`BEGIN PRIVATE KEY`), by [`PrivateKey::from_pem`]
-/// or serde. It can't be printed or written out again. Clones share the key, which is wiped when the last one is dropped.
+/// It is read from PEM, PKCS#1 (`BEGIN RSA PRIVATE KEY`) or PKCS#8 (`BEGIN PRIVATE KEY`), by [`PrivateKey::from_pem`],
+/// [`PrivateKey::from_pem_file`] or serde. It can't be printed or written out again. Clones share the key, which is wiped when the last one is dropped.
 ///
 /// ```
 /// # use digime::PrivateKey;
@@ -63,8 +66,40 @@ pub enum PrivateKeyError {
     NotRsa,
 }
 
+/// Why [`PrivateKey::from_pem_file`] can't read a key. The error never contains what is in the file.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum PrivateKeyFileError {
+    /// The file can't be read.
+    #[error(
+        "the private key file `{}` can't be read: check that it exists and that this program may read it",
+        path.display()
+    )]
+    Unreadable {
+        /// The file, as it was passed in.
+        path: PathBuf,
+        /// What the system says.
+        source: Arc<io::Error>,
+    },
+    /// The file does not hold the private key of a contract.
+    #[error("the private key file `{}` holds no private key of a contract", path.display())]
+    NotAKey {
+        /// The file, as it was passed in.
+        path: PathBuf,
+        /// What is wrong with its content.
+        source: PrivateKeyError,
+    },
+}
+
+/// As much of a file as is read. The PEM of the largest key is a tenth of that.
+const LARGEST_FILE: u16 = u16::MAX;
+
 impl PrivateKey {
     /// Reads the key from PEM, PKCS#1 or PKCS#8.
+    ///
+    /// The PEM may have the forms that environment variables and `.env` files give it: each line break may be the two
+    /// characters `\n`, or the four characters `\r\n`, or a space. What is before and after the PEM, such as quotes, is
+    /// ignored.
     ///
     /// The key, and the bytes that the PEM's base64 decodes to, are wiped when they are no longer needed. The string that
     /// is passed in is not: it belongs to the caller, who can keep it in a `Zeroizing<String>`. Nor is the copy of the
@@ -85,7 +120,42 @@ impl PrivateKey {
     /// - [`PrivateKeyError::NotPrivate`] if it is a public key, a certificate or something else.
     /// - [`PrivateKeyError::NotRsa`] if it is damaged, or not RSA of 2048 to 8192 bits.
     pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, PrivateKeyError> {
-        let block = pem::parse(pem).map_err(|_| PrivateKeyError::NotPem)?;
+        let pem = pem.as_ref();
+        if pem.contains(&b'\\') {
+            return Self::from_lines(&unescaped(pem));
+        }
+        Self::from_lines(pem)
+    }
+
+    /// Reads the key from a PEM file, as [`from_pem`](Self::from_pem) does. What was read of the file is wiped.
+    ///
+    /// It blocks the thread while it reads, as is usual when a program starts. In a running server call it through
+    /// `tokio::task::spawn_blocking`.
+    ///
+    /// ```
+    /// use digime::PrivateKey;
+    ///
+    /// let error = PrivateKey::from_pem_file("no-such-folder/contract.pem").unwrap_err();
+    /// assert!(error.to_string().contains("no-such-folder/contract.pem"));
+    /// ```
+    ///
+    /// # Errors
+    /// - [`PrivateKeyFileError::Unreadable`] if the file can't be read.
+    /// - [`PrivateKeyFileError::NotAKey`] if it does not hold the key. Its source is what `from_pem` returns.
+    pub fn from_pem_file(path: impl AsRef<Path>) -> Result<Self, PrivateKeyFileError> {
+        let path = path.as_ref();
+        let pem = read(path).map_err(|error| PrivateKeyFileError::Unreadable {
+            path: path.into(),
+            source: Arc::new(error),
+        })?;
+        Self::from_pem(&*pem).map_err(|source| PrivateKeyFileError::NotAKey {
+            path: path.into(),
+            source,
+        })
+    }
+
+    fn from_lines(pem: &[u8]) -> Result<Self, PrivateKeyError> {
+        let block = pem::parse(pem).map_err(|_| unparsed(pem))?;
         let encrypted = block
             .headers()
             .get("Proc-Type")
@@ -103,6 +173,42 @@ impl PrivateKey {
         let id = thumbprint(&pair);
         Ok(Self(Arc::new(Key { pair, id })))
     }
+}
+
+/// Replaces the escapes `\n` and `\r`, which occur in no PEM, by what they stand for.
+fn unescaped(pem: &[u8]) -> Zeroizing<Vec<u8>> {
+    // It is never longer than the original, so it is never moved, which would leave a copy behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(pem.len()));
+    let mut rest = pem;
+    while let Some((&first, after)) = rest.split_first() {
+        let (byte, after) = match (first, after.split_first()) {
+            (b'\\', Some((b'n', after))) => (b'\n', after),
+            (b'\\', Some((b'r', after))) => (b'\r', after),
+            _ => (first, after),
+        };
+        text.push(byte);
+        rest = after;
+    }
+    text
+}
+
+/// Why a text can't be parsed as PEM. If the lines of an encrypted key are joined, its header looks like damaged base64.
+fn unparsed(pem: &[u8]) -> PrivateKeyError {
+    let header = b"Proc-Type: 4,ENCRYPTED";
+    if pem.windows(header.len()).any(|part| part == header) {
+        PrivateKeyError::Encrypted
+    } else {
+        PrivateKeyError::NotPem
+    }
+}
+
+/// Reads a small file into memory that is wiped.
+fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    // Large enough that it is never moved, which would leave a copy behind.
+    let mut content = Zeroizing::new(Vec::with_capacity(LARGEST_FILE.into()));
+    let file = File::open(path)?;
+    file.take(LARGEST_FILE.into()).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 /// The thumbprint of the public key as a JWK (RFC 7638, section 3).
@@ -243,6 +349,90 @@ mod tests {
     }
 
     #[test]
+    fn every_form_that_a_configuration_gives_a_pem_is_the_same_key() {
+        let pkcs1 = vectors::key_pem("contract", "RSA PRIVATE KEY", "pkcs1_private_der_b64");
+        let pkcs8 = vectors::key_pem("contract", "PRIVATE KEY", "pkcs8_private_der_b64");
+        let id = |pem: &str| {
+            let key = PrivateKey::from_pem(pem).map(|key| key.key_id().to_owned());
+            let json = serde_json::from_value::<PrivateKey>(pem.into());
+            assert_eq!(
+                json.ok().map(|key| key.key_id().to_owned()),
+                key.clone().ok()
+            );
+            key
+        };
+        let wanted = id(&pkcs1).expect("a key");
+        for pem in [pkcs1, pkcs8] {
+            let lines = pem.replace("\r\n", "\n");
+            for line_break in ["\n", "\r\n", "\r", "\\n", "\\r\\n", " ", "  ", "\t", ""] {
+                let joined = lines.replace('\n', line_break);
+                for (before, after) in [
+                    ("", ""),
+                    ("\"", "\""),
+                    ("'", "'"),
+                    (" \n", "\n "),
+                    ("key=", ";"),
+                ] {
+                    let pem = format!("{before}{joined}{after}");
+                    assert_eq!(id(&pem), Ok(wanted.clone()), "{line_break:?} {before:?}");
+                }
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_the_lines_are_joined_by_it_is_the_same_key(
+            breaks in proptest::collection::vec(0..6_usize, 64),
+        ) {
+            let pem = include_str!("../../tests/keys/contract.pem");
+            let breaks = breaks.into_iter().map(|one| ["\n", "\r\n", "\\n", "\\r\\n", " ", ""][one]);
+            let mixed: String = pem.lines().zip(breaks).flat_map(<[_; 2]>::from).collect();
+            let key = PrivateKey::from_pem(mixed).expect("a key");
+            assert_eq!(key.key_id(), "oXaN9Pu9lJ5mpMhbI-pJGQfWDfOJAZTQXgmwdx_0Zjc");
+        }
+    }
+
+    #[test]
+    fn a_key_file_that_is_missing_or_holds_something_else_is_named() {
+        let key = PrivateKey::from_pem_file("tests/keys/contract.pem").expect("a key");
+        assert_eq!(key.key_id(), "oXaN9Pu9lJ5mpMhbI-pJGQfWDfOJAZTQXgmwdx_0Zjc");
+
+        let missing = PrivateKey::from_pem_file("tests/keys/missing.pem").unwrap_err();
+        assert_eq!(
+            crate::Error::from(missing)
+                .report()
+                .to_string()
+                .split(" (")
+                .next(),
+            Some(
+                "the private key file `tests/keys/missing.pem` can't be read: check that it exists and that this program may read it: No such file or directory"
+            )
+        );
+        for (file, why) in [
+            ("Cargo.toml", PrivateKeyError::NotPem),
+            ("tests/keys/p-256.pem", PrivateKeyError::NotPrivate),
+        ] {
+            let error = PrivateKey::from_pem_file(file).unwrap_err();
+            assert!(error.to_string().contains(file), "{error}");
+            assert!(
+                matches!(error, PrivateKeyFileError::NotAKey { source, .. } if source == why),
+                "{file}"
+            );
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_without_an_end_is_refused() {
+        let error = PrivateKey::from_pem_file("/dev/zero").unwrap_err();
+        assert!(
+            matches!(error, PrivateKeyFileError::NotAKey { .. }),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn the_error_says_what_the_pem_is_instead() {
         let public = vectors::key_pem("contract", "RSA PUBLIC KEY", "pkcs1_public_der_b64");
         let mislabelled = vectors::key_pem("contract", "RSA PRIVATE KEY", "pkcs1_public_der_b64");
@@ -254,6 +444,12 @@ mod tests {
             (&public, PrivateKeyError::NotPrivate),
             (&mislabelled, PrivateKeyError::NotRsa),
             (&encrypted, PrivateKeyError::Encrypted),
+            (&encrypted.replace('\n', "\\n"), PrivateKeyError::Encrypted),
+            (
+                "-----BEGIN RSA PRIVATE KEY----- Proc-Type: 4,ENCRYPTED DEK-Info: AES-128-CBC,00 AA== -----END RSA PRIVATE KEY-----",
+                PrivateKeyError::Encrypted,
+            ),
+            ("-----BEGIN PRIVATE KEY-----\\", PrivateKeyError::NotPem),
         ] {
             assert_eq!(PrivateKey::from_pem(pem).unwrap_err(), why);
         }

@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::class::Class;
 use crate::callback::CallbackError;
 use crate::chain::Chain;
-use crate::contract::PrivateKeyError;
+use crate::contract::{PrivateKeyError, PrivateKeyFileError};
 use crate::flow::suspended::error::SuspendedError;
 use crate::internal::InternalError;
 use crate::platform::client::ClientError;
@@ -40,6 +40,9 @@ pub enum Error {
     /// A private key can't be read.
     #[error(transparent)]
     PrivateKey(#[from] PrivateKeyError),
+    /// A file with a private key can't be read.
+    #[error(transparent)]
+    PrivateKeyFile(#[from] PrivateKeyFileError),
     /// The client can't be built.
     #[error(transparent)]
     Client(#[from] ClientError),
