@@ -2,13 +2,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use digime_rules::{IdError, check_id};
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 macro_rules! id {
     ($(#[$docs:meta])* $name:ident, $example:literal) => {
         $(#[$docs])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String")]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         pub struct $name(String);
 
         impl $name {
@@ -60,6 +60,12 @@ macro_rules! id {
             }
         }
 
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::new(text_of(deserializer)?).map_err(D::Error::custom)
+            }
+        }
+
         impl TryFrom<String> for $name {
             type Error = IdError;
 
@@ -70,8 +76,47 @@ macro_rules! id {
     };
 }
 
+/// Reads a string, or an integer, since many configuration libraries make one of a string of digits. Formats that do not
+/// say which of the two comes next have a string.
+fn text_of<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    if deserializer.is_human_readable() {
+        deserializer.deserialize_any(TextOrInteger)
+    } else {
+        String::deserialize(deserializer)
+    }
+}
+
+struct TextOrInteger;
+
+impl Visitor<'_> for TextOrInteger {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an id in quotes, or an integer")
+    }
+
+    fn visit_str<E: Error>(self, id: &str) -> Result<String, E> {
+        Ok(id.to_owned())
+    }
+
+    fn visit_string<E: Error>(self, id: String) -> Result<String, E> {
+        Ok(id)
+    }
+
+    fn visit_i64<E: Error>(self, id: i64) -> Result<String, E> {
+        Ok(id.to_string())
+    }
+
+    fn visit_u64<E: Error>(self, id: u64) -> Result<String, E> {
+        Ok(id.to_string())
+    }
+}
+
 id! {
     /// The id that digi.me issued to the application.
+    ///
+    /// serde reads it from a string, or from an integer. Quote it in configuration files all the same: a format that takes it
+    /// for a number drops its leading zeros, and a number with an `e` in it becomes another one.
     ///
     /// ```
     /// # use digime::ApplicationId;
@@ -84,7 +129,7 @@ id! {
 }
 
 id! {
-    /// The id that digi.me issued to the contract.
+    /// The id that digi.me issued to the contract. serde reads it as it reads an [`ApplicationId`].
     ///
     /// ```
     /// # use digime::ContractId;
@@ -92,4 +137,84 @@ id! {
     /// # Ok::<(), digime::error::IdError>(())
     /// ```
     ContractId, "fqHbIaCOZxWsBJRlvBvB6mF8CXHbLPc3"
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::value::StrDeserializer;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_integer_is_the_id_of_its_digits() {
+        for (value, id) in [
+            (json!("007"), "007"),
+            (json!(1234), "1234"),
+            (json!(-5), "-5"),
+            (json!(u64::MAX), "18446744073709551615"),
+        ] {
+            let read: ContractId = serde_json::from_value(value).expect("an id");
+            assert_eq!(read.as_str(), id);
+        }
+        #[derive(Deserialize)]
+        struct Config {
+            id: ApplicationId,
+        }
+        let config: Config = toml::from_str("id = 42").expect("an id");
+        assert_eq!(config.id.as_str(), "42");
+    }
+
+    #[test]
+    fn what_is_neither_a_string_nor_an_integer_is_refused() {
+        for (value, what) in [
+            (json!(1.5), "floating point `1.5`"),
+            (json!(true), "boolean `true`"),
+            (json!(null), "null"),
+            (json!(["app"]), "sequence"),
+        ] {
+            let error = serde_json::from_value::<ApplicationId>(value).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("invalid type: {what}, expected an id in quotes, or an integer")
+            );
+        }
+        let error = serde_json::from_str::<ApplicationId>("\" app\"").unwrap_err();
+        assert!(
+            error.to_string().starts_with(&IdError::Padded.to_string()),
+            "{error}"
+        );
+    }
+
+    /// A format that can't say what comes next, as binary ones can't.
+    struct Binary<'a>(&'a str);
+
+    impl<'de> Deserializer<'de> for Binary<'_> {
+        type Error = serde::de::value::Error;
+
+        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+            Err(Self::Error::custom(
+                "the format does not say what comes next",
+            ))
+        }
+
+        fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+            StrDeserializer::new(self.0).deserialize_string(visitor)
+        }
+
+        fn is_human_readable(&self) -> bool {
+            false
+        }
+
+        serde::forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str bytes byte_buf option unit unit_struct
+            newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+        }
+    }
+
+    #[test]
+    fn a_format_that_does_not_describe_itself_has_a_string() {
+        let id = ContractId::deserialize(Binary("receipts"));
+        assert_eq!(id.expect("an id").as_str(), "receipts");
+    }
 }
