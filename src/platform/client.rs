@@ -94,6 +94,11 @@ pub enum ClientError {
         "the base URL is plain http: use https, or http on the loopback (`127.0.0.1`, `[::1]`, `localhost`)"
     )]
     PlainHttp,
+    /// What [`dangerously_allow_http_to`](ClientBuilder::dangerously_allow_http_to) got is not a host name alone.
+    #[error(
+        "`dangerously_allow_http_to` takes a host name alone, such as `sandbox`, without scheme, port, path or user, and no IP address"
+    )]
+    NotAHostName,
     /// TLS can't be set up on this machine.
     #[error("TLS can't be set up: check that this machine has root certificates")]
     Tls(#[source] Arc<dyn std::error::Error + Send + Sync>),
@@ -425,6 +430,54 @@ mod tests {
             "",
         ] {
             assert!(matches!(refused(url), ClientError::BaseUrl(_)), "{url}");
+        }
+    }
+
+    #[test]
+    fn plain_http_goes_to_the_host_that_was_named_and_to_no_other() {
+        let build = |host: &str, url: &str| {
+            let builder = Client::builder().dangerously_allow_http_to(host);
+            builder.base_url(url).build()
+        };
+        for (host, url) in [
+            ("sandbox", "http://sandbox:8700/v1.5"),
+            ("SANDBOX", "http://Sandbox/v1.5"),
+            ("sandbox.test.svc", "http://sandbox.test.svc:8700"),
+            ("sandbox", "https://api.digi.me/v1.5"),
+            ("sandbox", "http://127.0.0.1:8700/v1.5"),
+        ] {
+            build(host, url).expect(url);
+        }
+        for url in [
+            "http://api.digi.me/v1.5",
+            "http://sandbox.example:8700/v1.5",
+            "http://a.sandbox/v1.5",
+            "http://sandbox./v1.5",
+            "http://10.0.0.1/v1.5",
+        ] {
+            let refused = build("sandbox", url).unwrap_err();
+            assert!(
+                matches!(refused, ClientError::PlainHttp),
+                "{url}: {refused}"
+            );
+        }
+        for host in [
+            "",
+            "sandbox:8700",
+            "http://sandbox",
+            "sandbox/v1.5",
+            "user@sandbox",
+            " sandbox",
+            "10.0.0.1",
+            "[::1]",
+            "*",
+            "*.example",
+        ] {
+            let refused = build(host, "http://sandbox:8700/v1.5").unwrap_err();
+            assert!(
+                matches!(refused, ClientError::NotAHostName),
+                "{host}: {refused}"
+            );
         }
     }
 

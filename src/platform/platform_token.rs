@@ -515,6 +515,21 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_a_named_host_are_at_its_origin_too() {
+        let base_url = Url::parse("http://sandbox:8700/v1.5").expect("a URL");
+        let is_there = |jku| at_origin_of(&base_url, jku).is_some();
+        assert!(is_there("http://sandbox:8700/jwks"));
+        for jku in [
+            "http://sandbox/jwks",
+            "http://127.0.0.1:8700/jwks",
+            "https://sandbox:8700/jwks",
+            "http://sandbox.example:8700/jwks",
+        ] {
+            assert!(!is_there(jku), "{jku}");
+        }
+    }
+
+    #[test]
     fn a_key_set_with_an_unreadable_key_still_verifies() {
         for unreadable in [
             json!(null),

@@ -85,6 +85,38 @@ async fn a_proxy_and_a_user_agent_of_the_application_are_used() {
     );
 }
 
+/// Runs itself in a process with the proxy, since the environment of this process belongs to all tests.
+#[tokio::test]
+async fn a_host_that_plain_http_is_allowed_to_is_reached_without_a_proxy() {
+    const THIS: &str =
+        "transports::a_host_that_plain_http_is_allowed_to_is_reached_without_a_proxy";
+    const NOBODY: &str = "http://127.0.0.1:1";
+    if std::env::var("http_proxy").as_deref() != Ok(NOBODY) {
+        let program = std::env::current_exe().expect("this program");
+        let mut child = tokio::process::Command::new(program);
+        child.args(["--exact", THIS]).env("http_proxy", NOBODY);
+        child.env_remove("no_proxy").env_remove("NO_PROXY");
+        let output = child.output().await.expect("a process");
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && printed.contains("1 passed"),
+            "{printed}"
+        );
+        return;
+    }
+    let sandbox = sandbox().await;
+    let url = url::Url::parse(sandbox.base_url()).expect("a URL");
+    let address = url.socket_addrs(|| None).expect("an address")[0];
+    let client = quick(&sandbox)
+        .base_url(sandbox.base_url().replace("127.0.0.1", "sandbox"))
+        .dangerously_allow_http_to("sandbox")
+        .http_settings(move |http| http.resolve("sandbox", address))
+        .build()
+        .expect("a client");
+    let flow = welcome(&sandbox).flow(&client);
+    let _ = flow.establish_session().await.expect("a session");
+}
+
 #[tokio::test]
 async fn an_http_client_of_the_application_is_used() {
     let sandbox = sandbox().await;

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use digime_rules::is_loopback;
 use tower_layer::Layer;
 use tower_service::Service;
-use url::Url;
+use url::{Host, Url};
 
 use super::http_client::NetworkSettings;
 use super::{BaseUrlError, Client, ClientError, Inner, Settings};
@@ -78,6 +78,7 @@ const DIGI_ME: &str = "https://api.digi.me/v1.5";
 #[must_use = "a builder does nothing until `build()` is called"]
 pub struct ClientBuilder {
     base_url: String,
+    http_host: Option<String>,
     settings: Settings,
 }
 
@@ -85,6 +86,7 @@ impl ClientBuilder {
     pub(super) fn new() -> Self {
         Self {
             base_url: DIGI_ME.to_owned(),
+            http_host: None,
             settings: Settings {
                 connect_timeout: Duration::from_secs(5),
                 timeout: Duration::from_secs(10),
@@ -112,6 +114,25 @@ impl ClientBuilder {
     /// ```
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = url.into();
+        self
+    }
+
+    /// Allows a base URL with plain http to one named host, for a platform that stands in for digi.me in a test network, such
+    /// as a container's. Never use it towards digi.me.
+    ///
+    /// Anyone on the way to that host can read and change what is sent, and can take over the tokens. The system's proxies are
+    /// left out, as for the loopback, and building a client that makes use of this logs a warning.
+    ///
+    /// ```
+    /// # use digime::Client;
+    /// let client = Client::builder()
+    ///     .base_url("http://sandbox:8700/v1.5")
+    ///     .dangerously_allow_http_to("sandbox")
+    ///     .build()?;
+    /// # Ok::<(), digime::error::ClientError>(())
+    /// ```
+    pub fn dangerously_allow_http_to(mut self, host: impl Into<String>) -> Self {
+        self.http_host = Some(host.into());
         self
     }
 
@@ -278,9 +299,9 @@ impl ClientBuilder {
     /// redirected request would carry its secrets to another server. And the HTTP client sends nothing again, since that
     /// is decided for each request. Set no total `timeout`, which would also end long uploads.
     ///
-    /// If the base URL is on the loopback, these settings leave out the proxies of the system, and a proxy that `change` adds
-    /// is used. A `change` that begins with a builder of its own has to leave them out itself: on the loopback requests are not
-    /// encrypted. Which certificates are trusted is what `change` makes of it.
+    /// If the base URL is plain http or on the loopback, these settings leave out the proxies of the system, and a proxy that `change` adds
+    /// is used. A `change` that begins with a builder of its own has to leave them out itself: with plain http
+    /// requests are not encrypted. Which certificates are trusted is what `change` makes of it.
     ///
     /// This replaces an earlier [`http_client`](Self::http_client), [`transport`](Self::transport) or
     /// [`service`](Self::service), and is replaced by a later one.
@@ -469,11 +490,13 @@ impl ClientBuilder {
     /// # Errors
     /// - [`ClientError::BaseUrl`] if the base URL is malformed.
     /// - [`ClientError::PlainHttp`] if it is plain http to another machine.
+    /// - [`ClientError::NotAHostName`] if [`dangerously_allow_http_to`](Self::dangerously_allow_http_to) got anything else.
     /// - [`ClientError::Tls`] if TLS can't be set up on this machine.
     /// - [`ClientError::HttpSettings`] if the HTTP client can't be built as [`http_settings`](Self::http_settings) says.
     /// - [`ClientError::FollowsRedirections`] if the [`http_client`](Self::http_client) follows redirections.
     pub fn build(self) -> Result<Client, ClientError> {
-        let base_url = check_base_url(&self.base_url)?;
+        let http_host = self.http_host.as_deref().map(host_name).transpose()?;
+        let base_url = check_base_url(&self.base_url, http_host.as_deref())?;
         let connections = Connections::default();
         let network = &self.settings.network;
         let connect_timeout = self.settings.connect_timeout;
@@ -502,12 +525,28 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-fn check_base_url(url: &str) -> Result<Url, ClientError> {
+/// Checks a base URL. `http_host` is the host that plain http is allowed to.
+fn check_base_url(url: &str, http_host: Option<&str>) -> Result<Url, ClientError> {
     let url = parse_base_url(url).map_err(ClientError::BaseUrl)?;
-    if url.scheme() == "http" && !is_loopback(&url) {
+    if url.scheme() != "http" || is_loopback(&url) {
+        return Ok(url);
+    }
+    if http_host.is_none() || url.host_str() != http_host {
         return Err(ClientError::PlainHttp);
     }
+    tracing::warn!(
+        base_url = %url,
+        "requests to the platform are not encrypted, because `dangerously_allow_http_to` is set"
+    );
     Ok(url)
+}
+
+/// A host name as a URL would have it.
+fn host_name(name: &str) -> Result<String, ClientError> {
+    match Host::parse(name) {
+        Ok(Host::Domain(domain)) if !domain.contains('*') => Ok(domain),
+        _ => Err(ClientError::NotAHostName),
+    }
 }
 
 fn parse_base_url(url: &str) -> Result<Url, BaseUrlError> {

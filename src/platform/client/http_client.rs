@@ -64,10 +64,12 @@ fn settings(base_url: &Url, connect_timeout: Duration) -> reqwest::ClientBuilder
     let mut http = reqwest::Client::builder()
         .user_agent(concat!("digime-rust/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(connect_timeout);
-    if is_loopback(base_url) {
+    let is_plain = base_url.scheme() == "http";
+    if is_plain || is_loopback(base_url) {
+        // A proxy could read and change plain http.
         http = http.no_proxy();
     }
-    if base_url.scheme() == "http" {
+    if is_plain {
         // Plain http needs no TLS, so no root certificates on this machine either.
         http = http.tls_certs_only([]);
     }
