@@ -72,7 +72,7 @@
 //!
 //! - `sqlite`: [`store::SqliteStore`](store), for the processes of one machine. It compiles SQLite.
 //! - `postgres`: `store::PostgresStore`, for many machines.
-//! - `redis`: `store::RedisStore`, for many machines.
+//! - `redis`: `store::RedisStore`, for many machines. `redis-tls` adds `rediss://`, and `redis-cluster` a Redis Cluster.
 //! - `metrics`: counters and histograms of calls and requests, for the recorder of the crate `metrics` 0.24 that the application
 //!   installs. `describe_metrics` gives their meanings.
 //! - `conformance`: `store::conformance`, the tests that a store of your own has to pass.

@@ -23,9 +23,11 @@ pub(super) enum Class {
 impl Class {
     pub(super) fn of(error: &Error) -> Self {
         match error {
-            Error::Id(_) | Error::RedirectUri(_) | Error::PrivateKey(_) | Error::Client(_) => {
-                Self::Config
-            }
+            Error::Id(_)
+            | Error::RedirectUri(_)
+            | Error::PrivateKey(_)
+            | Error::PrivateKeyFile(_)
+            | Error::Client(_) => Self::Config,
             Error::Request(error) => Self::of_request(error),
             Error::ConsentEnded { .. } => Self::Consent,
             Error::EarlierAttempt { source, .. } => Self::of(source),
