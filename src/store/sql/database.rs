@@ -102,9 +102,9 @@ pub trait SqlDatabase: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SqlDialect {
-    /// SQLite, 3.42 or later.
+    /// SQLite, 3.42 or later, whose `unixepoch` knows milliseconds.
     Sqlite,
-    /// PostgreSQL, 12 or later.
+    /// PostgreSQL. The store is tested with 15.
     Postgres,
 }
 

@@ -7,7 +7,7 @@ use digime::store::{FlowStore, RedisStore, TokenRecord, TokenStore, conformance}
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::set_up::{printed, redis_cluster, redis_tls, sandbox, start_as, user};
+use crate::set_up::{printed, redis, redis_cluster, redis_tls, sandbox, start_as, user};
 
 /// Runs the suite of a store in a process that trusts the certificates in a file.
 async fn conform_trusting(certificates: &str, url: &str) -> Output {
@@ -42,6 +42,35 @@ async fn a_server_whose_certificate_is_not_trusted_is_not_used() {
     let error = RedisStore::connect(&shared.url).await.map(drop);
     let report = Error::from(error.unwrap_err()).report().to_string();
     assert!(report.to_lowercase().contains("certificate"), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_with_the_documented_rights_can_use_the_store() {
+    let Some(shared) = redis() else {
+        return;
+    };
+    let page = include_str!("../../../docs/databases.md");
+    let (_, command) = page.split_once("```text\nACL ").expect("the command");
+    let (command, _) = command.split_once("```").expect("its end");
+    let client = redis::Client::open(&*shared.url).expect("a URL");
+    let mut admin = client
+        .get_multiplexed_async_connection()
+        .await
+        .expect("Redis");
+    let mut make = redis::cmd("ACL");
+    make.arg(Vec::from_iter(command.split_whitespace()));
+    make.exec_async(&mut admin).await.expect("a user");
+
+    let url = shared.url.replace("//", "//shop:choose-one@");
+    let store = RedisStore::connect(&url).await.expect("Redis");
+    conformance::flow_store(&store).await;
+    conformance::token_store(&store).await;
+    let elsewhere = store.prefix("other:").peek("key").await;
+    let report = Error::from(elsewhere.unwrap_err()).report().to_string();
+    assert!(
+        report.contains("NOPERM") || report.contains("permission"),
+        "{report}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
