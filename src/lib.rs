@@ -51,6 +51,13 @@
 //! Secrets (keys, verifiers, tokens, session keys) have a redacted `Debug`, no `Display`, and are wiped when dropped.
 //! The buffers of the HTTP library, which see a request's token, are not.
 //!
+//! # tokio
+//!
+//! The calls need a [tokio](https://docs.rs/tokio) 1 runtime with I/O and time, such as `#[tokio::main]` makes. Some of their
+//! work continues in tasks of that runtime, so let it live as long as the program. Outside of one a call panics with tokio's
+//! words, "there is no reactor running, must be called from the context of a Tokio 1.x runtime". A program on another runtime
+//! can enter a tokio runtime of its own around its calls, as the crate `async-compat` does.
+//!
 //! # Where things are
 //!
 //! The names that every program uses are at the root. The rest has modules of its own:
@@ -72,7 +79,7 @@
 //!
 //! - `sqlite`: [`store::SqliteStore`](store), for the processes of one machine. It compiles SQLite.
 //! - `postgres`: `store::PostgresStore`, for many machines.
-//! - `redis`: `store::RedisStore`, for many machines.
+//! - `redis`: `store::RedisStore`, for many machines. `redis-tls` adds `rediss://`, and `redis-cluster` a Redis Cluster.
 //! - `metrics`: counters and histograms of calls and requests, for the recorder of the crate `metrics` 0.24 that the application
 //!   installs. `describe_metrics` gives their meanings.
 //! - `conformance`: `store::conformance`, the tests that a store of your own has to pass.

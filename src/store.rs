@@ -10,6 +10,7 @@
 //! | `SqliteStore` | `sqlite` | the processes of one machine |
 //! | `PostgresStore` | `postgres` | many machines |
 //! | `RedisStore` | `redis` | many machines |
+//! | [`SqlStore`] on your own pool | | whatever runs SQL: [`SqlDatabase`] |
 //!
 //! Each is a [`FlowStore`] and a [`TokenStore`]. What they hold is secret (verifiers, session keys, tokens), so only the
 //! application may read it.
@@ -86,7 +87,6 @@ mod redis_store;
 mod refresher;
 mod sealed;
 mod shared_tokens;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -110,8 +110,7 @@ pub use ready_postboxes::ReadyPostboxes;
 pub use redis_store::RedisStore;
 pub use sealed::SealedStore;
 pub use shared_tokens::SharedTokens;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub use sql::{Dialect, SqlStore};
+pub use sql::{SqlArgument, SqlDatabase, SqlDialect, SqlError, SqlRow, SqlStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use token_store::{TokenRecord, TokenStore};
@@ -128,9 +127,9 @@ pub mod redis {
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod sqlx {
     #[cfg(feature = "postgres")]
-    pub use ::sqlx::{PgPool, Postgres};
+    pub use ::sqlx::PgPool;
     #[cfg(feature = "sqlite")]
-    pub use ::sqlx::{Sqlite, SqlitePool};
+    pub use ::sqlx::SqlitePool;
 }
 
 /// A store of flows and of tokens, as each built-in store is. Every type that is both implements it.

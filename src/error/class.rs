@@ -125,6 +125,7 @@ impl Class {
 
     fn of_store(error: &StoreError) -> Self {
         match error {
+            StoreError::NotMigrated(_) => Self::Config,
             StoreError::Failed(_) if error.is_of_set_up() => Self::Config,
             StoreError::InProgress
             | StoreError::Full(_)
@@ -356,13 +357,16 @@ mod tests {
                 ],
             ),
             (
-                "`Id`, `RedirectUri`, `PrivateKey`, `Client`",
+                "`Id`, `RedirectUri`, `PrivateKey`, `PrivateKeyFile`, `Client`",
                 vec![
                     "".parse::<crate::ContractId>().expect_err("empty").into(),
                     "x".parse::<crate::RedirectUri>()
                         .expect_err("no URI")
                         .into(),
                     PrivateKeyError::NotPem.into(),
+                    crate::PrivateKey::from_pem_file("missing.pem")
+                        .expect_err("no file")
+                        .into(),
                     base_url.into(),
                 ],
             ),
@@ -382,6 +386,10 @@ mod tests {
                     StoreError::NothingParked.into(),
                     StoreError::LaterConsent.into(),
                 ],
+            ),
+            (
+                "`Store`: `NotMigrated`",
+                vec![StoreError::NotMigrated("table".into()).into()],
             ),
             (
                 "`Suspended` or `Store::Sealed`, written by a later version or under an unknown key",

@@ -43,6 +43,7 @@ fn of_store(error: &StoreError) -> Outcome {
         StoreError::Full(_)
         | StoreError::TimedOut(_)
         | StoreError::Sealed(_)
+        | StoreError::NotMigrated(_)
         | StoreError::Failed(_) => Outcome::NeedsOperator,
     }
 }

@@ -287,3 +287,20 @@ fn token_request(operation: Operation, claims: &GrantClaims<'_>) -> Request {
         .claims(claims)
         .patient()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::TokenAnswer;
+
+    #[test]
+    fn an_answer_may_say_more_than_is_read() {
+        let answer = json!({
+            "access_token": "a", "refresh_token": "r", "expires_on": 4_000_000_000_u64,
+            "refresh_token_expires_on": 4_002_000_000_u64, "refresh_expires_in": null, "consent": {"ends": "soon"},
+        });
+        let answer: TokenAnswer = serde_json::from_value(answer).expect("tokens");
+        assert_eq!(answer.expires_on, 4_000_000_000);
+    }
+}

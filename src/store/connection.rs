@@ -38,7 +38,22 @@ impl Connection {
     /// kept the tokens.
     ///
     /// On digi.me a consent usually lasts about thirty days from then, and a refresh does not lengthen it. The platform
-    /// does not say when exactly it ends.
+    /// does not say when exactly it ends. So an application asks again some days before, while its pushes still work:
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use digime::store::Connection;
+    ///
+    /// /// Whether to ask the user for consent again. digi.me may change how long a consent lasts.
+    /// fn has_to_be_asked_again(connection: &Connection) -> bool {
+    ///     const AFTER: Duration = Duration::from_secs(25 * 24 * 60 * 60);
+    ///     let age = connection.consented_at().and_then(|at| SystemTime::now().duration_since(at).ok());
+    ///     age.is_none_or(|age| age > AFTER)
+    /// }
+    /// ```
+    ///
+    /// [`SharedTokens::connections`](crate::store::SharedTokens::connections) lists all users for that. A push after the end
+    /// fails with [`Error::ConsentEnded`](crate::Error::ConsentEnded).
     #[must_use]
     pub fn consented_at(&self) -> Option<SystemTime> {
         self.consented_at

@@ -46,6 +46,11 @@ pub enum StoreError {
         "a sealed record of the store can't be opened: accept the key that it was sealed under, or remove the record if somebody else has changed it"
     )]
     Sealed(#[source] SuspendedError),
+    /// The store's database lacks tables or columns, which are named.
+    #[error(
+        "the database has no {0}, or its user may not use the schema that has it: call `connect_and_migrate` or `migrate` as a user who may make tables"
+    )]
+    NotMigrated(String),
     /// The store's database failed.
     #[error(
         "the store failed: check that its database can be reached and has digime's tables, then try again"
@@ -58,6 +63,7 @@ impl StoreError {
     pub fn failed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Failed(Arc::from(cause.into()))
     }
+
     /// Whether the database has no tables for digime, does not let this application in, or can't be the right one. No time
     /// changes that. Of an error that is not of a built-in store this is not known.
     pub(crate) fn is_of_set_up(&self) -> bool {

@@ -7,9 +7,16 @@ use super::StoreError;
 /// The failure of a database, and which database it is. Its source is the database's own error.
 #[derive(Debug, thiserror::Error)]
 #[error("{place}")]
-struct FailedAt<E: Error + 'static> {
+pub(super) struct FailedAt<E: Error + 'static> {
     place: String,
     source: E,
+}
+
+impl<E: Error + 'static> FailedAt<E> {
+    pub(super) fn new(place: impl Into<String>, source: E) -> Self {
+        let place = place.into();
+        Self { place, source }
+    }
 }
 
 /// The error of a store whose database is at a place, which has no password in it.
@@ -17,6 +24,5 @@ pub(super) fn failed_at(
     place: impl Into<String>,
     source: impl Error + Send + Sync + 'static,
 ) -> StoreError {
-    let place = place.into();
-    StoreError::failed(FailedAt { place, source })
+    StoreError::failed(FailedAt::new(place, source))
 }

@@ -1,14 +1,14 @@
--- Two machines that start at once would both make the tables.
-SELECT pg_advisory_xact_lock(7236279120361);
-
 CREATE TABLE IF NOT EXISTS digime_flows (
     key TEXT PRIMARY KEY,
     record TEXT NOT NULL,
-    expires_at BIGINT NOT NULL,
-    put_id TEXT,
-    claim TEXT,
-    note TEXT
+    expires_at BIGINT NOT NULL
 );
+
+-- Columns that the tables of an earlier version do not have.
+ALTER TABLE digime_flows
+    ADD COLUMN IF NOT EXISTS put_id TEXT,
+    ADD COLUMN IF NOT EXISTS claim TEXT,
+    ADD COLUMN IF NOT EXISTS note TEXT;
 
 CREATE INDEX IF NOT EXISTS digime_flows_by_expiry ON digime_flows (expires_at);
 
@@ -22,14 +22,3 @@ CREATE TABLE IF NOT EXISTS digime_tokens (
 
 -- Users are listed in the order of their keys' bytes, whatever the database's collation is.
 CREATE INDEX IF NOT EXISTS digime_tokens_by_key ON digime_tokens (key COLLATE "C");
-
--- Tables of an earlier version. ALTER TABLE would wait for whoever reads them, so it is left out where it is not needed.
-DO $$
-BEGIN
-    IF NOT EXISTS (
-        SELECT FROM pg_attribute WHERE attrelid = 'digime_flows'::regclass AND attname = 'claim'
-    ) THEN
-        ALTER TABLE digime_flows ADD COLUMN put_id TEXT, ADD COLUMN claim TEXT, ADD COLUMN note TEXT;
-    END IF;
-END
-$$;

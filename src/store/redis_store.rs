@@ -1,3 +1,5 @@
+mod connection;
+
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -7,9 +9,11 @@ use backon::{ExponentialBuilder, Retryable};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::TcpSettings;
 use redis::{
-    AsyncCommands, Client, FromRedisValue, IntoConnectionInfo, RedisError, RetryMethod, Script,
-    ScriptInvocation,
+    AsyncCommands, Client, ConnectionInfo, FromRedisValue, IntoConnectionInfo, RedisError,
+    RetryMethod, Script, ScriptInvocation,
 };
+
+use connection::Connection;
 
 use super::place::failed_at;
 use super::{FlowRecord, FlowStore, Found, StoreError, TokenRecord, TokenStore};
@@ -17,6 +21,9 @@ use crate::observe::{self, in_millis};
 
 /// How long a call is repeated after faults of the connection.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long connecting and each answer may take.
+const LIMIT: Duration = Duration::from_secs(2);
 
 /// How long the other side of a connection may leave what was sent without acknowledgement.
 #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
@@ -33,7 +40,10 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(3);
 /// A call whose connection fails, or whose answer is late, is repeated for some seconds, and does nothing twice. Redis
 /// itself keeps what was removed and replaced in its append-only file until that is rewritten.
 ///
-/// For `rediss://` switch on a TLS feature of the crate `redis` in your own `Cargo.toml`.
+/// `rediss://` needs the feature `redis-tls`, and trusts the certificates that this machine trusts. For others make a
+/// connection of your own and pass it to [`new`](Self::new).
+///
+/// A Redis Cluster needs the feature `redis-cluster` and [`connect_cluster`](Self::connect_cluster).
 ///
 /// Redis loses what it has not written to disk when it crashes. For tokens, switch on its append-only file, with
 /// `appendfsync always` if no consent may be lost.
@@ -42,10 +52,10 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(3);
 /// next refresh.
 #[derive(Clone)]
 pub struct RedisStore {
-    connection: ConnectionManager,
+    connection: Connection,
+    prefix: String,
     /// Where Redis is, for errors.
     place: Arc<str>,
-    prefix: String,
 }
 
 impl RedisStore {
@@ -55,20 +65,51 @@ impl RedisStore {
     /// # Errors
     /// [`StoreError::Failed`] if Redis can't be reached.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        let info = url.into_connection_info().map_err(failed)?;
-        let client = Client::open(info.set_tcp_settings(tcp_settings())).map_err(failed)?;
-        let limit = Some(Duration::from_secs(2));
+        let info = connection_info(url)?;
+        let place: Arc<str> = Arc::from(format!("Redis at {}", info.addr()));
+        let client = Client::open(info).map_err(StoreError::failed)?;
         let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(limit)
-            .set_response_timeout(limit)
+            .set_connection_timeout(Some(LIMIT))
+            .set_response_timeout(Some(LIMIT))
             // The calls are repeated, and connect again.
             .set_number_of_retries(0);
         let connect = || ConnectionManager::new_with_config(client.clone(), config.clone());
-        let place = format!("Redis at {}", client.get_connection_info().addr());
         let connection = repeated(&place, connect).await?;
         Ok(Self {
-            place: place.into(),
+            place,
             ..Self::new(connection)
+        })
+    }
+
+    /// Connects to a Redis Cluster, through any of its nodes. Keys begin with `{digime}:`.
+    ///
+    /// A script of the store reads and writes several keys, which a Cluster allows only on one node. So all of a store's keys
+    /// have the same hash tag, in their prefix, and are on one primary node and its replicas. Several stores can share the
+    /// work of several nodes, each with a [`prefix`](Self::prefix) of its own, such as one for each tenant.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] if no node can be reached.
+    #[cfg(feature = "redis-cluster")]
+    pub async fn connect_cluster(
+        urls: impl IntoIterator<Item: AsRef<str>>,
+    ) -> Result<Self, StoreError> {
+        let nodes: Vec<_> = urls
+            .into_iter()
+            .map(|url| connection_info(url.as_ref()))
+            .collect::<Result<_, _>>()?;
+        let addresses: Vec<_> = nodes.iter().map(|node| node.addr().to_string()).collect();
+        let place: Arc<str> = Arc::from(format!("the Redis Cluster at {}", addresses.join(", ")));
+        let client = redis::cluster::ClusterClientBuilder::new(nodes)
+            .connection_timeout(LIMIT)
+            .response_timeout(LIMIT)
+            .tcp_settings(tcp_settings())
+            .build()
+            .map_err(StoreError::failed)?;
+        let connection = repeated(&place, || client.get_async_connection()).await?;
+        Ok(Self {
+            connection: Connection::Cluster(connection),
+            prefix: "{digime}:".into(),
+            place,
         })
     }
 
@@ -76,16 +117,23 @@ impl RedisStore {
     #[must_use]
     pub fn new(connection: ConnectionManager) -> Self {
         Self {
-            connection,
-            place: "Redis".into(),
+            connection: Connection::Single(connection),
             prefix: "digime:".into(),
+            place: "Redis".into(),
         }
     }
 
-    /// Sets what keys begin with. Default: `digime:`.
+    /// Sets what keys begin with. Default: `digime:`, and in a Cluster `{digime}:`.
+    ///
+    /// In a Cluster, a prefix without a hash tag becomes one: `shop:` is then `{shop:}`.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = prefix.into();
+        let prefix = prefix.into();
+        self.prefix = if self.connection.is_cluster() && !has_hash_tag(&prefix) {
+            format!("{{{prefix}}}")
+        } else {
+            prefix
+        };
         self
     }
 
@@ -104,10 +152,8 @@ impl RedisStore {
 
     /// Runs a script, which is one atomic step.
     async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, StoreError> {
-        repeated(&self.place, async || {
-            script.invoke_async(&mut self.connection.clone()).await
-        })
-        .await
+        let invoke = async || script.invoke_async(&mut self.connection.clone()).await;
+        repeated(&self.place, invoke).await
     }
 
     /// Runs a script on a user's tokens. True if it answers 1.
@@ -153,13 +199,38 @@ where
         .map_err(|error| failed_at(place, error))
 }
 
+/// Reads a URL, with our settings.
+fn connection_info(url: &str) -> Result<ConnectionInfo, StoreError> {
+    let info = url.into_connection_info().map_err(StoreError::failed)?;
+    #[cfg(feature = "redis-tls")]
+    if matches!(info.addr(), redis::ConnectionAddr::TcpTls { .. }) {
+        choose_cryptography();
+    }
+    Ok(info.set_tcp_settings(tcp_settings()))
+}
+
+/// rustls panics if the program has compiled several implementations of its cryptography and has chosen none.
+#[cfg(feature = "redis-tls")]
+fn choose_cryptography() {
+    use rustls::crypto::{CryptoProvider, aws_lc_rs};
+
+    if CryptoProvider::get_default().is_none() {
+        // It fails only if another thread has just chosen one.
+        let _ = aws_lc_rs::default_provider().install_default();
+    }
+}
+
+/// Whether Redis Cluster places a key with this prefix by a part of the prefix alone.
+fn has_hash_tag(prefix: &str) -> bool {
+    let tag = prefix
+        .split_once('{')
+        .and_then(|(_, rest)| rest.split_once('}'));
+    tag.is_some_and(|(tag, _)| !tag.is_empty())
+}
+
 /// Whether the connection failed, or Redis is starting.
 fn may_pass(error: &RedisError) -> bool {
     error.is_io_error() || matches!(error.retry_method(), RetryMethod::WaitAndRetry)
-}
-
-fn failed(error: RedisError) -> StoreError {
-    StoreError::failed(error)
 }
 
 /// In whole milliseconds. Redis needs at least one, and not more than its clock can represent.
@@ -374,5 +445,20 @@ impl fmt::Debug for RedisStore {
         f.debug_struct("RedisStore")
             .field("prefix", &self.prefix)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_tag_is_what_redis_takes_for_one() {
+        for prefix in ["{digime}:", "a{b}c", "{{a}", "{a}{}"] {
+            assert!(has_hash_tag(prefix), "{prefix}");
+        }
+        for prefix in ["", "digime:", "{}:", "{digime:", "}{", "{}{a}"] {
+            assert!(!has_hash_tag(prefix), "{prefix}");
+        }
     }
 }

@@ -1,15 +1,16 @@
 use std::path::Path;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use backon::Retryable;
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, Error, SqlStr, Sqlite, SqlitePool};
+use sqlx::{ConnectOptions, Connection, Error, SqlitePool};
 
 use super::StoreError;
-use super::sql::repeated::{pauses, repeated};
-use super::sql::{Argument, Columns, Dialect, SqlStore, rows, sealed};
+use super::place::failed_at;
+use super::sql::pool::execute;
+use super::sql::repeated::pauses;
+use super::sql::{SqlArgument, SqlDatabase, SqlDialect, SqlError, SqlRow, SqlStore};
 use crate::observe;
 
 /// A store in a SQLite file, for the processes of one machine.
@@ -17,10 +18,11 @@ use crate::observe;
 /// Tokens that were removed or replaced are overwritten in the file and in its log (`-wal`) before the call returns; while
 /// another connection reads the log, with the next change of tokens. With a pool of your own, switch on `secure_delete`
 /// for that.
-pub type SqliteStore = SqlStore<Sqlite>;
+pub type SqliteStore = SqlStore<SqlitePool>;
 
-impl SqlStore<Sqlite> {
-    /// Opens a file with its tables, and makes what does not exist yet.
+impl SqlStore<SqlitePool> {
+    /// Opens a file with its tables, and makes what does not exist yet. Whoever may write to the file may make its tables too,
+    /// so there is no way to open it without.
     ///
     /// On Unix only its user can read and write a new file (mode 0600), its `-wal` and its `-shm`. A file that exists keeps
     /// its permissions, since whoever widened them may share it with a group.
@@ -40,55 +42,39 @@ impl SqlStore<Sqlite> {
             .synchronous(SqliteSynchronous::Full)
             .pragma("secure_delete", "ON")
             .busy_timeout(Duration::from_secs(30));
+        let place = place(&options);
         let pool = SqlitePool::connect_with(options).await;
-        Self::new(pool.map_err(StoreError::failed)?).set_up().await
+        let store = Self::new(pool.map_err(|error| failed_at(place, error))?);
+        store.migrate().await?;
+        store.sweep().await?;
+        Ok(store)
     }
 }
 
-impl sealed::Sealed for Sqlite {}
+#[async_trait]
+impl SqlDatabase for SqlitePool {
+    const DIALECT: SqlDialect = SqlDialect::Sqlite;
 
-impl Dialect for Sqlite {
-    const SCHEMA: &'static str = include_str!("sqlite.sql");
-    const NOW: &'static str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
-    const BY_BYTES: &'static str = "";
-    const SKIP_LOCKED: &'static str = "";
-
-    fn place(pool: &SqlitePool) -> String {
-        let options = pool.connect_options();
-        format!("SQLite in {}", options.get_filename().display())
+    async fn execute(
+        &self,
+        sql: &'static str,
+        arguments: &[SqlArgument<'_>],
+    ) -> Result<Vec<SqlRow>, SqlError> {
+        execute(self, sql, arguments, || place(&self.connect_options())).await
     }
 
-    fn migrate(pool: &SqlitePool) -> BoxFuture<'_, Result<(), StoreError>> {
-        migrate(pool).boxed()
-    }
-
-    fn rows<'a>(
-        pool: &'a SqlitePool,
-        sql: SqlStr,
-        arguments: &'a [Argument<'a>],
-    ) -> BoxFuture<'a, Result<Vec<Columns>, Error>> {
-        rows(pool, sql, arguments).boxed()
-    }
-
-    fn wipe(pool: &SqlitePool) -> BoxFuture<'_, ()> {
-        wipe(pool).boxed()
-    }
-}
-
-async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {
-    repeated(pool, || sqlx::raw_sql(Sqlite::SCHEMA).execute(pool)).await?;
-    // The columns that an earlier version did not have. SQLite has no `ADD COLUMN IF NOT EXISTS`.
-    for column in [
-        "ALTER TABLE digime_flows ADD COLUMN put_id TEXT",
-        "ALTER TABLE digime_flows ADD COLUMN claim TEXT",
-        "ALTER TABLE digime_flows ADD COLUMN note TEXT",
-    ] {
-        match sqlx::raw_sql(column).execute(pool).await {
-            Err(Error::Database(error)) if error.message().starts_with("duplicate column") => {}
-            done => done.map(drop).map_err(StoreError::failed)?,
+    /// Moves the log into the file and empties it, since the log keeps what was overwritten in the file.
+    async fn wipe(&self) {
+        // What was asked for is done, so nothing fails here. A log that is in use is emptied after the next change of tokens.
+        let attempts = pauses().with_max_times(4);
+        if let Err(error) = (|| empty_log(self)).retry(attempts).await {
+            tracing::warn!(target: observe::STORE, %error, "replaced or removed tokens are still in SQLite's log");
         }
     }
-    Ok(())
+}
+
+fn place(options: &SqliteConnectOptions) -> String {
+    format!("SQLite in {}", options.get_filename().display())
 }
 
 /// Makes the file for its user only if it does not exist, even if the path is a link to it. SQLite gives its other files
@@ -118,15 +104,6 @@ fn create_private(path: &Path) -> std::io::Result<()> {
             format!("can't create {}: {error}", path.display()),
         )
     })
-}
-
-/// Moves the log into the file and empties it, since the log keeps what was overwritten in the file.
-async fn wipe(pool: &SqlitePool) {
-    // What was asked for is done, so nothing fails here. A log that is in use is emptied after the next change of tokens.
-    let attempts = pauses().with_max_times(4);
-    if let Err(error) = (|| empty_log(pool)).retry(attempts).await {
-        tracing::warn!(target: observe::STORE, %error, "replaced or removed tokens are still in SQLite's log");
-    }
 }
 
 /// Waits for a moment only, on a connection of its own: emptying the log keeps others from writing while it waits.

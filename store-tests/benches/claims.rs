@@ -104,7 +104,9 @@ async fn main() {
     compare("SQLite", &place, store, &pool).await;
 
     if let Ok(url) = std::env::var("DIGIME_TEST_POSTGRES") {
-        let store = PostgresStore::connect(&url).await.expect("PostgreSQL");
+        let store = PostgresStore::connect_and_migrate(&url)
+            .await
+            .expect("PostgreSQL");
         let pool = sqlx::PgPool::connect(&url).await.expect("PostgreSQL");
         sqlx::query(RAW_TABLE)
             .execute(&pool)

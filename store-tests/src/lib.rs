@@ -160,7 +160,7 @@ pub async fn outbox(url: &str) -> Outbox {
     outbox
 }
 
-/// Runs an expression with the store at a URL: `sqlite:PATH`, `postgres://…` or `redis://…`.
+/// Runs an expression with the store at a URL: `sqlite:PATH`, `postgres://…`, `redis://…`, or `rediss://…`.
 #[macro_export]
 macro_rules! with_store {
     ($url:expr, $store:ident => $body:expr) => {{
@@ -170,13 +170,13 @@ macro_rules! with_store {
                 .await
                 .expect("a file");
             $body
-        } else if url.starts_with("redis:") {
+        } else if url.starts_with("redis") {
             let $store = ::digime::store::RedisStore::connect(url)
                 .await
                 .expect("Redis");
             $body
         } else {
-            let $store = ::digime::store::PostgresStore::connect(url)
+            let $store = ::digime::store::PostgresStore::connect_and_migrate(url)
                 .await
                 .expect("PostgreSQL");
             $body

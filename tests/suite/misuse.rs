@@ -188,3 +188,17 @@ async fn no_state_and_no_value_shows_a_secret() {
         "{shown}"
     );
 }
+
+#[test]
+fn a_call_outside_of_a_tokio_runtime_panics_with_words_that_name_tokio() {
+    use futures_util::FutureExt;
+
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let sandbox = runtime.block_on(sandbox());
+    let flow = welcome(&sandbox).flow(&client(&sandbox));
+    let call = std::panic::AssertUnwindSafe(|| flow.establish_session().now_or_never());
+    let panic = std::panic::catch_unwind(call).expect_err("a panic");
+    let words = panic.downcast_ref::<&str>().map(ToString::to_string);
+    let words = words.or_else(|| panic.downcast_ref::<String>().cloned());
+    assert!(words.expect("words").contains("Tokio 1.x runtime"));
+}

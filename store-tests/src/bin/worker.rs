@@ -10,6 +10,7 @@ use std::time::Duration;
 use digime::error::StoreError;
 use digime::store::{
     FlowRecord, FlowStore, ParkedFlows, SharedTokens, TokenRecord, TokenStore, async_trait,
+    conformance,
 };
 use digime::{Callback, PostboxItem};
 use digime_outbox::ConnectedUsers;
@@ -27,6 +28,8 @@ struct Job {
 
 #[derive(Deserialize)]
 enum Work {
+    /// Runs the tests that every store has to pass.
+    Conform,
     /// Begins a flow, parks it, prints its link, and waits to be killed.
     Begin,
     /// Takes a callback, exchanges its code and pushes.
@@ -74,6 +77,10 @@ async fn main() {
 
 async fn work<S: FlowStore + TokenStore>(store: S, url: &str, place: Place, work: Work) {
     match work {
+        Work::Conform => {
+            conformance::flow_store(&store).await;
+            conformance::token_store(&store).await;
+        }
         Work::Begin => begin(&ParkedFlows::new(store), &place).await,
         Work::Finish { callback } => finish(&ParkedFlows::new(store), &place, &callback).await,
         Work::Claim {

@@ -4,12 +4,15 @@
 //! are; `store-tests/with-servers cargo test --workspace` starts both.
 
 mod conformance;
+mod drivers;
 mod example;
 mod faults;
 mod files;
 mod outbox;
 mod processes;
 mod proxy;
+mod redis_servers;
+mod rights;
 mod set_up;
 mod tokens;
 mod upgrade;

@@ -72,6 +72,14 @@ pub(crate) fn redis_to_restart() -> Option<Restartable> {
     Restartable::at("DIGIME_TEST_REDIS")
 }
 
+pub(crate) fn redis_tls() -> Option<Shared> {
+    server("Redis with TLS", "DIGIME_TEST_REDIS_TLS")
+}
+
+pub(crate) fn redis_cluster() -> Option<Shared> {
+    server("Redis Cluster", "DIGIME_TEST_REDIS_CLUSTER")
+}
+
 fn server(name: &str, variable: &str) -> Option<Shared> {
     let url = std::env::var(variable).ok();
     if url.is_none() {
@@ -170,8 +178,24 @@ pub(crate) fn user() -> String {
 
 /// Starts another process with a job. It dies with its handle.
 pub(crate) async fn start(place: &Place, store: &str, work: Value) -> Child {
+    start_as(
+        Command::new(env!("CARGO_BIN_EXE_worker")),
+        place,
+        store,
+        work,
+    )
+    .await
+}
+
+/// Starts the worker with what a command already sets, such as variables.
+pub(crate) async fn start_as(
+    mut command: Command,
+    place: &Place,
+    store: &str,
+    work: Value,
+) -> Child {
     let job = json!({"place": place, "store": store, "work": work}).to_string();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_worker"))
+    let mut child = command
         .kill_on_drop(true)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
