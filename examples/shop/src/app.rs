@@ -50,7 +50,7 @@ impl App {
             .find(|tenant| tenant.slug == slug)
     }
 
-    /// The pages of the sandbox, if it stands in for digi.me.
+    /// The pages of the sandbox, if one replaces digi.me.
     pub fn sandbox(&self) -> Option<&SandboxPages> {
         self.config.sandbox.as_ref()
     }

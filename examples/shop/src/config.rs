@@ -45,7 +45,7 @@ pub struct Config {
     pub sandbox: Option<SandboxPages>,
 }
 
-/// The pages of a sandbox that stand in for a person's phone.
+/// The pages of a sandbox that replace a person's phone.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SandboxPages {

@@ -19,7 +19,7 @@ use sqlx::{PgPool, SqlitePool};
 /// How long the outbox keeps what it has delivered, without its content: it is the shop's record of what was saved.
 const KEPT: Duration = Duration::from_hours(10 * 365 * 24);
 
-/// How long a request waits for a connection. On a busy day this is better than an error.
+/// How long a request waits for a connection. When many people come at once, waiting is better than an error.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Debug)]

@@ -1,4 +1,4 @@
-//! The shop without any settings: two tenants, and a sandbox that stands in for digi.me and a person's phone.
+//! The shop without any settings: two tenants, and a sandbox that replaces digi.me and a person's phone.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
