@@ -11,7 +11,8 @@ CREATE TABLE shop_orders (
 
 CREATE INDEX shop_orders_of_customer ON shop_orders (tenant, customer, ordered_at);
 
--- The customers of each shop. An order, and what a customer decides, lock the row, so that no receipt falls between them.
+-- The customers of each shop. A transaction that adds an order, and one that notes a consent, lock the row. So an order that is
+-- added while its customer consents gets its receipt saved too.
 CREATE TABLE shop_customers (
     tenant TEXT NOT NULL,
     customer TEXT NOT NULL,

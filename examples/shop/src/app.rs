@@ -30,7 +30,7 @@ const LAST_PUSHES: Duration = Duration::from_secs(10);
 /// How long new tokens may take to reach the database after that. Those that do not are lost, with their consents.
 const LAST_TOKENS: Duration = Duration::from_secs(30);
 
-const BETWEEN_SWEEPS: Duration = Duration::from_hours(1);
+const BETWEEN_SWEEPS: Duration = Duration::from_mins(1);
 
 pub struct App {
     pub config: Config,
@@ -50,7 +50,7 @@ impl App {
             .find(|tenant| tenant.slug == slug)
     }
 
-    /// The pages of the sandbox, if it stands in for digi.me.
+    /// The pages of the sandbox, if one replaces digi.me.
     pub fn sandbox(&self) -> Option<&SandboxPages> {
         self.config.sandbox.as_ref()
     }
@@ -86,7 +86,7 @@ impl Shop {
             flows: ParkedFlows::new(store.clone()),
             tokens: SharedTokens::new(store),
             outbox,
-            metrics: web::metrics()?,
+            metrics: web::metrics().await?,
             config,
         };
         Ok(Self {
@@ -125,7 +125,8 @@ impl Shop {
                 "new tokens are lost: these customers have to consent again"
             );
         }
-        app.db.close().await;
+        // A request that was cut off may still have a connection.
+        let _ = tokio::time::timeout(LAST_REQUESTS, app.db.close()).await;
         Ok(())
     }
 }
@@ -147,10 +148,11 @@ async fn push(app: Arc<App>, stop: CancellationToken) {
         .await;
 }
 
-/// Removes what has expired.
+/// Removes what has expired, and sums up what was measured in case that nobody asks for it.
 async fn sweep(app: Arc<App>, stop: CancellationToken) {
     let mut interval = tokio::time::interval(BETWEEN_SWEEPS);
     while stop.run_until_cancelled(interval.tick()).await.is_some() {
+        app.metrics.run_upkeep();
         for swept in [app.db.sweep_sessions().await, app.db.sweep_attempts().await] {
             if let Err(error) = swept {
                 tracing::warn!(%error, "expired sessions and attempts are still in the database");

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use config::{ConfigError, File, FileFormat};
 use digime::{ApplicationId, ContractId, PrivateKey, RedirectUri};
 use serde::Deserialize;
 use url::Url;
@@ -12,6 +13,15 @@ use crate::tenant::{Product, Tenant};
 
 /// Where digi.me calls back, below the public URL. One route serves all tenants.
 pub const CALLBACK_PATH: &str = "digime/callback";
+
+/// The settings that a variable may override, such as `SHOP_LISTEN`.
+const OVERRIDABLE: [&str; 5] = [
+    "listen",
+    "public_url",
+    "database_url",
+    "admin_token",
+    "base_url",
+];
 
 /// Paths that are not a tenant's.
 const RESERVED: [&str; 5] = ["admin", "digime", "health", "metrics", "static"];
@@ -35,7 +45,7 @@ pub struct Config {
     pub sandbox: Option<SandboxPages>,
 }
 
-/// The pages of a sandbox that stand in for a person's phone.
+/// The pages of a sandbox that replace a person's phone.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SandboxPages {
@@ -71,17 +81,14 @@ struct TenantSettings {
 }
 
 impl Config {
-    /// Reads the file. Each setting at its top level can be overridden by a variable such as `SHOP_DATABASE_URL`.
+    /// Reads the file, and the variables that override it.
     ///
     /// # Errors
     /// An error that names the setting.
     pub fn read(file: &Path) -> Result<Self> {
-        let settings: Settings = config::Config::builder()
-            .add_source(config::File::from(file).format(config::FileFormat::Toml))
-            .add_source(config::Environment::with_prefix("SHOP"))
-            .build()
-            .and_then(config::Config::try_deserialize)
-            .with_context(|| format!("can't read the settings in {}", file.display()))?;
+        let settings = read(file);
+        let settings =
+            settings.with_context(|| format!("can't read the settings in {}", file.display()))?;
         let folder = file.parent().unwrap_or(Path::new("."));
         let redirect_uri = redirect_uri(&settings.public_url)?;
         let tenants = settings.tenants.into_iter();
@@ -141,6 +148,17 @@ impl Config {
     pub fn is_https(&self) -> bool {
         self.public_url.scheme() == "https"
     }
+}
+
+fn read(file: &Path) -> Result<Settings, ConfigError> {
+    let mut builder =
+        config::Config::builder().add_source(File::from(file).format(FileFormat::Toml));
+    // No other variable is read: Kubernetes sets `SHOP_PORT` and more, if a service is named `shop`.
+    for setting in OVERRIDABLE {
+        let variable = format!("SHOP_{}", setting.to_uppercase());
+        builder = builder.set_override_option(setting, std::env::var(variable).ok())?;
+    }
+    builder.build()?.try_deserialize()
 }
 
 impl TenantSettings {

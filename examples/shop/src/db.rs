@@ -19,7 +19,7 @@ use sqlx::{PgPool, SqlitePool};
 /// How long the outbox keeps what it has delivered, without its content: it is the shop's record of what was saved.
 const KEPT: Duration = Duration::from_hours(10 * 365 * 24);
 
-/// How long a request waits for a connection. On a busy day this is better than an error.
+/// How long a request waits for a connection. When many people come at once, waiting is better than an error.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Debug)]
@@ -41,12 +41,9 @@ pub(crate) use on;
 
 impl Db {
     pub async fn connect(url: &str) -> Result<Self> {
-        let db = if let Some(path) = url.strip_prefix("sqlite:") {
-            let path = Path::new(path.strip_prefix("//").unwrap_or(path));
-            let pool = open_file(path).await;
-            Self::Sqlite(
-                pool.with_context(|| format!("can't open the database {}", path.display()))?,
-            )
+        let db = if url.starts_with("sqlite:") {
+            let pool = open_file(url).await;
+            Self::Sqlite(pool.with_context(|| format!("can't open the database {url}"))?)
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             let pool = PgPoolOptions::new()
                 .max_connections(20)
@@ -105,29 +102,32 @@ impl Db {
 }
 
 /// Opens a file with the settings that digime's own `SqliteStore::open` uses, since tokens are in it.
-async fn open_file(path: &Path) -> Result<SqlitePool> {
-    #[cfg(unix)]
-    if !path.exists() {
-        use std::os::unix::fs::OpenOptionsExt;
-        let mut options = std::fs::OpenOptions::new();
-        options
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)?;
-    }
-    let options = SqliteConnectOptions::from_str("sqlite:")?
-        .filename(path)
+async fn open_file(url: &str) -> Result<SqlitePool> {
+    let options = SqliteConnectOptions::from_str(url)?
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .pragma("secure_delete", "ON")
-        .busy_timeout(Duration::from_secs(30));
+        .busy_timeout(PATIENCE);
+    #[cfg(unix)]
+    create_private(options.get_filename())?;
     Ok(SqlitePoolOptions::new()
         .acquire_timeout(PATIENCE)
         .connect_with(options)
         .await?)
+}
+
+/// Only the shop's own user may read the file. SQLite gives its other files the same permissions.
+#[cfg(unix)]
+fn create_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    if path.exists() {
+        return Ok(());
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    options.open(path).map(drop)
 }
 
 /// Unix milliseconds, as the tables have them.

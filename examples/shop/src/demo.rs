@@ -1,16 +1,51 @@
-//! The shop without any settings: two tenants, and a sandbox that stands in for digi.me and a person's phone.
+//! The shop without any settings: two tenants, and a sandbox that replaces digi.me and a person's phone.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Context, Result};
 use digime::{ApplicationId, ContractId, PrivateKey};
 use digime_sandbox::{NewContract, Sandbox};
 use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::app::Shop;
 use crate::config::{Config, SandboxPages, redirect_uri};
 use crate::session::random_id;
 use crate::tenant::{Price, Product, Tenant};
+
+/// Runs the demo until `stop` is cancelled, and prints its addresses.
+///
+/// # Errors
+/// An error that says what can't be started.
+pub async fn run(port: Option<u16>, stop: CancellationToken) -> Result<()> {
+    let listener = listen(port).await?;
+    let address = listener.local_addr()?;
+    let demo = Demo::start(address).await?;
+    let config = demo.config(address)?;
+    println!("The shop:           http://{address}");
+    println!("The person's phone: {}", demo.sandbox.phone_url());
+    println!("The person's inbox: {}", demo.sandbox.inbox_page_url());
+    println!(
+        "The admin's page:   http://{address}/admin (token: {})",
+        config.admin_token
+    );
+    println!(
+        "Buy something, and save the receipt. Ctrl-C ends the demo, and nothing is left of it."
+    );
+    Shop::build(config, listener).await?.run(stop).await
+}
+
+/// The port that was asked for; or the first one that is free, from 3000.
+async fn listen(port: Option<u16>) -> Result<TcpListener> {
+    let ports = port.map_or(3000..=3100, |port| port..=port);
+    let addresses: Vec<SocketAddr> = ports
+        .map(|port| (Ipv4Addr::LOCALHOST, port).into())
+        .collect();
+    let listener = TcpListener::bind(addresses.as_slice()).await;
+    listener.with_context(|| format!("can't listen on {}", addresses[0]))
+}
 
 /// What the demo's shop needs while it runs. It ends when this is dropped, and nothing is left of it.
 pub struct Demo {

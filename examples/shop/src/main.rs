@@ -1,7 +1,6 @@
 //! Starts the shop, and stops it when it is asked to.
 
 use std::io::IsTerminal;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -41,7 +40,10 @@ async fn main() -> Result<()> {
             tracing::info!(listen = %config.listen, public_url = %config.public_url, "starting");
             Shop::build(config, listener).await?.run(stop).await
         }
-        None => demo(arguments.port, stop).await,
+        #[cfg(feature = "demo")]
+        None => shop::demo::run(arguments.port, stop).await,
+        #[cfg(not(feature = "demo"))]
+        None => anyhow::bail!("this shop was built without its demo: start it with `--config`"),
     }
 }
 
@@ -65,41 +67,6 @@ fn log(is_json: bool) {
 /// A person at a terminal wants to see the addresses, and what goes wrong.
 fn default_level(is_json: bool) -> &'static str {
     if is_json { "info" } else { "warn" }
-}
-
-#[cfg(feature = "demo")]
-async fn demo(port: Option<u16>, stop: CancellationToken) -> Result<()> {
-    let listener = listen(port).await?;
-    let address = listener.local_addr()?;
-    let demo = shop::demo::Demo::start(address).await?;
-    let config = demo.config(address)?;
-    println!("The shop:           http://{address}");
-    println!("The person's phone: {}", demo.sandbox.phone_url());
-    println!("The person's inbox: {}", demo.sandbox.inbox_page_url());
-    println!(
-        "The admin's page:   http://{address}/admin   (token: {})",
-        config.admin_token
-    );
-    println!(
-        "Buy something, and save the receipt. Ctrl-C ends the demo, and nothing is left of it."
-    );
-    Shop::build(config, listener).await?.run(stop).await
-}
-
-#[cfg(not(feature = "demo"))]
-async fn demo(_: Option<u16>, _: CancellationToken) -> Result<()> {
-    anyhow::bail!("this shop was built without its demo: start it with `--config shop.toml`")
-}
-
-/// The port that was asked for; or the first one that is free, from 3000.
-#[cfg(feature = "demo")]
-async fn listen(port: Option<u16>) -> Result<TcpListener> {
-    let ports = port.map_or(3000..=3100, |port| port..=port);
-    let addresses: Vec<SocketAddr> = ports
-        .map(|port| (Ipv4Addr::LOCALHOST, port).into())
-        .collect();
-    let listener = TcpListener::bind(addresses.as_slice()).await;
-    listener.with_context(|| format!("can't listen on {}", addresses[0]))
 }
 
 /// Ctrl-C, and SIGTERM where there are signals. A second one ends the process at once.

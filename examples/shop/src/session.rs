@@ -1,6 +1,7 @@
 //! Who makes a request.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -12,7 +13,7 @@ use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, Session, SessionManagerLayer};
 
 use crate::app::App;
-use crate::db::Db;
+use crate::db::{Db, millis};
 use crate::page::PageError;
 
 const CUSTOMER: &str = "customer";
@@ -21,8 +22,8 @@ const ADMIN: &str = "admin";
 /// Customers come back months later.
 const SESSION_LIFETIME: Duration = Duration::days(365);
 
-/// An operator's session ends with the day.
-const ADMIN_LIFETIME: Duration = Duration::hours(8);
+/// How long one stays signed in as an operator.
+const ADMIN_LIFETIME: std::time::Duration = std::time::Duration::from_hours(8);
 
 pub fn layer(db: Db, is_https: bool) -> SessionManagerLayer<Db> {
     // The prefix makes browsers refuse the cookie from a subdomain or over http.
@@ -61,9 +62,15 @@ pub async fn sign_in(session: &Session, app: &App, token: &str) -> Result<bool, 
     }
     // A session that somebody else knew before must not become an operator's.
     session.cycle_id().await?;
-    session.set_expiry(Some(Expiry::OnInactivity(ADMIN_LIFETIME)));
-    session.insert(ADMIN, true).await?;
+    // The session itself may be a customer's too, and last longer.
+    let until = millis(SystemTime::now() + ADMIN_LIFETIME);
+    session.insert(ADMIN, until).await?;
     Ok(true)
+}
+
+pub async fn sign_out(session: &Session) -> Result<(), PageError> {
+    session.remove::<i64>(ADMIN).await?;
+    Ok(())
 }
 
 pub fn is_admin_token(app: &App, token: &str) -> bool {
@@ -82,8 +89,8 @@ impl FromRequestParts<Arc<App>> for Admin {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
         let session = Session::from_request_parts(parts, app).await;
         let session = session.map_err(IntoResponse::into_response)?;
-        match session.get::<bool>(ADMIN).await {
-            Ok(Some(true)) => Ok(Self),
+        match session.get::<i64>(ADMIN).await {
+            Ok(Some(until)) if until > millis(SystemTime::now()) => Ok(Self),
             Ok(_) => Err(Redirect::to("/admin/login").into_response()),
             Err(error) => Err(PageError::from(error).into_response()),
         }

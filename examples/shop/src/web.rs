@@ -1,6 +1,6 @@
 //! The routes, and what happens to every request and response.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -11,6 +11,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::sync::OnceCell;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::CsrfLayer;
@@ -52,8 +53,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/admin/logout", post(admin::logout))
         .route("/admin/outbox/{entry}/retry", post(admin::retry))
         .route("/admin/outbox/{entry}/discard", post(admin::discard))
-        // Every browser says where a request comes from. So other sites can't send requests that change something, and
-        // forms need no token.
+        // Browsers say from which site a request comes. So other sites can't send requests that change something, and forms
+        // need no token.
         .layer(CsrfLayer::new().with_rejection_response(|_| forbidden()))
         .layer(session::layer(app.db.clone(), app.config.is_https()));
     let trace = TraceLayer::new_for_http().make_span_with(span).on_response(
@@ -149,16 +150,14 @@ async fn secure(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
 }
 
 /// The process has one recorder, however many shops it runs.
-pub fn metrics() -> Result<PrometheusHandle> {
-    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
-    if let Some(handle) = HANDLE.get() {
-        return Ok(handle.clone());
-    }
-    let buckets = [0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 30.0];
-    let recorder = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &buckets)?
-        .build_recorder();
-    let handle = HANDLE.get_or_init(|| recorder.handle());
-    let _ = metrics::set_global_recorder(recorder).context("another recorder is installed");
-    Ok(handle.clone())
+pub async fn metrics() -> Result<PrometheusHandle> {
+    static HANDLE: OnceCell<PrometheusHandle> = OnceCell::const_new();
+    let install = async || {
+        let seconds = Matcher::Suffix("_seconds".into());
+        let buckets = [0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 30.0];
+        let builder = PrometheusBuilder::new().set_buckets_for_metric(seconds, &buckets)?;
+        builder.install_recorder()
+    };
+    let handle = HANDLE.get_or_try_init(install).await;
+    Ok(handle.context("can't record metrics")?.clone())
 }

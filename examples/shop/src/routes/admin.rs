@@ -55,7 +55,7 @@ pub async fn login(
 }
 
 pub async fn logout(session: Session) -> Result<Redirect, PageError> {
-    session.flush().await?;
+    session::sign_out(&session).await?;
     Ok(Redirect::to("/admin/login"))
 }
 

@@ -1,6 +1,6 @@
 //! What the person's digi.me app calls back, in whichever browser the phone has.
 //!
-//! The request is a navigation from elsewhere, and usually has no session: the flow knows whose it is.
+//! The request is a navigation from elsewhere, and usually has no session: the parked flow has the customer.
 
 use std::sync::Arc;
 

@@ -145,7 +145,7 @@ async fn own_attempt(
     own.ok_or(PageError::NotFound)
 }
 
-/// The link for the digi.me app; in the demo, for the sandbox's page that stands in for it.
+/// The link for the digi.me app; in the demo, for the sandbox's page that replaces it.
 fn link(app: &App, attempt: &Attempt) -> String {
     match app.sandbox() {
         None => attempt.link.clone(),

@@ -34,7 +34,7 @@ pub async fn ready(State(app): State<Arc<App>>) -> Response {
         .into_response()
 }
 
-/// Prometheus sends the admin token as a bearer token: the figures of a shop are nobody else's business.
+/// Prometheus sends the admin token as a bearer token: the figures are not for everybody.
 pub async fn metrics(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

@@ -2,7 +2,7 @@ use digime_sandbox::{Endpoint, Fault};
 use reqwest::StatusCode;
 
 use crate::browser::{Browser, Page};
-use crate::street::{CORNER_SHOP, Street, eventually, wait_for_states};
+use crate::street::{CORNER_SHOP, Street, buy, eventually, states, wait_for_states};
 
 async fn signed_in(street: &Street) -> Browser {
     let admin = street.browser();
@@ -38,8 +38,11 @@ async fn only_the_admin_token_opens_the_admin_pages() {
 
     let admin = signed_in(&street).await;
     assert_eq!(admin.get("/admin").await.url.path(), "/admin");
+    buy(&admin, CORNER_SHOP, "coffee").await;
     admin.post("/admin/logout", &[]).await;
     assert_eq!(admin.get("/admin").await.url.path(), "/admin/login");
+    // Operators are customers too.
+    assert_eq!(states(&admin, CORNER_SHOP).await, ["not-saved"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

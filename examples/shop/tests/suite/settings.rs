@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::process::Command;
 
 use shop::Config;
 use tempfile::TempDir;
@@ -78,4 +79,28 @@ fn a_wrong_setting_is_one_error_that_names_it() {
         let error = format!("{error:#}");
         assert!(error.contains(named), "{wrong}: {error}");
     }
+}
+
+#[test]
+fn variables_override_the_file_and_a_wrong_one_ends_the_program() {
+    let folder = folder();
+    let file = folder.path().join("shop.toml");
+    std::fs::write(&file, SETTINGS).expect("a file");
+    let mut program = Command::new(env!("CARGO_BIN_EXE_shop"));
+    program
+        .arg("--config")
+        .arg(&file)
+        .env("RUST_BACKTRACE", "0");
+    // Kubernetes sets the first one.
+    program
+        .env("SHOP_PORT", "tcp://10.0.0.1:3000")
+        .env("SHOP_ADMIN_TOKEN", "short");
+    let output = program.output().expect("the program");
+    assert!(!output.status.success());
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        error.contains("`admin_token` is shorter than 16 characters"),
+        "{error}"
+    );
+    assert_eq!(error.lines().count(), 1, "{error}");
 }

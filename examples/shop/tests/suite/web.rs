@@ -131,7 +131,7 @@ async fn the_process_says_how_it_is() {
         StatusCode::UNAUTHORIZED
     );
 
-    buy(&watcher, CORNER_SHOP, "coffee").await;
+    street.connected(CORNER_SHOP, "coffee").await;
     let client = reqwest::Client::new().get(street.address("/metrics"));
     let metrics = client
         .bearer_auth(&street.config.admin_token)
@@ -143,6 +143,7 @@ async fn the_process_says_how_it_is() {
         "shop_orders_total{tenant=\"corner-shop\"}",
         "shop_request_seconds_bucket",
         "digime_outbox_entries",
+        "digime_calls_total",
     ] {
         assert!(metrics.contains(metric), "{metric} is not in {metrics}");
     }
