@@ -44,7 +44,10 @@
 //! pushed again. Each delivery carries the entry's [`reference`](Entry::reference), so that duplicates can be seen. While a
 //! worker pushes an entry it has a lease on it, which it extends, so a slow push is not sent twice.
 //!
-//! The entry that has been due for longest is pushed first. The order of one user's entries is not promised.
+//! The entry that has been due for longest is pushed first. The order of one user's entries is not promised. A user with thousands
+//! of entries does not keep the others waiting, since only [a few](Worker::per_user) of one user's entries are pushed at a time. A
+//! claim passes over the entries that have to wait for this reason or because the platform holds their contract back. On
+//! PostgreSQL it passes over a million of them in a second, so a user or a contract should not have many more.
 //!
 //! # The states of an entry
 //!

@@ -123,6 +123,9 @@ impl<D: Deliver> Worker<D> {
 
     /// Delivers what is due until `shutdown` is done. Then it takes nothing new, waits for what is in flight, and returns. If the
     /// future is dropped, what is in flight is cut off, and tried again when its lease has ended.
+    ///
+    /// With [`ConnectedUsers`](crate::ConnectedUsers), wait for [`SharedTokens::flush`](digime::store::SharedTokens::flush)
+    /// afterwards, so that every new token has reached its store.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) {
         let attempts = Arc::new(Attempts {
             outbox: self.outbox.clone(),
