@@ -58,7 +58,7 @@ async fn a_user_with_the_documented_rights_can_use_the_store() {
         .await
         .expect("Redis");
     let mut make = redis::cmd("ACL");
-    make.arg(Vec::from_iter(command.split_whitespace()));
+    make.arg(command.split_whitespace().collect::<Vec<_>>());
     make.exec_async(&mut admin).await.expect("a user");
 
     let url = shared.url.replace("//", "//shop:choose-one@");

@@ -1,6 +1,5 @@
 //! What no database can do is an error, and never a panic.
 
-use std::error::Error;
 use std::time::Duration;
 
 use digime::error::StoreError;
@@ -30,7 +29,7 @@ async fn a_key_with_a_nul_is_kept_or_refused(url: &str) {
                 let taken = store.take(&key, "a").await.expect("what was put can be taken");
                 assert_eq!(taken, Some(parked.record));
             }
-            Err(error) => assert_refused_for_its_nul(&error),
+            Err(error) => assert_refused_for_its_nul(error),
         }
         match store.replace(&key, None, &kept).await {
             Ok(saved) => {
@@ -38,14 +37,14 @@ async fn a_key_with_a_nul_is_kept_or_refused(url: &str) {
                 let loaded = store.load(&key).await.expect("what was saved can be loaded");
                 assert_eq!(loaded, Some(kept));
             }
-            Err(error) => assert_refused_for_its_nul(&error),
+            Err(error) => assert_refused_for_its_nul(error),
         }
     });
 }
 
-fn assert_refused_for_its_nul(error: &StoreError) {
-    let source = error.source().expect("a source").to_string();
-    assert!(source.contains("0x00"), "{source}");
+fn assert_refused_for_its_nul(error: StoreError) {
+    let report = digime::Error::from(error).report().to_string();
+    assert!(report.contains("0x00"), "{report}");
 }
 
 #[tokio::test]
