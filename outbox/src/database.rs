@@ -10,6 +10,20 @@ use crate::Error;
 /// How long a statement is repeated after faults of the connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The tables and indexes in PostgreSQL.
+#[cfg(feature = "postgres")]
+const PARTS: [&str; 6] = [
+    "digime_outbox",
+    "digime_outbox_due",
+    "digime_outbox_removal",
+    "digime_outbox_sending",
+    "digime_outbox_by_state",
+    "digime_outbox_held_back",
+];
+
+#[cfg(feature = "postgres")]
+const IS_COMPLETE: &str = "SELECT bool_and(to_regclass(part) IS NOT NULL) FROM unnest($1) AS part";
+
 #[derive(Clone)]
 pub(crate) enum Database {
     #[cfg(feature = "sqlite")]
@@ -56,7 +70,17 @@ impl Database {
                 #[cfg(feature = "sqlite")]
                 Self::Sqlite(ref pool) => sqlx::raw_sql(schema).execute(pool).await.map(drop),
                 #[cfg(feature = "postgres")]
-                Self::Postgres(ref pool) => sqlx::raw_sql(schema).execute(pool).await.map(drop),
+                Self::Postgres(ref pool) => {
+                    // For what exists, PostgreSQL would send a notice, and ask for the right to make it.
+                    if sqlx::query_scalar(IS_COMPLETE)
+                        .bind(PARTS)
+                        .fetch_one(pool)
+                        .await?
+                    {
+                        return Ok(());
+                    }
+                    sqlx::raw_sql(schema).execute(pool).await.map(drop)
+                }
                 #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
                 Self::None(never) => match never {},
             }
@@ -171,4 +195,19 @@ pub(crate) fn millis(duration: Duration) -> i64 {
 
 pub(crate) fn duration(millis: i64) -> Duration {
     Duration::from_millis(millis.try_into().unwrap_or(0))
+}
+
+#[cfg(all(test, feature = "postgres"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_are_those_of_the_schema() {
+        let schema = include_str!("postgres.sql");
+        let made = schema.split("IF NOT EXISTS ").skip(1);
+        let made: Vec<_> = made
+            .filter_map(|rest| rest.split_whitespace().next())
+            .collect();
+        assert_eq!(made, PARTS);
+    }
 }
