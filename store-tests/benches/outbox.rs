@@ -6,8 +6,8 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use digime::Callback;
 use digime::store::SharedTokens;
+use digime::{Callback, Contract};
 use digime_outbox::{Entry, Item, Outbox};
 use digime_sandbox::Sandbox;
 use digime_store_tests::{Place, outbox, with_store};
@@ -56,7 +56,7 @@ async fn compare(name: &str, url: &str) {
     let (mut deliveries, mut pushes, mut enqueued) = (Vec::new(), Vec::new(), Vec::new());
     for run in 0..RUNS {
         pushes.push(pushes_per_second(&place, url).await);
-        enqueued.push(enqueued_per_second(&outbox, run).await);
+        enqueued.push(enqueued_per_second(&outbox, &place, run).await);
         deliveries.push(deliveries_per_second(&outbox, &place, url).await);
     }
     let [deliveries, pushes, enqueued] = [deliveries, pushes, enqueued].map(median);
@@ -82,13 +82,13 @@ async fn pushes_per_second(place: &Place, url: &str) -> f64 {
     per_second(begun)
 }
 
-async fn enqueued_per_second(outbox: &Outbox, run: usize) -> f64 {
+async fn enqueued_per_second(outbox: &Outbox, place: &Place, run: usize) -> f64 {
     let begun = Instant::now();
     let tasks = (0..AT_A_TIME).map(|task| async move {
         for number in (task..ENTRIES).step_by(AT_A_TIME) {
             let item = Item::bytes("receipt.txt", content());
             let user = (number % USERS).to_string();
-            let entry = Entry::new(user, "sandbox-ongoing", item);
+            let entry = Entry::new(user, place.receipts().contract_id(), item);
             let entry = entry.reference(format!("receipt {run}/{number}"));
             outbox.enqueue(&entry).await.expect("added");
         }

@@ -7,22 +7,34 @@ mod killed;
 mod telemetry;
 mod workers;
 
+use std::fmt::Display;
 use std::time::Duration;
 
+use digime::Contract;
 use digime_outbox::{Counts, Deliver, Entry, Filter, Item, Listed, Outbox, State, Worker};
+use digime_store_tests::Place;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// An entry with a reference, for a user.
+/// An entry with a reference, for a user. Nobody looks its contract up.
 fn entry(user: &str, reference: &str) -> Entry {
+    entry_under(CONTRACT, user, reference)
+}
+
+/// An entry under the sandbox's contract, whose id differs from sandbox to sandbox.
+fn entry_of(place: &Place, user: &str, reference: &str) -> Entry {
+    entry_under(place.receipts().contract_id(), user, reference)
+}
+
+fn entry_under(contract: impl Display, user: &str, reference: &str) -> Entry {
     let item = Item::bytes("receipt.txt", "1 coffee")
         .tag("receipt")
         .account(user);
-    Entry::new(user, CONTRACT, item).reference(reference)
+    Entry::new(user, contract, item).reference(reference)
 }
 
-/// The sandbox's ongoing contract.
-const CONTRACT: &str = "sandbox-ongoing";
+/// The contract of entries that are not pushed to the sandbox.
+const CONTRACT: &str = "corner-shop-receipts";
 
 /// A worker that loses no time.
 fn quick<D: Deliver>(outbox: &Outbox, deliver: D) -> Worker<D> {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use digime::PostboxItem;
 use digime::store::{MemoryStore, SharedTokens};
+use digime::{Contract, PostboxItem};
 use digime_outbox::{ConnectedUsers, DeliverError, Outbox, Recipient, State};
 use digime_sandbox::{Endpoint, Fault};
 
-use super::{CONTRACT, counts, entry, only, quick, run};
+use super::{CONTRACT, counts, entry, entry_of, only, quick, run};
 use crate::set_up::{authorized, on_each_database, sandbox};
 
 on_each_database! {
@@ -24,8 +24,14 @@ async fn an_entry_waits_until_its_user_has_connected(outbox: Outbox, _: &str) {
     let (sandbox, place) = sandbox().await;
     let tokens = SharedTokens::new(MemoryStore::new());
     let users = ConnectedUsers::new(tokens.clone(), place.client(), [place.receipts()]);
-    outbox.enqueue(&entry("one", "early")).await.expect("added");
-    outbox.enqueue(&entry("two", "other")).await.expect("added");
+    outbox
+        .enqueue(&entry_of(&place, "one", "early"))
+        .await
+        .expect("added");
+    outbox
+        .enqueue(&entry_of(&place, "two", "other"))
+        .await
+        .expect("added");
     let worker = run(quick(&outbox, users));
     let waits = counts(&outbox, |counts| counts.awaiting_consent == 2).await;
     assert_eq!(waits.oldest, None, "it is not the outbox that is late");
@@ -33,12 +39,18 @@ async fn an_entry_waits_until_its_user_has_connected(outbox: Outbox, _: &str) {
     let flow = authorized(&sandbox, &place).await;
     tokens.keep("one", flow).await.expect("kept");
     assert_eq!(
-        outbox.connected("one", CONTRACT).await.expect("it works"),
+        outbox
+            .connected("one", place.receipts().contract_id())
+            .await
+            .expect("it works"),
         1
     );
     counts(&outbox, |counts| counts.delivered == 1).await;
     assert_eq!(
-        outbox.connected("one", CONTRACT).await.expect("it works"),
+        outbox
+            .connected("one", place.receipts().contract_id())
+            .await
+            .expect("it works"),
         0
     );
     worker.stop().await;
@@ -58,7 +70,7 @@ async fn an_entry_waits_when_consent_has_ended_and_goes_to_the_new_postbox(
     tokens.keep("one", flow).await.expect("kept");
     sandbox.end_consent();
     outbox
-        .enqueue(&entry("one", "receipt"))
+        .enqueue(&entry_of(&place, "one", "receipt"))
         .await
         .expect("added");
     let worker = run(quick(&outbox, users));
@@ -68,7 +80,10 @@ async fn an_entry_waits_when_consent_has_ended_and_goes_to_the_new_postbox(
 
     let flow = authorized(&sandbox, &place).await;
     tokens.keep("one", flow).await.expect("kept");
-    outbox.connected("one", CONTRACT).await.expect("it works");
+    outbox
+        .connected("one", place.receipts().contract_id())
+        .await
+        .expect("it works");
     counts(&outbox, |counts| counts.delivered == 1).await;
     worker.stop().await;
     let inbox = sandbox.inbox();
@@ -128,7 +143,7 @@ async fn a_refresh_whose_answer_was_lost_is_cleared_up(outbox: Outbox, _: &str) 
     // The platform has not used the token, but nobody knows it.
     sandbox.inject(Endpoint::Token, Fault::DisconnectAfter(0));
     outbox
-        .enqueue(&entry("one", "receipt"))
+        .enqueue(&entry_of(&place, "one", "receipt"))
         .await
         .expect("added");
     let worker = run(quick(&outbox, users));

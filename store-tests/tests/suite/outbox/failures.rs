@@ -9,7 +9,7 @@ use digime_sandbox::{Endpoint, Fault, Sandbox};
 use digime_store_tests::{Place, Receipts};
 use serde_json::json;
 
-use super::{CONTRACT, counts, entry, listed, only, quick, run};
+use super::{counts, entry, entry_of, listed, only, quick, run};
 use crate::set_up::{authorized, on_each_database, sandbox};
 
 on_each_database! {
@@ -59,7 +59,10 @@ async fn a_platform_that_is_away_is_asked_again(outbox: Outbox, _: &str) {
     sandbox.inject(Endpoint::Push, Fault::Status(503));
     sandbox.inject(Endpoint::Push, Fault::DisconnectAfter(0));
     sandbox.inject(Endpoint::Push, Fault::RetryAfter(503, 1));
-    outbox.enqueue(&entry("one", "late")).await.expect("added");
+    outbox
+        .enqueue(&entry_of(&place, "one", "late"))
+        .await
+        .expect("added");
     let worker = run(quick(&outbox, connected(&sandbox, &place).await));
     counts(&outbox, |counts| counts.delivered == 1).await;
     worker.stop().await;
@@ -76,13 +79,15 @@ async fn a_platform_that_asks_for_a_pause_holds_back_the_contract_and_no_other(
 ) {
     let (sandbox, place) = sandbox().await;
     let flow = authorized(&sandbox, &place).await;
+    let (under, id) = (place.clone(), place.receipts().contract_id().to_string());
     let deliver = move |recipient: Recipient, item: PostboxItem| {
+        let id = id.clone();
         let flow: Flow<Receipts, Authorized> = flow
             .suspend()
-            .resume(place.receipts(), &place.client())
+            .resume(under.receipts(), &under.client())
             .expect("a flow");
         async move {
-            if recipient.contract == CONTRACT {
+            if recipient.contract == id {
                 flow.push(item).await?;
             }
             Ok(())
@@ -90,14 +95,17 @@ async fn a_platform_that_asks_for_a_pause_holds_back_the_contract_and_no_other(
     };
     sandbox.inject(Endpoint::Push, Fault::RetryAfter(429, 3600));
     let worker = run(quick(&outbox, deliver));
-    outbox.enqueue(&entry("one", "asked")).await.expect("added");
+    outbox
+        .enqueue(&entry_of(&place, "one", "asked"))
+        .await
+        .expect("added");
     counts(&outbox, |counts| counts.waiting == 1).await;
     let is_refused = || async { only(&outbox).await.last_error.is_some() };
     while !is_refused().await {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     outbox
-        .enqueue(&entry("two", "held back"))
+        .enqueue(&entry_of(&place, "two", "held back"))
         .await
         .expect("added");
     let other = Entry::new("two", "another contract", Item::bytes("a", "b"));
@@ -121,7 +129,10 @@ async fn an_answer_that_was_lost_brings_the_item_twice_under_its_reference(
 ) {
     let (sandbox, place) = sandbox().await;
     sandbox.inject(Endpoint::Push, Fault::LoseAnswer);
-    outbox.enqueue(&entry("one", "twice")).await.expect("added");
+    outbox
+        .enqueue(&entry_of(&place, "one", "twice"))
+        .await
+        .expect("added");
     let worker = run(quick(&outbox, connected(&sandbox, &place).await));
     counts(&outbox, |counts| counts.delivered == 1).await;
     worker.stop().await;
@@ -142,7 +153,7 @@ async fn an_item_that_is_refused_is_given_up_until_somebody_retries_or_discards_
     for reference in ["retried", "discarded"] {
         sandbox.inject(Endpoint::Push, Fault::Status(413));
         outbox
-            .enqueue(&entry("one", reference))
+            .enqueue(&entry_of(&place, "one", reference))
             .await
             .expect("added");
         let refused = |entry: &digime_outbox::Listed| entry.reference == reference;
@@ -171,7 +182,7 @@ async fn a_wrong_configuration_gives_nothing_up(outbox: Outbox, _: &str) {
         sandbox.inject(Endpoint::Push, Fault::Refuse(401, code));
     }
     outbox
-        .enqueue(&entry("one", "patient"))
+        .enqueue(&entry_of(&place, "one", "patient"))
         .await
         .expect("added");
     let other = Entry::new("one", "another contract", Item::bytes("a", "b"));

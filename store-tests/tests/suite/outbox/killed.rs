@@ -10,7 +10,7 @@ use digime_store_tests::{Place, with_store};
 use serde_json::json;
 use tokio::process::Child;
 
-use super::{counts, entry};
+use super::{counts, entry_of};
 use crate::set_up::{authorized, on_each_database, sandbox, start};
 
 on_each_database! {
@@ -38,7 +38,11 @@ async fn nothing_is_lost_when_workers_are_killed_a_hundred_times(outbox: Outbox,
         let arrived = sandbox.inbox().len();
         for number in 0..ENTRIES {
             let user = (kill + number) % USERS;
-            let entry = entry(&user.to_string(), &format!("receipt {kill}/{number}"));
+            let entry = entry_of(
+                &place,
+                &user.to_string(),
+                &format!("receipt {kill}/{number}"),
+            );
             outbox.enqueue(&entry).await.expect("added");
         }
         // While entries flow: after a random number of arrivals, and a random moment of the next one.
