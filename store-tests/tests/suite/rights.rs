@@ -3,6 +3,7 @@
 use digime::error::StoreError;
 use digime::store::{PostgresStore, conformance};
 use digime::{Error, store};
+use digime_outbox::{Enqueued, Entry, Filter, Item, Outbox};
 use futures_util::future::join_all;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
@@ -64,6 +65,19 @@ async fn a_user_with_the_documented_grants_can_use_the_store_and_make_no_tables(
     conformance::flow_store(&store).await;
     conformance::token_store(&store).await;
     store.migrate().await.expect("there is nothing to do");
+
+    let pool = async |user| PgPool::connect(&url(user)).await.expect("a user");
+    let of_shop = Outbox::postgres(pool("shop").await);
+    of_shop.migrate().await.expect_err("a user without rights");
+    let of_owner = Outbox::postgres(pool("shop_owner").await);
+    of_owner.migrate().await.expect("the owner may make tables");
+    of_shop.migrate().await.expect("there is nothing to do");
+    let entry = Entry::new("customer", "contract", Item::bytes("a.txt", "1 coffee"));
+    let added = of_shop.enqueue(&entry).await.expect("the rights");
+    assert_eq!(added, Enqueued::Added);
+    let entries = of_shop.list(&Filter::all(), None, 1).await;
+    let id = entries.expect("the rights")[0].id;
+    assert!(of_shop.discard(id).await.expect("the rights"));
 
     let mut user = PgConnection::connect(&url("shop")).await.expect("a user");
     for forbidden in [
