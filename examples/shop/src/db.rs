@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, bail};
 use digime::store::{PostgresStore, SqliteStore, Store};
 use digime_outbox::Outbox;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, SqlitePool};
 
@@ -45,12 +45,16 @@ impl Db {
             let pool = open_file(url).await;
             Self::Sqlite(pool.with_context(|| format!("can't open the database {url}"))?)
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            let options: PgConnectOptions = url.parse().context("`database_url` can't be used")?;
+            let place = format!("{}:{}", options.get_host(), options.get_port());
+            // At each start the server would say that the table of migrations exists.
+            let options = options.options([("client_min_messages", "warning")]);
             let pool = PgPoolOptions::new()
                 .max_connections(20)
                 .acquire_timeout(PATIENCE)
-                .connect(url)
+                .connect_with(options)
                 .await;
-            Self::Postgres(pool.context("can't connect to PostgreSQL")?)
+            Self::Postgres(pool.with_context(|| format!("can't connect to PostgreSQL at {place}"))?)
         } else {
             bail!("`database_url` begins with neither `sqlite:` nor `postgres:`");
         };
