@@ -214,6 +214,7 @@ mod tests {
     }
 
     /// The errors of each row of the page.
+    #[expect(clippy::too_many_lines, reason = "it is a table")]
     fn rows() -> Vec<(&'static str, Vec<Error>)> {
         let lost = |operation| Error::answer_lost(operation, "reset");
         let pushed = |status| refused(Operation::Push, status, "");
