@@ -13,6 +13,7 @@ use url::{Host, Url};
 use super::http_client::NetworkSettings;
 use super::{BaseUrlError, Client, ClientError, Inner, Settings};
 use crate::clock::Clock;
+use crate::observe;
 use crate::platform::transport::{Body, Tower, Transport, TransportService};
 use crate::platform::{Connections, Exchanges, KeyCache};
 use crate::random::Random;
@@ -535,6 +536,7 @@ fn check_base_url(url: &str, http_host: Option<&str>) -> Result<Url, ClientError
         return Err(ClientError::PlainHttp);
     }
     tracing::warn!(
+        target: observe::REQUEST,
         base_url = %url,
         "requests to the platform are not encrypted, because `dangerously_allow_http_to` is set"
     );
