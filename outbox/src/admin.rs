@@ -151,7 +151,8 @@ pub struct Listed {
     pub reference: String,
     /// Where it is.
     pub state: State,
-    /// How many times a worker has taken it, since it was enqueued or its user has connected.
+    /// How many times a worker has begun to deliver it, with an attempt that is in progress. It is counted from the start again
+    /// when the user connects, and when an operator calls [`retry`](crate::Outbox::retry).
     pub attempts: u64,
     /// When it was enqueued, by the database's clock.
     pub enqueued_at: SystemTime,

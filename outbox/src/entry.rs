@@ -88,7 +88,8 @@ impl Entry {
         }
         let Labels { accounts, tags, .. } = &self.item.labels;
         for (what, texts) in [("account", accounts), ("tag", tags)] {
-            let bytes: usize = texts.iter().map(String::len).sum();
+            // With the quotes and the comma, as they are stored.
+            let bytes: usize = texts.iter().map(|text| text.len() + 3).sum();
             if bytes > LONGEST_LABEL {
                 return Err(Error::Invalid(what));
             }
@@ -98,7 +99,7 @@ impl Entry {
             return Err(Error::Invalid("file name"));
         }
         let mime_type = self.item.labels.mime_type.as_deref().unwrap_or_default();
-        if mime_type.len() > LONGEST_LABEL {
+        if mime_type.len() > LONGEST_LABEL || mime_type.chars().any(char::is_control) {
             return Err(Error::Invalid("media type"));
         }
         Ok(())
@@ -205,6 +206,8 @@ mod tests {
     #[test]
     fn what_the_database_or_the_platform_can_not_take_is_refused_and_named() {
         let long = "x".repeat(5000);
+        let many_tags = (0..5000).fold(Item::bytes("a", "x"), |item, _| item.tag(""));
+        let many_tags = Entry::new("u", "r", many_tags);
         let refused = [
             (entry("a.txt").reference(""), "reference"),
             (entry("a.txt").reference("a\0b"), "reference"),
@@ -220,6 +223,11 @@ mod tests {
                 Entry::new("u", "r", Item::bytes("a", "x").mime_type(&*long)),
                 "media type",
             ),
+            (
+                Entry::new("u", "r", Item::bytes("a", "x").mime_type("text/plain\r\n")),
+                "media type",
+            ),
+            (many_tags, "tag"),
         ];
         for (entry, what) in refused {
             let error = entry.check(100).expect_err(what);

@@ -69,7 +69,7 @@
 //! | anything else: the item was refused | is given up at once |
 //! | any of these, and the entry has been tried for 7 days | is given up |
 //!
-//! The days do not count while the entry waits for consent.
+//! The days begin with the first attempt, and do not count while the entry waits for consent.
 //!
 //! # What is stored
 //!

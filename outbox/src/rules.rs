@@ -35,7 +35,7 @@ impl Default for Rules {
 pub(crate) struct Tried {
     /// The number of attempts, with the last one.
     pub(crate) attempts: u64,
-    /// The time since it was enqueued, or since its user has connected.
+    /// The time from the first of these attempts to the last one.
     pub(crate) duration: Duration,
 }
 

@@ -56,7 +56,7 @@ impl Statements {
                  ORDER BY due_at, id LIMIT $4 {skip_locked}) \
                  UPDATE digime_outbox SET claim = $1, due_at = {now} + $2, changed_at = {now}, connected = 0, \
                  attempts = CASE state WHEN 'consent' THEN 1 ELSE attempts + 1 END, \
-                 tried_since = CASE state WHEN 'consent' THEN {now} ELSE tried_since END, state = 'sending' \
+                 tried_since = CASE WHEN state = 'consent' OR attempts = 0 THEN {now} ELSE tried_since END, state = 'sending' \
                  WHERE id IN (SELECT id FROM due) RETURNING {claimed}"
             )),
             claimed: sql(format!(
@@ -72,8 +72,8 @@ impl Statements {
                  WHERE id = $1 AND state <> 'delivered' RETURNING id"
             )),
             try_again: sql(format!(
-                "UPDATE digime_outbox SET state = 'waiting', due_at = {now} + $3, claim = NULL, last_error = $4, \
-                 changed_at = {now} WHERE id = $1 AND claim = $2 RETURNING id"
+                "UPDATE digime_outbox SET state = 'waiting', due_at = {now} + $3, claim = NULL, \
+                 last_error = coalesce($4, last_error), changed_at = {now} WHERE id = $1 AND claim = $2 RETURNING id"
             )),
             // The user may have connected after the worker has looked.
             await_consent: sql(format!(
@@ -91,8 +91,10 @@ impl Statements {
                  ON CONFLICT (contract_id) DO UPDATE SET until = excluded.until \
                  WHERE excluded.until > digime_outbox_held_back.until RETURNING until"
             )),
+            // An attempt that is in progress counts.
             connected: sql(format!(
-                "UPDATE digime_outbox SET connected = 1, tried_since = {now}, attempts = 0, \
+                "UPDATE digime_outbox SET connected = 1, tried_since = {now}, \
+                 attempts = CASE state WHEN 'sending' THEN 1 ELSE 0 END, \
                  due_at = CASE state WHEN 'consent' THEN {now} ELSE due_at END, \
                  state = CASE state WHEN 'consent' THEN 'waiting' ELSE state END \
                  WHERE contract_id = $1 AND user_key = $2 AND state IN ('consent', 'sending') RETURNING state"
@@ -102,7 +104,7 @@ impl Statements {
                  LIMIT {BATCH} {skip_locked}) RETURNING id"
             )),
             retry: sql(format!(
-                "UPDATE digime_outbox SET state = 'waiting', due_at = {now}, attempts = 0, tried_since = {now}, \
+                "UPDATE digime_outbox SET state = 'waiting', due_at = {now}, attempts = 0, \
                  changed_at = {now} WHERE id = $1 AND state IN ('given_up', 'waiting', 'consent') RETURNING id"
             )),
             discard: sql(

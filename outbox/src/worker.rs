@@ -108,7 +108,8 @@ impl<D: Deliver> Worker<D> {
         self
     }
 
-    /// How long an entry is tried before it is given up. The time in which it waits for consent does not count.
+    /// How long an entry is tried before it is given up, from its first attempt on. The time in which it waits for consent does
+    /// not count, nor does the time in which no worker ran.
     pub fn max_age(mut self, age: Duration) -> Self {
         self.rules.max_age = age;
         self

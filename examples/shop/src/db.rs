@@ -14,7 +14,7 @@ use digime::store::{PostgresStore, SqliteStore, Store};
 use digime_outbox::Outbox;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, SqlitePool};
+use sqlx::{Connection, PgConnection, PgPool, SqlitePool};
 
 /// How long the outbox keeps what it has delivered, without its content: it is the shop's record of what was saved.
 const KEPT: Duration = Duration::from_hours(10 * 365 * 24);
@@ -49,12 +49,16 @@ impl Db {
             let place = format!("{}:{}", options.get_host(), options.get_port());
             // At each start the server would say that the table of migrations exists.
             let options = options.options([("client_min_messages", "warning")]);
+            let first = PgConnection::connect_with(&options).await;
+            // A pool would ask again for some time, and not say why it had to.
+            let first = first.with_context(|| format!("can't connect to PostgreSQL at {place}"))?;
+            first.close().await?;
             let pool = PgPoolOptions::new()
                 .max_connections(20)
                 .acquire_timeout(PATIENCE)
                 .connect_with(options)
                 .await;
-            Self::Postgres(pool.with_context(|| format!("can't connect to PostgreSQL at {place}"))?)
+            Self::Postgres(pool.context("can't connect to PostgreSQL again")?)
         } else {
             bail!("`database_url` begins with neither `sqlite:` nor `postgres:`");
         };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Form;
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use digime_outbox::{Filter, Listed, State as Way};
 use futures_util::{StreamExt, TryStreamExt};
@@ -47,11 +48,11 @@ pub async fn login(
         return Ok(Redirect::to("/admin").into_response());
     }
     tracing::warn!("somebody tried to sign in with a wrong admin token");
-    Ok(html(&Login {
+    let page = html(&Login {
         frame: Frame::of(&app),
         was_wrong: true,
-    })?
-    .into_response())
+    })?;
+    Ok((StatusCode::FORBIDDEN, page).into_response())
 }
 
 pub async fn logout(session: Session) -> Result<Redirect, PageError> {
@@ -159,6 +160,11 @@ impl<'a> Row<'a> {
 
     fn is_over(&self) -> bool {
         self.entry.state == Way::Delivered
+    }
+
+    /// What a worker is sending can be neither retried nor discarded.
+    fn can_be_changed(&self) -> bool {
+        !matches!(self.entry.state, Way::Sending | Way::Delivered)
     }
 }
 

@@ -1,8 +1,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use shop::Config;
+use shop::{Config, Shop};
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 
 const SETTINGS: &str = r#"
 listen = "127.0.0.1:3000"
@@ -90,7 +91,8 @@ fn variables_override_the_file_and_a_wrong_one_ends_the_program() {
     program
         .arg("--config")
         .arg(&file)
-        .env("RUST_BACKTRACE", "0");
+        .env("RUST_BACKTRACE", "1")
+        .env("RUST_LOG", "off");
     // Kubernetes sets the first one.
     program
         .env("SHOP_PORT", "tcp://10.0.0.1:3000")
@@ -103,4 +105,21 @@ fn variables_override_the_file_and_a_wrong_one_ends_the_program() {
         "{error}"
     );
     assert_eq!(error.lines().count(), 1, "{error}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_named_with_the_reason_and_without_the_password() {
+    let away = "postgres://shop:swordfish@127.0.0.1:1/shop";
+    let config = read(&SETTINGS.replace("sqlite:shop.db", away)).expect("settings");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let error = Shop::build(config, listener)
+        .await
+        .err()
+        .expect("it is away");
+    let error = format!("{error:#}");
+    assert!(
+        error.contains("127.0.0.1:1: ") && error.contains("refused"),
+        "{error}"
+    );
+    assert!(!error.contains("swordfish"), "{error}");
 }

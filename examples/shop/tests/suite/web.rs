@@ -148,3 +148,29 @@ async fn the_process_says_how_it_is() {
         assert!(metrics.contains(metric), "{metric} is not in {metrics}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn methods_that_clients_make_up_are_measured_as_one() {
+    let street = Street::open().await;
+    let client = reqwest::Client::new();
+    for method in ["MADE-UP-1", "MADE-UP-2"] {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method");
+        let answer = client.request(method, street.address("/corner-shop"));
+        let status = answer.send().await.expect("an answer").status();
+        assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+    }
+    let metrics = client.get(street.address("/metrics"));
+    let metrics = metrics.bearer_auth(&street.config.admin_token).send().await;
+    let metrics = metrics.expect("an answer").text().await.expect("text");
+    assert!(!metrics.contains("MADE-UP"), "{metrics}");
+    assert!(metrics.contains("method=\"other\""), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_admin_token_is_refused() {
+    let street = Street::open().await;
+    let visitor = street.browser();
+    let page = visitor.post("/admin/login", &[("token", "guess")]).await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN);
+    assert!(page.has("wrong-token"), "{}", page.html);
+}

@@ -16,6 +16,7 @@ on_each_database! {
     an_entry_waits_until_its_user_has_connected
     an_entry_waits_when_consent_has_ended_and_goes_to_the_new_postbox
     a_user_who_connects_while_a_worker_looks_is_seen
+    a_push_during_which_its_user_connects_is_an_attempt
     a_worker_looks_again_if_nobody_says_that_the_user_has_connected
     a_refresh_whose_answer_was_lost_is_cleared_up
 }
@@ -113,6 +114,27 @@ async fn a_user_who_connects_while_a_worker_looks_is_seen(outbox: Outbox, _: &st
     let worker = run(quick(&outbox, connects));
     counts(&outbox, |counts| counts.delivered == 1).await;
     worker.stop().await;
+}
+
+async fn a_push_during_which_its_user_connects_is_an_attempt(outbox: Outbox, _: &str) {
+    outbox
+        .enqueue(&entry("one", "receipt"))
+        .await
+        .expect("added");
+    let connects = {
+        let outbox = outbox.clone();
+        move |_: Recipient, _: PostboxItem| {
+            let outbox = outbox.clone();
+            async move {
+                outbox.connected("one", CONTRACT).await.expect("it works");
+                Ok(())
+            }
+        }
+    };
+    let worker = run(quick(&outbox, connects));
+    counts(&outbox, |counts| counts.delivered == 1).await;
+    worker.stop().await;
+    assert_eq!(only(&outbox).await.attempts, 1);
 }
 
 async fn a_worker_looks_again_if_nobody_says_that_the_user_has_connected(outbox: Outbox, _: &str) {

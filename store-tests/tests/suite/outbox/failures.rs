@@ -1,5 +1,6 @@
 //! What a failure does to an entry, with a platform that fails.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use digime::store::{MemoryStore, SharedTokens};
@@ -8,6 +9,7 @@ use digime_outbox::{ConnectedUsers, DeliverError, Entry, Item, Outbox, Recipient
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 use digime_store_tests::{Place, Receipts};
 use serde_json::json;
+use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 
 use super::{counts, entry, entry_of, listed, only, quick, run};
 use crate::set_up::{authorized, on_each_database, sandbox};
@@ -20,6 +22,7 @@ on_each_database! {
     an_item_that_is_refused_is_given_up_until_somebody_retries_or_discards_it
     a_wrong_configuration_gives_nothing_up
     an_entry_that_failed_for_too_long_is_given_up
+    an_entry_that_no_worker_has_tried_is_not_given_up_for_its_age
 }
 
 async fn connected(sandbox: &Sandbox, place: &Place) -> ConnectedUsers<MemoryStore, Receipts> {
@@ -220,5 +223,33 @@ async fn an_entry_that_failed_for_too_long_is_given_up(outbox: Outbox, _: &str) 
     let counts = counts(&outbox, |counts| counts.given_up == 1).await;
     assert_eq!((counts.waiting, counts.oldest), (0, None));
     assert!(only(&outbox).await.attempts > 1);
+    worker.stop().await;
+}
+
+async fn an_entry_that_no_worker_has_tried_is_not_given_up_for_its_age(outbox: Outbox, url: &str) {
+    outbox
+        .enqueue(&entry("one", "from last month"))
+        .await
+        .expect("added");
+    let month = "UPDATE digime_outbox SET enqueued_at = enqueued_at - 2592000000, \
+                 tried_since = tried_since - 2592000000, due_at = due_at - 2592000000";
+    if url.starts_with("sqlite:") {
+        let mut connection = SqliteConnection::connect(url).await.expect("a file");
+        connection.execute(month).await.expect("aged");
+    } else {
+        let mut connection = PgConnection::connect(url).await.expect("a server");
+        connection.execute(month).await.expect("aged");
+    }
+    let calls = AtomicUsize::new(0);
+    let away_at_first = move |_: Recipient, _: PostboxItem| {
+        let is_away = calls.fetch_add(1, Ordering::Relaxed) == 0;
+        async move {
+            let away = DeliverError::Push(digime::error::StoreError::Busy.into());
+            (!is_away).then_some(()).ok_or(away)
+        }
+    };
+    let worker = run(quick(&outbox, away_at_first));
+    let counts = counts(&outbox, |counts| counts.delivered + counts.given_up == 1).await;
+    assert_eq!(counts.given_up, 0);
     worker.stop().await;
 }
