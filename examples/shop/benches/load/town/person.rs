@@ -13,14 +13,18 @@ use super::Town;
 const PATIENCE: Duration = Duration::from_mins(3);
 
 /// How long a person reloads the page of a callback before asking for a new link.
-const RELOADING: Duration = Duration::from_mins(1);
+const RELOADING: Duration = Duration::from_mins(2);
 
 const BETWEEN_TRIES: Duration = Duration::from_millis(200);
+
+const BETWEEN_RELOADS: Duration = Duration::from_secs(2);
 
 /// What all people have seen.
 #[derive(Default)]
 pub struct Seen {
     pub connected: AtomicU64,
+    /// When each was.
+    pub connected_at: Mutex<Vec<Instant>>,
     /// Requests whose connection ended before the answer.
     pub lost: AtomicU64,
     /// Requests that no process took.
@@ -80,6 +84,8 @@ impl Person {
             }
             seen.consents_again.lock().expect("no panic").push(said);
         }
+        let connected_at = &seen.connected_at;
+        connected_at.lock().expect("no panic").push(Instant::now());
         add(&seen.connected);
     }
 
@@ -120,9 +126,9 @@ impl Person {
                 );
             }
             if begun.elapsed() > RELOADING {
-                return "nothing for a minute".into();
+                return "nothing".into();
             }
-            tokio::time::sleep(BETWEEN_TRIES).await;
+            tokio::time::sleep(BETWEEN_RELOADS).await;
         }
     }
 
