@@ -12,16 +12,16 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use town::{Plan, Run, Seen, Usage};
+use town::{Plan, Run, Seen, Stage, Usage};
+
+/// Of each person, while a machine is killed.
+const ORDERS: usize = 5;
 
 #[tokio::main]
 async fn main() {
     let people = std::env::var("LOAD_PEOPLE");
     let plan = Plan {
         people: people.map_or(2000, |it| it.parse().expect("`LOAD_PEOPLE` is a number")),
-        orders: 5,
-        kills_while_connecting: 2,
-        kills_while_pushing: 3,
         in_flight: 256,
     };
     let Some(run) = Run::start(&plan).await else {
@@ -33,21 +33,13 @@ async fn main() {
     line("one after another: a consent", spread(&seen.consents));
     line("one after another: a callback", spread(&seen.callbacks));
 
-    let connecting = run.connect_others(plan.kills_while_connecting).await;
-    let most = connecting.people * 95 / 100;
-    line(
-        "95 % of all others at once",
-        per_second(most, connecting.most),
-    );
-    line("the last of them", format!("after {:.1?}", connecting.all));
+    stage("a link for all others at once", &run.ask(1).await);
+    stage("consents in the sandbox", &run.consent().await);
+    stage("callbacks of all at once", &run.call_back(1).await);
     line("a callback", spread(&seen.callbacks));
-    line(
-        "killed when so many were connected",
-        format!("{:?}", connecting.kills),
-    );
 
-    let pushing = run.push(plan.orders, plan.kills_while_pushing).await;
-    let receipts = plan.people * plan.orders;
+    let pushing = run.push(ORDERS, 3).await;
+    let receipts = plan.people * ORDERS;
     line("orders", per_second(receipts, pushing.ordered));
     line(
         "95 % of their receipts",
@@ -58,7 +50,7 @@ async fn main() {
         format!("after {:.1?}", pushing.all_arrived),
     );
     line(
-        "killed when so many were pushed",
+        "killed after so many pushes",
         format!("{:?}", pushing.kills),
     );
     said(seen);
@@ -107,6 +99,15 @@ fn said(seen: &Seen) {
     );
     let again = seen.consents_again.lock().expect("no panic").clone();
     list("people who consented once more", again);
+}
+
+fn stage(name: &str, stage: &Stage) {
+    let most = stage.people * 95 / 100;
+    line(&format!("95 %: {name}"), per_second(most, stage.most));
+    line("the last one", format!("after {:.1?}", stage.all));
+    if !stage.kills.is_empty() {
+        line("killed after", format!("{:?}", stage.kills));
+    }
 }
 
 fn line(name: &str, value: impl std::fmt::Display) {

@@ -7,7 +7,6 @@ mod premises;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 
 use digime_outbox::Outbox;
@@ -30,12 +29,6 @@ const FIRST: usize = 10;
 
 pub struct Plan {
     pub people: usize,
-    /// Of each person, before the last one.
-    pub orders: usize,
-    /// How often a machine is killed while people connect.
-    pub kills_while_connecting: usize,
-    /// How often it is killed while receipts are pushed.
-    pub kills_while_pushing: usize,
     /// How many requests are in flight at most.
     pub in_flight: usize,
 }
@@ -64,13 +57,13 @@ pub struct Run {
     _folder: TempDir,
 }
 
-/// How long it took to connect people.
-pub struct Connecting {
+/// How long people took, who all began at once.
+pub struct Stage {
     pub people: usize,
-    /// Until 95 % of them were connected.
+    /// Until 95 % of them were done.
     pub most: Duration,
     pub all: Duration,
-    /// How many were connected when a machine was killed.
+    /// How many were done when a machine was killed.
     pub kills: Vec<u64>,
 }
 
@@ -124,27 +117,54 @@ impl Run {
     /// The first few people connect, one after another.
     pub async fn connect_first(&self) {
         for person in self.people.iter().take(FIRST) {
-            person.connect().await;
+            person.ask().await;
+            person.consent().await;
+            person.call_back().await;
         }
     }
 
-    /// All others connect at once.
-    pub async fn connect_others(&self, kills: usize) -> Connecting {
+    /// All others ask for a link at once.
+    pub async fn ask(&self, kills: usize) -> Stage {
+        let ask = async |person: Arc<Person>| person.ask().await;
+        self.stage(kills, ask).await
+    }
+
+    /// They consent.
+    pub async fn consent(&self) -> Stage {
+        let consent = async |person: Arc<Person>| person.consent().await;
+        self.stage(0, consent).await
+    }
+
+    /// All of their phones call back at once.
+    pub async fn call_back(&self, kills: usize) -> Stage {
+        let call_back = async |person: Arc<Person>| person.call_back().await;
+        self.stage(kills, call_back).await
+    }
+
+    async fn stage<F>(&self, kills: usize, what: impl Fn(Arc<Person>) -> F) -> Stage
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let others = self.people.get(FIRST..).unwrap_or_default();
-        let town = self.town.clone();
-        let killing = self.kill(kills, self.people.len(), move || {
-            town.seen.connected.load(Relaxed)
-        });
+        let done = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let count = done.clone();
+        let count = move || count.lock().expect("no panic").len() as u64;
+        let killing = self.kill(kills, others.len(), count);
         let begun = Instant::now();
-        all(others, async |person: Arc<Person>| person.connect().await).await;
-        let all = begun.elapsed();
+        let noted = |person| {
+            let (doing, done) = (what(person), done.clone());
+            async move {
+                doing.await;
+                done.lock().expect("no panic").push(begun.elapsed());
+            }
+        };
+        all(others, noted).await;
         let kills = killing.await.expect("no panic");
-        let times = self.town.seen.connected_at.lock().expect("no panic");
-        let most = times[self.people.len() - others.len()..].get(others.len() * 95 / 100);
-        Connecting {
+        let done = done.lock().expect("no panic");
+        Stage {
             people: others.len(),
-            most: most.map_or(all, |at| *at - begun),
-            all,
+            most: done.get(done.len() * 95 / 100).copied().unwrap_or_default(),
+            all: done.last().copied().unwrap_or_default(),
             kills,
         }
     }

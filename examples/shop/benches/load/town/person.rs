@@ -12,9 +12,6 @@ use super::Town;
 /// After this time without an answer, something is broken.
 const PATIENCE: Duration = Duration::from_mins(3);
 
-/// How long a person reloads the page of a callback before asking for a new link.
-const RELOADING: Duration = Duration::from_mins(2);
-
 const BETWEEN_TRIES: Duration = Duration::from_millis(200);
 
 const BETWEEN_RELOADS: Duration = Duration::from_secs(2);
@@ -22,9 +19,6 @@ const BETWEEN_RELOADS: Duration = Duration::from_secs(2);
 /// What all people have seen.
 #[derive(Default)]
 pub struct Seen {
-    pub connected: AtomicU64,
-    /// When each was.
-    pub connected_at: Mutex<Vec<Instant>>,
     /// Requests whose connection ended before the answer.
     pub lost: AtomicU64,
     /// Requests that no process took.
@@ -48,12 +42,17 @@ pub struct Person {
     slug: &'static str,
     product: &'static str,
     cookie: Mutex<Option<String>>,
+    /// `digime://…`
+    link: Mutex<String>,
+    /// The path and query of the callback.
+    callback: Mutex<String>,
 }
 
 struct Answer {
     status: StatusCode,
     location: String,
     html: String,
+    took: Duration,
 }
 
 impl Person {
@@ -63,58 +62,53 @@ impl Person {
             slug,
             product,
             cookie: Mutex::default(),
+            link: Mutex::default(),
+            callback: Mutex::default(),
         }
     }
 
-    /// *Save my receipts to digi.me*, until the shop says that it is so.
-    pub async fn connect(&self) {
-        let seen = &self.town.seen;
-        loop {
-            let asked = self.form("connect", &[]).await;
-            let page = self.get(&asked.location).await;
-            let callback = self.consent(&page.link()).await;
-            let said = self.call_back(&callback).await;
-            if said == "connected" {
-                break;
-            }
-            let receipts = self.receipts().await;
-            if receipts.contains("id=\"consent-given\"") {
-                add(&seen.healed);
-                break;
-            }
-            seen.consents_again.lock().expect("no panic").push(said);
-        }
-        let connected_at = &seen.connected_at;
-        connected_at.lock().expect("no panic").push(Instant::now());
-        add(&seen.connected);
+    /// At the desk: *Save my receipts to digi.me*.
+    pub async fn ask(&self) {
+        let asked = self.form("connect", &[]).await;
+        let page = self.get(&asked.location).await;
+        *self.link.lock().expect("no panic") = page.link();
     }
 
-    /// On the phone. Returns the path and query of the callback.
-    async fn consent(&self, link: &str) -> String {
+    /// On the phone, which makes the key of the postbox.
+    pub async fn consent(&self) {
+        let link = self.link.lock().expect("no panic").clone();
         let _phone = self.town.phones.acquire().await.expect("it is open");
         let begun = Instant::now();
         let callback = self.town.sandbox.consent(link).await.expect("a good link");
+        note(&self.town.seen.consents, begun.elapsed());
+        let query = callback.query().expect("a query");
+        *self.callback.lock().expect("no panic") = format!("{}?{query}", callback.path());
+    }
+
+    /// The phone calls back. If the shop says that the answer was lost, the person begins again.
+    pub async fn call_back(&self) {
         let seen = &self.town.seen;
-        seen.consents
-            .lock()
-            .expect("no panic")
-            .push(begun.elapsed());
-        format!("{}?{}", callback.path(), callback.query().expect("a query"))
+        loop {
+            let said = self.result().await;
+            if said == "connected" {
+                return;
+            }
+            if self.receipts().await.contains("id=\"consent-given\"") {
+                return add(&seen.healed);
+            }
+            note(&seen.consents_again, said);
+            self.ask().await;
+            self.consent().await;
+        }
     }
 
     /// Loads the callback's page on the phone, and again if it does not come. Returns what it says.
-    async fn call_back(&self, path: &str) -> String {
+    async fn result(&self) -> String {
+        let path = self.callback.lock().expect("no panic").clone();
         let begun = Instant::now();
         loop {
-            let tried = Instant::now();
-            if let Some(answer) = self.send(Method::GET, path, &[], false).await {
-                let took = tried.elapsed();
-                self.town
-                    .seen
-                    .callbacks
-                    .lock()
-                    .expect("no panic")
-                    .push(took);
+            if let Some(answer) = self.send(Method::GET, &path, &[], false).await {
+                note(&self.town.seen.callbacks, answer.took);
                 if answer.status.is_redirection() {
                     return self.said(&answer.location).await;
                 }
@@ -125,9 +119,7 @@ impl Person {
                     answer.html
                 );
             }
-            if begun.elapsed() > RELOADING {
-                return "nothing".into();
-            }
+            assert!(begun.elapsed() < PATIENCE, "a callback has no result");
             tokio::time::sleep(BETWEEN_RELOADS).await;
         }
     }
@@ -207,6 +199,7 @@ impl Person {
         if let Some(cookie) = cookie.filter(|_| is_desk) {
             request = request.header(COOKIE, cookie);
         }
+        let begun = Instant::now();
         let answered = async {
             let response = request.send().await?;
             let header = |name| response.headers().get(name).and_then(|it| it.to_str().ok());
@@ -219,6 +212,7 @@ impl Person {
                     status,
                     location,
                     html,
+                    took: begun.elapsed(),
                 },
                 cookie,
             ))
@@ -255,6 +249,10 @@ impl Answer {
         let mut link = phone.query_pairs().filter(|(name, _)| name == "link");
         link.next().expect("a link").1.into_owned()
     }
+}
+
+fn note<T>(list: &Mutex<Vec<T>>, value: T) {
+    list.lock().expect("no panic").push(value);
 }
 
 fn add(count: &AtomicU64) {
