@@ -28,6 +28,8 @@ CREATE TABLE shop_attempts (
     state TEXT NOT NULL UNIQUE,
     link TEXT NOT NULL,
     outcome TEXT NOT NULL,
+    -- When the callback came that is being answered.
+    called_back_at BIGINT,
     expires_at BIGINT NOT NULL
 );
 

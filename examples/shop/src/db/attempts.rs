@@ -6,6 +6,9 @@ use sqlx::{FromRow, Type};
 
 use super::{Db, millis, on};
 
+/// A callback that has no outcome after this time has lost its process. No request takes longer.
+const LONGEST_CALLBACK: i64 = 60_000;
+
 #[derive(Clone, Debug, FromRow)]
 pub struct Attempt {
     /// Random, so that the page on the phone needs no session.
@@ -17,6 +20,8 @@ pub struct Attempt {
     /// `digime://…`
     pub link: String,
     pub outcome: Outcome,
+    /// When the callback came that is being answered.
+    pub called_back_at: Option<i64>,
     pub expires_at: i64,
 }
 
@@ -52,8 +57,12 @@ impl Outcome {
 impl Attempt {
     /// What is known now.
     pub fn outcome(&self) -> Outcome {
-        let is_over = self.expires_at <= millis(SystemTime::now());
+        let now = millis(SystemTime::now());
+        let is_over = self.expires_at <= now;
+        let called_back_at = self.called_back_at.unwrap_or(now);
+        let is_lost = called_back_at <= now - LONGEST_CALLBACK;
         match self.outcome {
+            Outcome::Waiting | Outcome::Declined | Outcome::Failed if is_lost => Outcome::Lost,
             Outcome::Waiting | Outcome::Declined | Outcome::Failed if is_over => Outcome::Expired,
             outcome => outcome,
         }
@@ -86,16 +95,31 @@ impl Db {
             .await)
     }
 
-    pub async fn attempt_by_state(&self, state: &str) -> sqlx::Result<Option<Attempt>> {
-        on!(self, pool => sqlx::query_as("SELECT * FROM shop_attempts WHERE state = $1")
-            .bind(state)
-            .fetch_optional(pool)
-            .await)
+    /// Notes that an attempt is called back, and returns it.
+    pub async fn called_back(&self, state: &str) -> sqlx::Result<Option<Attempt>> {
+        on!(self, pool => sqlx::query_as(
+            "UPDATE shop_attempts SET called_back_at = COALESCE(called_back_at, $2) WHERE state = $1 RETURNING *",
+        )
+        .bind(state)
+        .bind(millis(SystemTime::now()))
+        .fetch_optional(pool)
+        .await)
+    }
+
+    /// Notes that a callback has changed nothing, so that it may come again.
+    pub async fn end_callback(&self, attempt: &Attempt) -> sqlx::Result<()> {
+        on!(self, pool => sqlx::query("UPDATE shop_attempts SET called_back_at = NULL WHERE id = $1")
+            .bind(&attempt.id)
+            .execute(pool)
+            .await
+            .map(drop))
     }
 
     /// Notes what became of an attempt. One that has connected stays so, whatever a later callback says.
     pub async fn note_outcome(&self, attempt: &Attempt, outcome: Outcome) -> sqlx::Result<()> {
-        on!(self, pool => sqlx::query("UPDATE shop_attempts SET outcome = $2 WHERE id = $1 AND outcome <> 'connected'")
+        on!(self, pool => sqlx::query(
+            "UPDATE shop_attempts SET outcome = $2, called_back_at = NULL WHERE id = $1 AND outcome <> 'connected'",
+        )
             .bind(&attempt.id)
             .bind(outcome)
             .execute(pool)

@@ -23,7 +23,7 @@ pub async fn callback(
     let state = callback.state().ok_or(PageError::BadCallback)?;
     let attempt = app
         .db
-        .attempt_by_state(state)
+        .called_back(state)
         .await?
         .ok_or(PageError::UnknownCallback)?;
     let done = Redirect::to(&format!("/{}/connect/{}/done", attempt.tenant, attempt.id));
@@ -48,14 +48,24 @@ pub async fn callback(
         }
         Err(Error::Callback(CallbackError::Cancelled)) => Outcome::Declined,
         Err(Error::Callback(CallbackError::Failed)) => Outcome::Failed,
-        Err(Error::Callback(_)) => return Err(PageError::BadCallback),
         Err(Error::Store(StoreError::NothingParked)) => return Ok(done),
+        // Another request exchanges the code, or its process was killed while it did.
+        Err(Error::Store(StoreError::InProgress)) => match attempt.outcome() {
+            Outcome::Lost => Outcome::Lost,
+            _ => return Err(PageError::TryAgain),
+        },
         Err(error) if error.may_have_taken_effect() => {
             tracing::error!(error = %error.report(), tenant = tenant.slug, "a code may be spent");
             Outcome::Lost
         }
         // The flow still waits: the person loads this very page again.
-        Err(error) => return Err(PageError::try_again(&error)),
+        Err(error) => {
+            app.db.end_callback(&attempt).await?;
+            return Err(match error {
+                Error::Callback(_) => PageError::BadCallback,
+                error => PageError::try_again(&error),
+            });
+        }
     };
     app.db.note_outcome(&attempt, outcome).await?;
     let labels = [

@@ -45,6 +45,7 @@ async fn ask(app: &App, tenant: &Tenant, customer: String) -> Result<Attempt, di
         state: awaiting.state().to_owned(),
         link: awaiting.url().to_string(),
         outcome: Outcome::Waiting,
+        called_back_at: None,
         expires_at,
     };
     app.flows.park(awaiting.suspend().with(customer)).await?;

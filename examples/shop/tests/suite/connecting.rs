@@ -242,3 +242,32 @@ async fn a_push_that_failed_is_repeated() {
         .collect();
     assert_eq!(references[0], references[1], "the duplicate can't be seen");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_whose_answer_was_lost_with_a_process_is_asked_to_consent_once_more() {
+    let street = Street::open().await;
+    let desktop = street.browser();
+    buy(&desktop, CORNER_SHOP, "coffee").await;
+    let page = ask(&desktop, CORNER_SHOP).await;
+    let status = format!("{}/status", page.url.path());
+    let callback = street.sandbox().consent(page.link()).await;
+    let callback = callback.expect("a callback");
+    // A process has taken the flow to exchange its code, and was killed.
+    street
+        .execute("UPDATE digime_flows SET claim = 'killed'")
+        .await;
+    let phone = street.browser();
+    let answer = phone.get(&callback).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(desktop.status(&status).await, "waiting");
+
+    let a_minute_ago = "UPDATE shop_attempts SET called_back_at = called_back_at - 60000";
+    street.execute(a_minute_ago).await;
+    assert_eq!(desktop.status(&status).await, "lost");
+    assert!(desktop.get(page.url.path()).await.has("attempt-lost"));
+    assert!(phone.get(&callback).await.has("result-lost"));
+
+    let page = ask(&desktop, CORNER_SHOP).await;
+    assert!(street.consent(&page.link()).await.has("result-connected"));
+    wait_for_states(&desktop, CORNER_SHOP, &["saved"]).await;
+}

@@ -5,6 +5,7 @@ use digime_sandbox::Sandbox;
 use reqwest::Url;
 use shop::demo::Demo;
 use shop::{Config, Shop};
+use sqlx::{Connection, SqliteConnection};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -109,6 +110,14 @@ impl Street {
             .await
             .expect("the same port");
         self.running = Some(Running::start(self.config.clone(), listener).await);
+    }
+
+    /// Changes something in the shop's database.
+    pub async fn execute(&self, sql: &'static str) {
+        let connection = SqliteConnection::connect(&self.config.database_url).await;
+        let mut connection = connection.expect("the database is there");
+        let executed = sqlx::query(sql).execute(&mut connection).await;
+        assert_eq!(executed.expect("it is good SQL").rows_affected(), 1);
     }
 
     pub async fn wait_for_inbox(&self, names: &[&str]) {

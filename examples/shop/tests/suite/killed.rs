@@ -1,0 +1,28 @@
+//! A small run of the benchmark `load`.
+
+#[allow(dead_code, reason = "the benchmark also shows figures")]
+#[path = "../../benches/load/town/mod.rs"]
+mod town;
+
+use town::{Plan, Run};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_when_a_machine_of_two_is_killed_again_and_again() {
+    let plan = Plan {
+        people: 20,
+        in_flight: 20,
+    };
+    let Some(run) = Run::start(&plan).await else {
+        eprintln!("SKIPPED: there is no PostgreSQL: run with `store-tests/with-servers`");
+        return;
+    };
+    run.connect_first().await;
+    run.ask(0).await;
+    run.consent().await;
+    run.call_back(1).await;
+    run.push(2, 1).await;
+    // A token that was lost would show now.
+    run.town.sandbox.expire_access_tokens();
+    run.push(1, 0).await;
+    assert!(run.check().await >= 60);
+}
