@@ -7,6 +7,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -15,9 +16,13 @@ use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
 use hyper::body::{Body as _, Frame, SizeHint};
+use tokio::time::timeout;
 
 /// How much is read of what the handler left unread, in bytes. If there is more, the connection is closed.
 const BOUND: u64 = 64 << 20;
+
+/// How long it is read. If it takes longer, the connection is closed.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Marks an answer that is meant to be sent before the request was read.
 #[derive(Clone)]
@@ -44,8 +49,13 @@ pub(super) async fn drain(request: Request, next: Next) -> Response {
 struct Kept(Arc<Mutex<Body>>);
 
 impl Kept {
-    /// Whether the end was reached.
-    async fn read_rest(mut self) -> bool {
+    /// Whether the end was reached in time.
+    async fn read_rest(self) -> bool {
+        let read = timeout(PATIENCE, self.read_up_to_bound()).await;
+        read.unwrap_or(false)
+    }
+
+    async fn read_up_to_bound(mut self) -> bool {
         let mut read = 0;
         while read <= BOUND {
             match poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await {
@@ -78,5 +88,19 @@ impl hyper::body::Body for Kept {
 
     fn size_hint(&self) -> SizeHint {
         self.with(|body| body.size_hint())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_end_is_not_waited_for_for_ever() {
+        let stalled = stream::pending::<Result<Bytes, axum::Error>>();
+        let body = Kept(Arc::new(Mutex::new(Body::from_stream(stalled))));
+        assert!(!body.read_rest().await);
     }
 }
