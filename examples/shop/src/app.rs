@@ -151,12 +151,17 @@ async fn push(app: Arc<App>, stop: CancellationToken) {
 /// Removes what has expired, and sums up what was measured in case that nobody asks for it.
 async fn sweep(app: Arc<App>, stop: CancellationToken) {
     let mut interval = tokio::time::interval(BETWEEN_SWEEPS);
-    while stop.run_until_cancelled(interval.tick()).await.is_some() {
-        app.metrics.run_upkeep();
-        for swept in [app.db.sweep_sessions().await, app.db.sweep_attempts().await] {
-            if let Err(error) = swept {
-                tracing::warn!(%error, "expired sessions and attempts are still in the database");
+    let sweeps = async {
+        loop {
+            interval.tick().await;
+            app.metrics.run_upkeep();
+            for swept in [app.db.sweep_sessions().await, app.db.sweep_attempts().await] {
+                if let Err(error) = swept {
+                    tracing::warn!(%error, "expired sessions and attempts are still in the database");
+                }
             }
         }
-    }
+    };
+    // A sweep is cut off, since it would wait for a database that is away.
+    let _: Option<()> = stop.run_until_cancelled(sweeps).await;
 }

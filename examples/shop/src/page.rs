@@ -1,5 +1,6 @@
 //! What the pages have in common, and what a failed request shows.
 
+use std::fmt::Display;
 use std::time::SystemTime;
 
 use askama::Template;
@@ -64,6 +65,11 @@ impl PageError {
         Self::TryAgain
     }
 
+    fn database_away(error: &impl Display) -> Self {
+        tracing::error!(%error, "the database did not answer a request");
+        Self::TryAgain
+    }
+
     pub fn internal(error: impl Into<anyhow::Error>) -> Self {
         let error = error.into();
         tracing::error!(error = format!("{error:#}"), "a request failed");
@@ -122,24 +128,69 @@ impl IntoResponse for PageError {
 
 impl From<sqlx::Error> for PageError {
     fn from(error: sqlx::Error) -> Self {
+        if is_away(&error) {
+            return Self::database_away(&error);
+        }
         Self::internal(error)
     }
 }
 
 impl From<digime_outbox::Error> for PageError {
     fn from(error: digime_outbox::Error) -> Self {
-        Self::internal(error)
+        match error {
+            digime_outbox::Error::Database(error) if is_away(&error) => Self::database_away(&error),
+            other => Self::internal(other),
+        }
     }
 }
 
 impl From<tower_sessions::session::Error> for PageError {
     fn from(error: tower_sessions::session::Error) -> Self {
-        Self::internal(error)
+        use tower_sessions::session::Error::Store;
+        use tower_sessions::session_store::Error::Backend;
+
+        match error {
+            Store(Backend(error)) => Self::database_away(&error),
+            other => Self::internal(other),
+        }
+    }
+}
+
+/// Whether the database was not reached or had no time. What was asked for works later.
+fn is_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
+        // PostgreSQL is about to stop or start; SQLite's file is locked.
+        sqlx::Error::Database(error) => error
+            .code()
+            .is_some_and(|code| code.starts_with("57P") || code == "5"),
+        _ => false,
     }
 }
 
 impl From<digime::Error> for PageError {
     fn from(error: digime::Error) -> Self {
         Self::try_again(&error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tower_sessions::{session, session_store};
+
+    use super::*;
+
+    #[test]
+    fn a_person_is_asked_to_load_the_page_again_while_the_database_is_away() {
+        let status = |error: PageError| error.into_response().status();
+        let away = || sqlx::Error::PoolTimedOut;
+        assert_eq!(status(away().into()), StatusCode::SERVICE_UNAVAILABLE);
+        let outbox = digime_outbox::Error::from(away());
+        assert_eq!(status(outbox.into()), StatusCode::SERVICE_UNAVAILABLE);
+        let backend = session_store::Error::Backend(away().to_string());
+        let session = session::Error::Store(backend);
+        assert_eq!(status(session.into()), StatusCode::SERVICE_UNAVAILABLE);
+        let defect = sqlx::Error::RowNotFound;
+        assert_eq!(status(defect.into()), StatusCode::INTERNAL_SERVER_ERROR);
     }
 }
