@@ -22,7 +22,7 @@ async fn main() {
     let people = std::env::var("LOAD_PEOPLE");
     let plan = Plan {
         people: people.map_or(2000, |it| it.parse().expect("`LOAD_PEOPLE` is a number")),
-        in_flight: 256,
+        at_once: 256,
     };
     let Some(run) = Run::start(&plan).await else {
         return eprintln!("SKIPPED: there is no PostgreSQL: run with `store-tests/with-servers`");
@@ -35,10 +35,10 @@ async fn main() {
 
     stage("a link for all others at once", &run.ask(1).await);
     stage("consents in the sandbox", &run.consent().await);
-    stage("callbacks of all at once", &run.call_back(1).await);
+    stage("callbacks of all at once", &run.call_back(2).await);
     line("a callback", spread(&seen.callbacks));
 
-    let pushing = run.push(ORDERS, 3).await;
+    let pushing = run.push(ORDERS, 2).await;
     let receipts = plan.people * ORDERS;
     line("orders", per_second(receipts, pushing.ordered));
     line(

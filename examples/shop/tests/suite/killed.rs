@@ -10,7 +10,7 @@ use town::{Plan, Run};
 async fn nothing_is_lost_when_a_machine_of_two_is_killed_again_and_again() {
     let plan = Plan {
         people: 20,
-        in_flight: 20,
+        at_once: 20,
     };
     let Some(run) = Run::start(&plan).await else {
         eprintln!("SKIPPED: there is no PostgreSQL: run with `store-tests/with-servers`");

@@ -29,8 +29,8 @@ const FIRST: usize = 10;
 
 pub struct Plan {
     pub people: usize,
-    /// How many requests are in flight at most.
-    pub in_flight: usize,
+    /// How many of them do something at the same time, each with one request in flight.
+    pub at_once: usize,
 }
 
 /// The platform and the people, and what they share.
@@ -38,7 +38,6 @@ pub struct Town {
     pub sandbox: Sandbox,
     addresses: [SocketAddr; 2],
     http: reqwest::Client,
-    in_flight: Semaphore,
     /// Each person has a phone, which makes the postbox's key. Here they share the cores of one machine.
     phones: Semaphore,
     pub seen: Seen,
@@ -48,6 +47,8 @@ pub struct Town {
 pub struct Run {
     pub town: Arc<Town>,
     people: Vec<Arc<Person>>,
+    /// Who may do something.
+    turns: Arc<Semaphore>,
     first: Machine,
     /// The one that is killed.
     second: Arc<Mutex<Machine>>,
@@ -95,7 +96,6 @@ impl Run {
             sandbox,
             addresses: [first.address, second.address],
             http: http.build().expect("a client"),
-            in_flight: Semaphore::new(plan.in_flight),
             phones: Semaphore::new(cores.map_or(1, usize::from)),
             seen: Seen::default(),
         });
@@ -104,6 +104,7 @@ impl Run {
         let database = PgPool::connect(&database).await.expect("a database");
         Some(Self {
             people: shops.map(person).collect(),
+            turns: Arc::new(Semaphore::new(plan.at_once)),
             town,
             first,
             second: Arc::new(Mutex::new(second)),
@@ -158,7 +159,7 @@ impl Run {
                 done.lock().expect("no panic").push(begun.elapsed());
             }
         };
-        all(others, noted).await;
+        self.all(others, noted).await;
         let kills = killing.await.expect("no panic");
         let done = done.lock().expect("no panic");
         Stage {
@@ -182,7 +183,7 @@ impl Run {
                 person.buy().await;
             }
         };
-        all(&self.people, order).await;
+        self.all(&self.people, order).await;
         let ordered = begun.elapsed();
         checks::all_delivered(&self.outbox).await;
         let all_arrived = begun.elapsed();
@@ -242,15 +243,22 @@ impl Run {
         complaints.extend(self.second.lock().await.complaints());
         complaints
     }
-}
 
-/// Everybody does something at the same time.
-async fn all<F>(people: &[Arc<Person>], what: impl Fn(Arc<Person>) -> F)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let mut tasks: JoinSet<()> = people.iter().cloned().map(what).collect();
-    while let Some(done) = tasks.join_next().await {
-        done.expect("no panic");
+    /// Each of these people does something.
+    async fn all<F>(&self, people: &[Arc<Person>], what: impl Fn(Arc<Person>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut tasks = JoinSet::new();
+        for person in people {
+            let (doing, turns) = (what(person.clone()), self.turns.clone());
+            tasks.spawn(async move {
+                let _turn = turns.acquire().await.expect("it is open");
+                doing.await;
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.expect("no panic");
+        }
     }
 }
