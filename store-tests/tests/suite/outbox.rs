@@ -8,7 +8,7 @@ mod telemetry;
 mod workers;
 
 use std::fmt::Display;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use digime::Contract;
 use digime_outbox::{Counts, Deliver, Entry, Filter, Item, Listed, Outbox, State, Worker};
@@ -69,14 +69,19 @@ impl Running {
 
 /// Waits until the counts are as wanted.
 async fn counts(outbox: &Outbox, is_wanted: impl Fn(&Counts) -> bool) -> Counts {
+    let begun = Instant::now();
     loop {
         let counts = outbox.counts().await.expect("the database works");
         if is_wanted(&counts) {
             return counts;
         }
+        assert!(begun.elapsed() < PATIENCE, "waited in vain: {counts:?}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
+
+/// How long a condition is waited for. A test that waits longer has failed.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 async fn listed(outbox: &Outbox, state: State) -> Vec<Listed> {
     let filter = Filter::all().state(state);

@@ -108,9 +108,9 @@ async fn a_delivered_entry_keeps_no_content_and_is_removed_after_its_retention(
     let short = outbox.clone().retention(std::time::Duration::ZERO);
     short.enqueue(&entry("one", "gone")).await.expect("added");
     let worker = run(quick(&short, nothing));
-    counts(&outbox, |counts| counts.delivered == 2).await;
+    counts(&outbox, |counts| counts.waiting + counts.sending == 0).await;
     worker.stop().await;
-    // A worker removes when it starts.
+    // A worker removes when it starts. The one before may have removed the entry already.
     let worker = run(quick(&short, nothing));
     counts(&outbox, |counts| counts.delivered == 1).await;
     worker.stop().await;
