@@ -34,7 +34,7 @@ impl Builder {
         }
     }
 
-    /// Where to listen. Port 0 stands for any free port. Default: a free port of the loopback.
+    /// Where to listen. Port 0 is any free port. Default: a free port of the loopback.
     ///
     /// Whoever can reach another address than the loopback can read everything that the sandbox received.
     pub fn bind(mut self, address: impl Into<SocketAddr>) -> Self {

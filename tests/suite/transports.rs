@@ -37,6 +37,32 @@ use crate::set_up::{
 type Request = http::Request<Body>;
 type Answer = Result<http::Response<Body>, TransportError>;
 
+#[tokio::test]
+async fn a_sandbox_on_a_host_of_a_test_network_is_reached_by_plain_http_when_its_name_is_allowed() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = free.local_addr().expect("an address");
+    drop(free);
+    let sandbox = Sandbox::builder()
+        .bind(address)
+        .public_url(format!("http://sandbox:{}", address.port()))
+        .start()
+        .await
+        .expect("a sandbox");
+    let named = || Client::builder().base_url(sandbox.base_url());
+    let refused = named().build().expect_err("plain http");
+    assert!(matches!(refused, ClientError::PlainHttp), "{refused}");
+
+    let client = named()
+        .dangerously_allow_http_to("sandbox")
+        .http_settings(move |settings| settings.resolve("sandbox", address))
+        .build()
+        .expect("a client");
+    let flow = authorized_with(&sandbox, &client).await;
+    let delivery = flow.push(item()).await.expect("a delivery");
+    assert_eq!(delivery.status(), digime::DeliveryStatus::Delivered);
+    assert_eq!(sandbox.violations(), Vec::<String>::new());
+}
+
 /// A relay to the sandbox that notes the heads of requests.
 async fn relay(sandbox: &Sandbox) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -72,6 +72,9 @@ impl Shop {
         if let Some(base_url) = &config.base_url {
             client = client.base_url(base_url);
         }
+        if let Some(host) = &config.dangerously_allow_http_to {
+            client = client.dangerously_allow_http_to(host);
+        }
         let client = client.build().context("`base_url` can't be used")?;
         let db = Db::connect(&config.database_url).await?;
         let store = db.store().await.context("can't make digime's tables")?;

@@ -40,6 +40,8 @@ pub struct Config {
     pub admin_token: String,
     /// The platform, if it is not digi.me's own.
     pub base_url: Option<String>,
+    /// The host to which plain http is allowed: that of a sandbox in a test network.
+    pub dangerously_allow_http_to: Option<String>,
     pub tenants: Vec<Tenant>,
     /// The pages of a sandbox, if there is one in place of digi.me.
     pub sandbox: Option<SandboxPages>,
@@ -64,6 +66,7 @@ struct Settings {
     database_url: String,
     admin_token: String,
     base_url: Option<String>,
+    dangerously_allow_http_to: Option<String>,
     tenants: Vec<TenantSettings>,
     sandbox: Option<SandboxPages>,
 }
@@ -105,6 +108,7 @@ impl Config {
             database_url: settings.database_url,
             admin_token: settings.admin_token,
             base_url: settings.base_url,
+            dangerously_allow_http_to: settings.dangerously_allow_http_to,
             tenants,
             sandbox: settings.sandbox,
         };

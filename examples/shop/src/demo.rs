@@ -106,6 +106,7 @@ impl Demo {
             database_url: format!("sqlite:{}", self.folder.path().join("shop.db").display()),
             admin_token: random_id(),
             base_url: Some(self.sandbox.base_url().into()),
+            dangerously_allow_http_to: None,
             tenants: SHOPS.into_iter().map(tenant).collect::<Result<_>>()?,
             sandbox: Some(SandboxPages {
                 phone_url: self.sandbox.phone_url().parse()?,

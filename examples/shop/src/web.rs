@@ -57,11 +57,14 @@ pub fn router(app: Arc<App>) -> Router {
         // need no token.
         .layer(CsrfLayer::new().with_rejection_response(|_| forbidden()))
         .layer(session::layer(app.db.clone(), app.config.is_https()));
-    let trace = TraceLayer::new_for_http().make_span_with(span).on_response(
-        |response: &Response, latency: Duration, _: &Span| {
-            tracing::info!(status = response.status().as_u16(), ?latency, "answered");
-        },
-    );
+    let trace = TraceLayer::new_for_http()
+        .make_span_with(span)
+        .on_response(|response: &Response, latency: Duration, _: &Span| {
+            let duration_ms = latency.as_secs_f64() * 1000.0;
+            tracing::info!(status = response.status().as_u16(), duration_ms, "answered");
+        })
+        // Whatever failed has said why.
+        .on_failure(());
     Router::new()
         .merge(pages)
         .route("/static/shop.css", get(shop::style))

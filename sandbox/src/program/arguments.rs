@@ -13,7 +13,7 @@ use crate::contracts_file::{self, FileError};
 #[derive(Parser)]
 #[command(version)]
 pub(crate) struct Arguments {
-    /// The port to listen on; 0 stands for any free one
+    /// The port to listen on; 0 is any free one
     #[arg(long, default_value_t = 0)]
     port: u16,
 
