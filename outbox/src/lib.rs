@@ -66,6 +66,7 @@
 //! | the user is not connected, or has to consent again | waits for consent |
 //! | the platform, the signer or the store was not reached or too busy ([`is_transient`](digime::Error::is_transient)) | is due again after a pause that doubles, from 5 seconds to 1 hour, or after [`retry_after`](digime::Error::retry_after) if that is longer. The other entries of the contract are held back for the time that the platform asked for |
 //! | somebody has to change the configuration ([`is_config`](digime::Error::is_config)) | the same, with pauses from 1 minute. A warning names the cause |
+//! | a refresh token is in doubt ([`RefreshInDoubt`](digime::Error::RefreshInDoubt)), or the session ended twice | the same as after a transient failure |
 //! | anything else: the item was refused | is given up at once |
 //! | any of these, and the entry has been tried for 7 days | is given up |
 //!
