@@ -28,7 +28,7 @@ pub(crate) struct Attempts<D> {
 }
 
 impl<D: Deliver> Attempts<D> {
-    /// Delivers an entry under a lease, and records what came of it.
+    /// Delivers an entry under a lease, and records the outcome.
     pub(crate) async fn attempt(self: Arc<Self>, taken: Arc<Taken>) {
         let begun = Instant::now();
         let item = taken.item.clone().into_postbox_item(&taken.reference);

@@ -9,8 +9,8 @@ use crate::{Deliver, DeliverError, Recipient};
 /// Pushes to users whose tokens are kept in [`SharedTokens`], under the contracts that it is given.
 ///
 /// An item that the platform has accepted counts as delivered, also if it waits in the postbox until the user opens digi.me. An
-/// entry whose user has no tokens waits for consent. If the answer to a refresh was lost, it calls `refresh()` once to find
-/// out what became of the token.
+/// entry whose user has no tokens waits for consent. If the answer to a refresh was lost, it calls `refresh()` once, which
+/// shows whether the refresh token was used.
 ///
 /// ```
 /// use digime::store::{SharedTokens, Store};

@@ -36,7 +36,7 @@ pub struct Outbox {
     max_content: usize,
 }
 
-/// What became of an entry that was enqueued.
+/// Whether an entry was added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enqueued {
     /// It was added.
@@ -188,7 +188,7 @@ impl Outbox {
     }
 
     /// Releases the entries that wait for the user's consent, since the user has connected. Returns how many there were. Call it
-    /// after `receive_callback` has returned; it may be called again. In case that nobody called it, a worker looks again
+    /// after `receive_callback` has returned; it may be called again. If nobody calls it, a worker looks again
     /// [from time to time](Worker::consent_interval).
     ///
     /// # Errors

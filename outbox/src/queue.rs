@@ -1,4 +1,4 @@
-//! What a worker does with the table: it takes entries that are due, keeps its lease on them, and says what came of them.
+//! What a worker does with the table: it takes entries that are due, keeps its lease on them, and records their outcomes.
 
 use std::time::Duration;
 
@@ -140,7 +140,7 @@ impl Outbox {
     }
 }
 
-/// What came of an attempt, as the table has it.
+/// The outcome of an attempt, as the table has it.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Delivered,

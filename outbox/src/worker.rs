@@ -115,7 +115,7 @@ impl<D: Deliver> Worker<D> {
         self
     }
 
-    /// How often it looks again whether a user has connected, in case that the application died before it called
+    /// How often it looks again whether a user has connected, for an application that died before it called
     /// [`Outbox::connected`].
     pub fn consent_interval(mut self, interval: Duration) -> Self {
         self.consent_interval = interval;

@@ -9,7 +9,7 @@ mod wrong_calls;
 pub use call_span::CallSpan;
 use futures_util::future::BoxFuture;
 
-/// A state that a library defines: it stands behind ours, or before them.
+/// A state that a library defines: it comes after ours, or before them.
 ///
 /// A state of this library comes only from the call that leads to it. So a library's state holds the whole flow that it
 /// continues, in a private field, and its methods decide which calls of that flow remain. [`Flow::extend`](crate::Flow::extend) leads from a flow

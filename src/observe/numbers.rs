@@ -49,7 +49,7 @@ pub fn describe_metrics() {
     describe_counter!(
         REFRESHES,
         Unit::Count,
-        "Refresh tokens that were sent, by what came of them"
+        "Refresh tokens that were sent, by their outcome"
     );
     describe_counter!(
         PUSHED_BYTES,

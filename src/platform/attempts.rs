@@ -210,7 +210,7 @@ impl Platform {
     }
 }
 
-/// What came of an attempt that failed, as metrics name it.
+/// The outcome of an attempt that failed, as metrics name it.
 fn label(error: &PlatformError) -> &'static str {
     match error {
         PlatformError::Request(error) => match error {

@@ -151,7 +151,7 @@ async fn push(app: Arc<App>, stop: CancellationToken) {
         .await;
 }
 
-/// Removes what has expired, and sums up what was measured in case that nobody asks for it.
+/// Removes what has expired, and sums up the measurements, which would grow if nobody asked for them.
 async fn sweep(app: Arc<App>, stop: CancellationToken) {
     let mut interval = tokio::time::interval(BETWEEN_SWEEPS);
     let sweeps = async {

@@ -118,7 +118,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Allows a base URL with plain http to one named host, for a platform that stands in for digi.me in a test network, such
+    /// Allows a base URL with plain http to one named host, for a platform that takes the place of digi.me in a test network, such
     /// as a container's. Never use it towards digi.me.
     ///
     /// Anyone on the way to that host can read and change what is sent, and can take over the tokens. The system's proxies are

@@ -81,7 +81,7 @@ async fn counts(outbox: &Outbox, is_wanted: impl Fn(&Counts) -> bool) -> Counts 
 }
 
 /// How long a condition is waited for. A test that waits longer has failed.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 async fn listed(outbox: &Outbox, state: State) -> Vec<Listed> {
     let filter = Filter::all().state(state);

@@ -115,7 +115,7 @@ impl Db {
             .map(drop))
     }
 
-    /// Notes what became of an attempt. One that has connected stays so, whatever a later callback says.
+    /// Notes how an attempt ended. One that has connected stays so, whatever a later callback says.
     pub async fn note_outcome(&self, attempt: &Attempt, outcome: Outcome) -> sqlx::Result<()> {
         on!(self, pool => sqlx::query(
             "UPDATE shop_attempts SET outcome = $2, called_back_at = NULL WHERE id = $1 AND outcome <> 'connected'",
