@@ -23,7 +23,9 @@ impl Driver {
             .stderr(Stdio::null())
             .spawn();
         let Ok(mut process) = started else {
-            eprintln!(
+            // Straight to the terminal: what a passing test prints is not shown.
+            let _ = writeln!(
+                std::io::stderr(),
                 "SKIPPED: there is no `chromedriver` (Debian's packages `chromium` and `chromium-driver`)"
             );
             return None;

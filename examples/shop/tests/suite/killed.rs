@@ -6,6 +6,8 @@ mod town;
 
 use town::{Plan, Run};
 
+use crate::street::skipped;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_when_a_machine_of_two_is_killed_again_and_again() {
     let plan = Plan {
@@ -13,7 +15,7 @@ async fn nothing_is_lost_when_a_machine_of_two_is_killed_again_and_again() {
         at_once: 20,
     };
     let Some(run) = Run::start(&plan).await else {
-        eprintln!("SKIPPED: there is no PostgreSQL: run with `store-tests/with-servers`");
+        skipped();
         return;
     };
     run.connect_first().await;

@@ -9,7 +9,9 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 
 use crate::browser::Browser;
-use crate::street::{CORNER_SHOP, Running, Street, ask, buy, eventually, states, wait_for_states};
+use crate::street::{
+    CORNER_SHOP, Running, Street, ask, buy, eventually, skipped, states, wait_for_states,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shop_that_was_restarted_takes_the_callback_of_a_flow_that_waits() {
@@ -71,7 +73,7 @@ async fn a_shop_that_stops_answers_the_request_that_it_has_begun() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_share_a_database() {
     let Ok(server) = std::env::var("DIGIME_TEST_POSTGRES") else {
-        eprintln!("SKIPPED: there is no PostgreSQL: run with `store-tests/with-servers`");
+        skipped();
         return;
     };
     let mut connection = PgConnection::connect(&server).await.expect("a server");

@@ -1,3 +1,4 @@
+use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -172,4 +173,13 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn
     };
     let waited = tokio::time::timeout(PATIENCE, wait).await;
     waited.unwrap_or_else(|_| panic!("waited in vain until {what}"));
+}
+
+/// Says that a test that needs a server was skipped.
+pub fn skipped() {
+    // Straight to the terminal: what a passing test prints is not shown.
+    let _ = writeln!(
+        std::io::stderr(),
+        "SKIPPED: there is no PostgreSQL: run with `store-tests/with-servers`"
+    );
 }
