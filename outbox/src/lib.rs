@@ -1,7 +1,7 @@
 //! An outbox for [`digime`]: items wait in your database until they are in the person's digi.me.
 //!
 //! An application books an order and wants the receipt in the customer's digi.me. The platform may be away, the customer may
-//! have connected no digi.me yet, or the process may be killed. So the receipt is written into the outbox, in the
+//! not have connected digi.me yet, or the process may be killed. So the receipt is written into the outbox, in the
 //! transaction that books the order. A background job pushes what waits there, on any number of machines.
 //!
 //! ```
@@ -39,13 +39,13 @@
 //!
 //! # What is promised
 //!
-//! **An entry is delivered at least once**, however many workers are killed, as long as the database keeps it. It can arrive
+//! **An entry is delivered at least once** or given up, however many workers are killed, if the database keeps it. It can arrive
 //! twice: a worker that dies after the platform has taken an item, and before the database knows it, leaves an entry that is
-//! pushed again. Each delivery carries the entry's [`reference`](Entry::reference), so that duplicates can be seen. While a
+//! pushed again. Each delivery carries the entry's [`reference`](Entry::reference), so that duplicates can be recognised. While a
 //! worker pushes an entry it has a lease on it, which it extends, so a slow push is not sent twice.
 //!
 //! The entry that has been due for longest is pushed first. The order of one user's entries is not promised. A user with thousands
-//! of entries does not keep the others waiting, since only [a few](Worker::per_user) of one user's entries are pushed at a time. A
+//! of entries does not keep the others waiting, since only [a few](Worker::per_user) (4 by default) of one user's entries are pushed at a time. A
 //! claim passes over the entries that have to wait for this reason or because the platform holds their contract back. On
 //! PostgreSQL it passes over a million of them in a second, so a user or a contract should not have many more.
 //!
@@ -56,21 +56,21 @@
 //! | [`Waiting`](State::Waiting) | it is due |
 //! | [`Sending`](State::Sending) | the worker that pushes it is done, or its lease has ended and another worker takes the entry |
 //! | [`AwaitingConsent`](State::AwaitingConsent) | the user has connected and the application has called [`Outbox::connected`] |
-//! | [`Delivered`](State::Delivered) | the [retention](Outbox::retention) is over, and it is removed. Its content is removed at once |
+//! | [`Delivered`](State::Delivered) | the [retention](Outbox::retention) (30 days by default) is over, and it is removed. Its content is removed at once |
 //! | [`GivenUp`](State::GivenUp) | an operator calls [`Outbox::retry`] or [`Outbox::discard`] |
 //!
 //! # What happens after a failure
 //!
-//! | the push failed since | the entry |
+//! | the push failed because | the entry |
 //! | --- | --- |
 //! | the user is not connected, or has to consent again | waits for consent |
 //! | the platform, the signer or the store was not reached or too busy ([`is_transient`](digime::Error::is_transient)) | is due again after a pause that doubles, from 5 seconds to 1 hour, or after [`retry_after`](digime::Error::retry_after) if that is longer. The other entries of the contract are held back for the time that the platform asked for |
 //! | somebody has to change the configuration ([`is_config`](digime::Error::is_config)) | the same, with pauses from 1 minute. A warning names the cause |
 //! | a refresh token is in doubt ([`RefreshInDoubt`](digime::Error::RefreshInDoubt)), or the session ended twice | the same as after a transient failure |
 //! | anything else: the item was refused | is given up at once |
-//! | any of these, and the entry has been tried for 7 days | is given up |
+//! | any of these, and the entry has been tried for 7 days ([`Worker::max_age`]) | is given up |
 //!
-//! The days begin with the first attempt, and do not count while the entry waits for consent.
+//! The 7 days begin with the first attempt. The time in which the entry waits for consent does not count.
 //!
 //! # What is stored
 //!
@@ -91,13 +91,13 @@
 //! | `WARN` | the configuration is wrong (once a minute for each contract); the database does not answer; a worker has stopped before all of its pushes were done |
 //! | `ERROR` | given up |
 //!
-//! With the feature `metrics`, the facade of that name gets `digime_outbox_deliveries_total{outcome}`,
+//! With the feature `metrics`, the crate [`metrics`](https://docs.rs/metrics) gets `digime_outbox_deliveries_total{outcome}`,
 //! `digime_outbox_age_seconds` (a histogram of the time from `enqueue` to the delivery), and `digime_outbox_entries{state}`, which
 //! [`Outbox::counts`] sets and a worker updates once a minute.
 //!
 //! # Crate features
 //!
-//! None is on by default. Without `sqlite` or `postgres` there is no way to make an outbox.
+//! No feature is on by default. Without `sqlite` or `postgres` there is no way to make an outbox.
 //!
 //! - `sqlite`: [`Outbox::sqlite`], for the processes of one machine. It compiles SQLite.
 //! - `postgres`: [`Outbox::postgres`], for many machines.
