@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+#[cfg(any(feature = "sqlite", feature = "redis"))]
 use super::StoreError;
 
 /// The failure of a database, and which database it is. Its source is the database's own error.
@@ -20,6 +21,7 @@ impl<E: Error + 'static> FailedAt<E> {
 }
 
 /// The error of a store whose database is at a place, which has no password in it.
+#[cfg(any(feature = "sqlite", feature = "redis"))]
 pub(super) fn failed_at(
     place: impl Into<String>,
     source: impl Error + Send + Sync + 'static,
