@@ -516,9 +516,7 @@ impl Refusal {
             _ if self.status >= 500 && self.is_undecided() && operation.is_custom_and_once() => {
                 FIND_OUT.to_owned()
             }
-            _ => self
-                .remedy_of_setting()
-                .unwrap_or_else(|| self.usual_remedy(operation).to_owned()),
+            _ => self.usual_remedy(operation),
         }
     }
 
@@ -527,36 +525,30 @@ impl Refusal {
             || (self.code.is_empty() && matches!(self.status, 401 | 403))
     }
 
-    /// What to do about a setting that the platform does not accept.
-    fn remedy_of_setting(&self) -> Option<String> {
+    fn usual_remedy(&self, operation: Operation) -> String {
         let SentAs {
             application_id,
             contract_id,
             key_id,
             redirect_uri,
         } = &self.sent_as;
-        Some(match self.code.as_str() {
-            "InvalidContractId" => format!("check the contract id, `{contract_id}`"),
-            "InvalidConsentAccessApplication" => format!(
-                "check the application id, `{application_id}`, and that the contract `{contract_id}` belongs to the application"
-            ),
-            "InvalidRedirectUri" => format!(
-                "register the redirect URI `{redirect_uri}` with digi.me for the contract `{contract_id}`, or use one that is registered, character for character"
-            ),
-            "InvalidJWT" => format!(
-                "check that the private key `{key_id}` is that of the contract `{contract_id}` and that this machine's clock is right"
-            ),
-            "InvalidSession" | "InvalidGrant" | "InvalidToken" | "InvalidTokenType"
-            | "SDKInvalid" | "SDKVersionInvalid" | "InvalidRequest" => return None,
-            _ if matches!(self.status, 401 | 403) => format!(
-                "check that the private key `{key_id}` is that of the contract `{contract_id}`, the ids, and that this machine's clock is right"
-            ),
-            _ => return None,
-        })
-    }
-
-    fn usual_remedy(&self, operation: Operation) -> &'static str {
-        match self.code.as_str() {
+        let fixed = match self.code.as_str() {
+            "InvalidContractId" => return format!("check the contract id, `{contract_id}`"),
+            "InvalidConsentAccessApplication" => {
+                return format!(
+                    "check the application id, `{application_id}`, and that the contract `{contract_id}` belongs to the application"
+                );
+            }
+            "InvalidRedirectUri" => {
+                return format!(
+                    "register the redirect URI `{redirect_uri}` with digi.me for the contract `{contract_id}`, or use one that is registered, character for character"
+                );
+            }
+            "InvalidJWT" => {
+                return format!(
+                    "check that the private key `{key_id}` is that of the contract `{contract_id}` and that this machine's clock is right"
+                );
+            }
             "SDKInvalid" | "SDKVersionInvalid" => {
                 "update digime: digi.me has switched this version off"
             }
@@ -568,6 +560,11 @@ impl Refusal {
                 "begin a new flow, so that the user consents again"
             }
             _ => match self.status {
+                401 | 403 => {
+                    return format!(
+                        "check that the private key `{key_id}` is that of the contract `{contract_id}`, the ids, and that this machine's clock is right"
+                    );
+                }
                 404 => "check the ids and the base URL",
                 413 if operation == Operation::Push => "push something smaller",
                 413 if matches!(operation, Operation::Custom { .. }) => "send something smaller",
@@ -581,7 +578,8 @@ impl Refusal {
                 _ if operation == Operation::Push => "check the item and the contract",
                 _ => "check the contract and the base URL",
             },
-        }
+        };
+        fixed.to_owned()
     }
 }
 
