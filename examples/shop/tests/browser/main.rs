@@ -65,6 +65,14 @@ impl Person {
         self.phone.sees("#result-connected").await;
     }
 
+    /// Buys something at the desk, approves on the phone, and sees the receipt saved.
+    async fn saves(&self, shop: &str, product: &str) {
+        self.buys(shop, product).await;
+        self.scans().await;
+        self.approves().await;
+        self.sees_saved(1).await;
+    }
+
     /// Waits until the desk shows this many receipts as saved.
     async fn sees_saved(&self, receipts: usize) {
         let last = format!("#orders .order:nth-child({receipts}) .badge.saved");
@@ -220,10 +228,7 @@ async fn two_shops_have_a_consent_each_and_see_only_their_own_receipts() {
     let Some(person) = Person::new().await else {
         return;
     };
-    person.buys(CORNER_SHOP, "coffee").await;
-    person.scans().await;
-    person.approves().await;
-    person.sees_saved(1).await;
+    person.saves(CORNER_SHOP, "coffee").await;
 
     person.buys(BOOK_BARN, "atlas").await;
     person.desktop.sees("#consent-none").await;
@@ -260,10 +265,7 @@ async fn receipts_wait_when_the_consent_has_ended_and_are_saved_after_the_next_o
     let Some(person) = Person::new().await else {
         return;
     };
-    person.buys(CORNER_SHOP, "coffee").await;
-    person.scans().await;
-    person.approves().await;
-    person.sees_saved(1).await;
+    person.saves(CORNER_SHOP, "coffee").await;
 
     let pages = person.street.sandbox().phone_url();
     person
@@ -290,10 +292,7 @@ async fn the_admin_sees_what_was_pushed_and_who_is_connected() {
     let Some(person) = Person::new().await else {
         return;
     };
-    person.buys(CORNER_SHOP, "coffee").await;
-    person.scans().await;
-    person.approves().await;
-    person.sees_saved(1).await;
+    person.saves(CORNER_SHOP, "coffee").await;
 
     let admin = &person.phone;
     admin.open(person.url("/admin")).await;

@@ -1,6 +1,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use fantoccini::elements::Element;
 use fantoccini::{Client, Locator};
 
 /// How long a page may take to show what is expected.
@@ -16,42 +17,39 @@ impl Window {
 
     /// Waits until the page shows an element.
     pub async fn sees(&self, selector: &str) {
+        self.element(selector).await;
+    }
+
+    async fn element(&self, selector: &str) -> Element {
         let found = self.0.wait().at_most(PATIENCE);
-        if let Err(error) = found.for_element(Locator::Css(selector)).await {
-            let page = self.0.source().await.unwrap_or_default();
-            panic!("`{selector}` does not appear: {error}\n{page}");
+        match found.for_element(Locator::Css(selector)).await {
+            Ok(element) => element,
+            Err(error) => {
+                let page = self.0.source().await.unwrap_or_default();
+                panic!("`{selector}` does not appear: {error}\n{page}");
+            }
         }
     }
 
     pub async fn clicks(&self, selector: &str) {
-        self.sees(selector).await;
-        let element = self.0.find(Locator::Css(selector)).await;
-        element
-            .expect("it was there")
-            .click()
-            .await
-            .expect("a click");
+        let clicked = self.element(selector).await.click().await;
+        clicked.expect("a click");
     }
 
     pub async fn types(&self, selector: &str, text: &str) {
-        self.sees(selector).await;
-        let element = self.0.find(Locator::Css(selector)).await;
-        let typed = element.expect("it was there").send_keys(text).await;
+        let typed = self.element(selector).await.send_keys(text).await;
         typed.expect("an input");
     }
 
     pub async fn link(&self, selector: &str) -> String {
-        self.sees(selector).await;
-        let element = self.0.find(Locator::Css(selector)).await;
-        let link = element.expect("it was there").attr("href").await;
+        let link = self.element(selector).await.attr("href").await;
         link.expect("an element").expect("a link")
     }
 
     /// The text of a page as a person reads it.
     pub async fn text(&self) -> String {
-        self.sees("main").await;
-        let main = self.0.find(Locator::Css("main")).await;
-        main.expect("it was there").text().await.expect("a text")
+        let text = self.element("main").await.text().await;
+        text.expect("an element")
     }
 
     pub async fn path(&self) -> String {

@@ -88,11 +88,7 @@ async fn an_error_of_the_app_leaves_the_link_as_it_was() {
 async fn a_callback_that_is_loaded_again_shows_the_same_page_and_sends_nothing() {
     let street = Street::open().await;
     let page = ask(&street.browser(), CORNER_SHOP).await;
-    let callback = street
-        .sandbox()
-        .consent(page.link())
-        .await
-        .expect("a callback");
+    let callback = street.callback(&page.link()).await;
     let phone = street.browser();
     let first = phone.get(&callback).await;
     let sent = street.sandbox().requests(Endpoint::Token);
@@ -195,11 +191,7 @@ async fn a_callback_that_nobody_waits_for_is_answered() {
 async fn a_platform_that_is_away_loses_no_consent() {
     let street = Street::open().await;
     let page = ask(&street.browser(), CORNER_SHOP).await;
-    let callback = street
-        .sandbox()
-        .consent(page.link())
-        .await
-        .expect("a callback");
+    let callback = street.callback(&page.link()).await;
     let phone = street.browser();
     street.sandbox().inject(Endpoint::Token, Fault::Status(501));
     let away = phone.get(&callback).await;

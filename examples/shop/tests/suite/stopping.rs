@@ -20,11 +20,7 @@ async fn a_shop_that_was_restarted_takes_the_callback_of_a_flow_that_waits() {
     buy(&desktop, CORNER_SHOP, "coffee").await;
     let page = ask(&desktop, CORNER_SHOP).await;
     street.stop().await;
-    let callback = street
-        .sandbox()
-        .consent(page.link())
-        .await
-        .expect("a callback");
+    let callback = street.callback(&page.link()).await;
     street.start().await;
     assert!(street.browser().get(callback).await.has("result-connected"));
     // The session outlived the process too.
@@ -94,11 +90,7 @@ async fn two_processes_share_a_database() {
     let desktop = street.browser();
     buy(&desktop, CORNER_SHOP, "coffee").await;
     let page = ask(&desktop, CORNER_SHOP).await;
-    let callback = street
-        .sandbox()
-        .consent(page.link())
-        .await
-        .expect("a callback");
+    let callback = street.callback(&page.link()).await;
     let at_second = Browser::new(&second_url.parse().expect("a URL"));
     let query = callback.query().expect("a query");
     let done = at_second.get(format!("/digime/callback?{query}")).await;

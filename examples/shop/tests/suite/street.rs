@@ -92,8 +92,12 @@ impl Street {
 
     /// The person opens a link on the phone and consents. Returns what the phone's browser shows.
     pub async fn consent(&self, link: &str) -> Page {
-        let callback = self.sandbox().consent(link).await.expect("a good link");
-        self.browser().get(callback).await
+        self.browser().get(self.callback(link).await).await
+    }
+
+    /// The URL that is called back when the person consents.
+    pub async fn callback(&self, link: &str) -> Url {
+        self.sandbox().consent(link).await.expect("a good link")
     }
 
     pub async fn decline(&self, link: &str) -> Page {
