@@ -45,7 +45,7 @@ where
 
 /// Why an entry was not delivered.
 ///
-/// An error of the application's own is a [`digime::Error`] by `StoreError::failed(error)` if it may be transient, and by
+/// An application makes its own error a [`digime::Error`] by `StoreError::failed(error)` if it may be transient, and by
 /// [`digime::Error::extension`] if the entry is to be given up.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]

@@ -27,9 +27,9 @@ pub struct Contract {
     pub redirect_uri: String,
     /// Whether it is one-off or ongoing.
     pub kind: Kind,
-    /// What a person reads in place of the contract's id.
+    /// The contract's name, which a person reads.
     pub name: String,
-    /// What a person reads in place of the application's id.
+    /// The application's name, which a person reads.
     pub application_name: String,
     /// All registered redirect URIs.
     pub redirect_uris: Vec<String>,

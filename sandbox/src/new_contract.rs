@@ -58,7 +58,7 @@ impl NewContract {
         }
     }
 
-    /// What a person reads in place of the contract's id. Default: the id.
+    /// The contract's name, which a person reads. Default: the id.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -71,7 +71,7 @@ impl NewContract {
         self
     }
 
-    /// What a person reads in place of the application's id. Default: the id.
+    /// The application's name, which a person reads. Default: the id.
     pub fn application_name(mut self, application_name: impl Into<String>) -> Self {
         self.application_name = Some(application_name.into());
         self

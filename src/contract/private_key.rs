@@ -24,7 +24,8 @@ use crate::internal::InternalError;
 /// The RSA private key of a contract, which signs every request token: the [`Signer`] for a key in memory.
 ///
 /// It is read from PEM, PKCS#1 (`BEGIN RSA PRIVATE KEY`) or PKCS#8 (`BEGIN PRIVATE KEY`), by [`PrivateKey::from_pem`],
-/// [`PrivateKey::from_pem_file`] or serde. It can't be printed or written out again. Clones share the key, which is wiped when the last one is dropped.
+/// [`PrivateKey::from_pem_file`] or serde. It can't be printed or written out again. Clones share the key, which is wiped
+/// when the last one is dropped.
 ///
 /// ```
 /// # use digime::PrivateKey;
@@ -175,7 +176,7 @@ impl PrivateKey {
     }
 }
 
-/// Replaces the escapes `\n` and `\r`, which occur in no PEM, by what they stand for.
+/// Replaces the escapes `\n` and `\r`, which occur in no PEM, by the line breaks that they mean.
 fn unescaped(pem: &[u8]) -> Zeroizing<Vec<u8>> {
     // It is never longer than the original, so it is never moved, which would leave a copy behind.
     let mut text = Zeroizing::new(Vec::with_capacity(pem.len()));
@@ -192,7 +193,7 @@ fn unescaped(pem: &[u8]) -> Zeroizing<Vec<u8>> {
     text
 }
 
-/// Why a text can't be parsed as PEM. If the lines of an encrypted key are joined, its header looks like damaged base64.
+/// Why this is not PEM. If the lines of an encrypted key are joined, its header looks like damaged base64.
 fn unparsed(pem: &[u8]) -> PrivateKeyError {
     let header = b"Proc-Type: 4,ENCRYPTED";
     if pem.windows(header.len()).any(|part| part == header) {

@@ -77,8 +77,8 @@ pub trait SqlDatabase: Send + Sync + 'static {
     /// Executes one statement, waits until it is committed, and returns its rows.
     ///
     /// `sql` is one of a few dozen texts, which can be prepared and cached. `arguments` are its parameters: `$1`, `$2` and so
-    /// on in PostgreSQL, and `?1`, `?2` in SQLite. All columns that it returns are text, and may be null. It is not called inside a transaction, and may run
-    /// on any connection.
+    /// on in PostgreSQL, and `?1`, `?2` in SQLite. All columns that it returns are text, and may be null. It is not called
+    /// inside a transaction, and may run on any connection.
     ///
     /// # Errors
     /// [`SqlError::Connection`] if the statement may or may not have been executed, or surely was not, and trying again may
