@@ -18,8 +18,7 @@
 //! struct Receipts {
 //!     application_id: ApplicationId,
 //!     contract_id: ContractId,
-//!     #[digime(private_key)]
-//!     signing_key: PrivateKey,
+//!     private_key: PrivateKey,
 //!     redirect_uri: RedirectUri,
 //!     shop: String,
 //! }

@@ -85,6 +85,7 @@ mod ready_postboxes;
 #[cfg(feature = "redis")]
 mod redis_store;
 mod refresher;
+mod repeated;
 mod sealed;
 mod shared_tokens;
 mod sql;

@@ -2,10 +2,9 @@ mod connection;
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use backon::{ExponentialBuilder, Retryable};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::TcpSettings;
 use redis::{
@@ -16,11 +15,8 @@ use redis::{
 use connection::Connection;
 
 use super::place::failed_at;
+use super::repeated::repeated;
 use super::{FlowRecord, FlowStore, Found, StoreError, TokenRecord, TokenStore};
-use crate::observe::{self, in_millis};
-
-/// How long a call is repeated after faults of the connection.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long connecting and each answer may take.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -74,7 +70,8 @@ impl RedisStore {
             // The calls are repeated, and connect again.
             .set_number_of_retries(0);
         let connect = || ConnectionManager::new_with_config(client.clone(), config.clone());
-        let connection = repeated(&place, connect).await?;
+        let connection = repeated(connect, may_pass).await;
+        let connection = connection.map_err(|error| failed_at(&*place, error))?;
         Ok(Self {
             place,
             ..Self::new(connection)
@@ -105,7 +102,8 @@ impl RedisStore {
             .tcp_settings(tcp_settings())
             .build()
             .map_err(StoreError::failed)?;
-        let connection = repeated(&place, || client.get_async_connection()).await?;
+        let connection = repeated(|| client.get_async_connection(), may_pass).await;
+        let connection = connection.map_err(|error| failed_at(&*place, error))?;
         Ok(Self {
             connection: Connection::Cluster(connection),
             prefix: "{digime}:".into(),
@@ -153,7 +151,15 @@ impl RedisStore {
     /// Runs a script, which is one atomic step.
     async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, StoreError> {
         let invoke = async || script.invoke_async(&mut self.connection.clone()).await;
-        repeated(&self.place, invoke).await
+        self.repeated(invoke).await
+    }
+
+    async fn repeated<T, F>(&self, call: impl FnMut() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, RedisError>>,
+    {
+        let done = repeated(call, may_pass).await;
+        done.map_err(|error| failed_at(&*self.place, error))
     }
 
     /// Runs a script on a user's tokens. True if it answers 1.
@@ -175,28 +181,6 @@ fn tcp_settings() -> TcpSettings {
     #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
     let settings = settings.set_user_timeout(UNACKNOWLEDGED);
     settings
-}
-
-/// Makes a call, and repeats it after faults of the connection. The first may have been executed and its answer lost. What
-/// each call leaves in Redis keeps a repetition from doing more.
-async fn repeated<T, F>(place: &str, call: impl FnMut() -> F) -> Result<T, StoreError>
-where
-    F: Future<Output = Result<T, RedisError>>,
-{
-    let begun = Instant::now();
-    let pauses = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(50))
-        .with_max_delay(Duration::from_secs(1))
-        .with_max_times(8)
-        .with_jitter();
-    call.retry(pauses)
-        .when(|error| may_pass(error) && begun.elapsed() < PATIENCE)
-        .notify(|error, pause| {
-            let pause_ms = in_millis(pause);
-            tracing::debug!(target: observe::STORE, pause_ms, %error, "asking the database again");
-        })
-        .await
-        .map_err(|error| failed_at(place, error))
 }
 
 /// Reads a URL, with our settings.
@@ -343,7 +327,7 @@ impl FlowStore for RedisStore {
         let fields = ["record", "claim", "note"];
         let read = async || self.connection.clone().hmget(&key, &fields).await;
         let (record, claim, note): (Option<String>, Option<String>, Option<String>) =
-            repeated(&self.place, read).await?;
+            self.repeated(read).await?;
         Ok(record.map(|record| match claim {
             None => Found::Waiting(record),
             Some(_) => Found::Taken(note),
@@ -370,8 +354,7 @@ impl TokenStore for RedisStore {
         let key = self.tokens_key(user);
         let fields = ["version", "record"];
         let load = async || self.connection.clone().hmget(&key, &fields).await;
-        let (version, record): (Option<String>, Option<String>) =
-            repeated(&self.place, load).await?;
+        let (version, record): (Option<String>, Option<String>) = self.repeated(load).await?;
         Ok(version
             .zip(record)
             .map(|(version, record)| TokenRecord { version, record }))

@@ -15,7 +15,6 @@ mod database;
 mod migration;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(super) mod pool;
-pub(super) mod repeated;
 mod statements;
 mod sweeper;
 
@@ -27,10 +26,10 @@ use async_trait::async_trait;
 
 pub use database::{SqlArgument, SqlDatabase, SqlDialect, SqlError, SqlRow};
 use migration::Missing;
-use repeated::repeated;
 use statements::{BATCH, Statements};
 use sweeper::Sweeper;
 
+use super::repeated::repeated;
 use super::{FlowRecord, FlowStore, Found, StoreError, TokenRecord, TokenStore};
 use crate::chain::Chain;
 use crate::observe;
@@ -128,7 +127,10 @@ impl<D: SqlDatabase> SqlStore<D> {
         sql: &'static str,
         arguments: &[SqlArgument<'_>],
     ) -> Result<Vec<SqlRow>, StoreError> {
-        repeated(|| self.database.execute(sql, arguments)).await
+        let call = || self.database.execute(sql, arguments);
+        let may_pass = |error: &SqlError| matches!(error, SqlError::Connection(_));
+        let done = repeated(call, may_pass).await;
+        done.map_err(|error| StoreError::failed(error.into_cause()))
     }
 }
 

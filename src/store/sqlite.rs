@@ -8,8 +8,8 @@ use sqlx::{ConnectOptions, Connection, Error, SqlitePool};
 
 use super::StoreError;
 use super::place::failed_at;
+use super::repeated::pauses;
 use super::sql::pool::execute;
-use super::sql::repeated::pauses;
 use super::sql::{SqlArgument, SqlDatabase, SqlDialect, SqlError, SqlRow, SqlStore};
 use crate::observe;
 
