@@ -90,10 +90,29 @@ pub async fn connected(app: &App, tenant: &Tenant, customer: &str) -> Result<(),
     Ok(())
 }
 
+/// Notes the consent of a customer who has tokens and no note, because the process died between the two. False if the customer
+/// has disconnected meanwhile.
+pub async fn note_missed_consent(
+    app: &App,
+    tenant: &Tenant,
+    customer: &str,
+) -> Result<bool, PageError> {
+    connected(app, tenant, customer).await?;
+    let is_connected = app.tokens.connection(customer, tenant).await?.is_some();
+    if !is_connected {
+        stop(app, tenant, customer).await?;
+    }
+    Ok(is_connected)
+}
+
 /// Forgets a customer's tokens, and what waits for them. What was saved stays in the person's digi.me. The consent itself
 /// ends there.
 pub async fn disconnect(app: &App, tenant: &Tenant, customer: &str) -> Result<(), PageError> {
     app.tokens.forget(customer, tenant).await?;
+    stop(app, tenant, customer).await
+}
+
+async fn stop(app: &App, tenant: &Tenant, customer: &str) -> Result<(), PageError> {
     app.db.stop_saving(&tenant.slug, customer).await?;
     let own = Filter::all().user(customer).contract(tenant.contract_id());
     for entry in app.outbox.list(&own, None, usize::MAX).await? {

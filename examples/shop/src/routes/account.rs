@@ -76,9 +76,8 @@ impl Consent {
             None if saves => Self::Ended,
             None => Self::None,
             Some(connection) => {
-                if !saves {
-                    // The process died between the consent and its note. The customer did consent.
-                    receipts::connected(app, tenant, customer).await?;
+                if !saves && !receipts::note_missed_consent(app, tenant, customer).await? {
+                    return Ok(Self::None);
                 }
                 let since = connection.consented_at();
                 let age = since.and_then(|since| since.elapsed().ok());

@@ -153,13 +153,11 @@ async fn a_link_that_has_ended_is_replaced() {
     let street = Street::open().await;
     let desktop = street.browser();
     let page = ask(&desktop, CORNER_SHOP).await;
-    let pool = sqlx::SqlitePool::connect(&street.config.database_url).await;
-    let pool = pool.expect("the shop's database");
     for change in [
         "UPDATE shop_attempts SET expires_at = 0",
         "UPDATE digime_flows SET expires_at = 0",
     ] {
-        sqlx::query(change).execute(&pool).await.expect("a change");
+        assert_eq!(street.execute(change).await, 1);
     }
     let ended = desktop.get(page.url.path()).await;
     assert!(
@@ -245,9 +243,8 @@ async fn somebody_whose_answer_was_lost_with_a_process_is_asked_to_consent_once_
     let callback = street.sandbox().consent(page.link()).await;
     let callback = callback.expect("a callback");
     // A process has taken the flow to exchange its code, and was killed.
-    street
-        .execute("UPDATE digime_flows SET claim = 'killed'")
-        .await;
+    let killed = "UPDATE digime_flows SET claim = 'killed'";
+    assert_eq!(street.execute(killed).await, 1);
     let phone = street.browser();
     let answer = phone.get(&callback).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);

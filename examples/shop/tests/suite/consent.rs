@@ -50,6 +50,36 @@ async fn a_customer_who_disconnects_leaves_nothing_that_waits() {
     assert_eq!(states(&desktop, CORNER_SHOP).await, ["not-saved", "saved"]);
 }
 
+/// The process died between the consent and its note.
+const MISSED: &str = "UPDATE shop_customers SET saves_receipts = FALSE";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consent_that_was_not_noted_is_noted_when_the_customer_looks() {
+    let street = Street::open().await;
+    let desktop = street.connected(CORNER_SHOP, "coffee").await;
+    assert_eq!(street.execute(MISSED).await, 1);
+    assert!(receipts(&desktop, CORNER_SHOP).await.has("consent-given"));
+    buy(&desktop, CORNER_SHOP, "honey").await;
+    wait_for_states(&desktop, CORNER_SHOP, &["saved", "saved"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_who_disconnects_while_a_missed_consent_is_noted_stays_disconnected() {
+    let street = Street::open().await;
+    let desktop = street.connected(CORNER_SHOP, "coffee").await;
+    wait_for_states(&desktop, CORNER_SHOP, &["saved"]).await;
+    assert_eq!(street.execute(MISSED).await, 1);
+    street
+        .execute(
+            "CREATE TRIGGER disconnect AFTER UPDATE ON shop_customers WHEN NEW.saves_receipts \
+             BEGIN DELETE FROM digime_tokens; END",
+        )
+        .await;
+    assert!(receipts(&desktop, CORNER_SHOP).await.has("consent-none"));
+    buy(&desktop, CORNER_SHOP, "honey").await;
+    assert_eq!(states(&desktop, CORNER_SHOP).await, ["not-saved", "saved"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customer_may_consent_again_before_the_consent_ends() {
     let street = Street::open().await;
