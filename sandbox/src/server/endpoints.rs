@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Extension, FromRequest, Multipart, Path, Request, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::misbehave::Signature;
-use super::violations::Answer;
+use super::violations::{Answer, Refused};
 use crate::keys::{self, SigningKey};
 use crate::platform::Platform;
 use crate::refusal::Refusal;
@@ -24,12 +25,19 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/oauth/authorize", post(authorize))
         .route("/oauth/token", post(token))
         .route("/jwks/oauth", get(key_set))
+        .method_not_allowed_fallback(wrong_method)
+}
+
+async fn wrong_method() -> Refused {
+    let message = "the endpoint does not take this method";
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "InvalidRequest", message).into()
 }
 
 async fn establish_session(
     State(shared): State<Arc<Shared>>,
-    Json(request): Json<Value>,
+    request: Result<Json<Value>, JsonRejection>,
 ) -> Answer {
+    let Json(request) = request.map_err(|error| Refusal::request(error.body_text()))?;
     Ok(Json(shared.platform().establish_session(&request)?))
 }
 
@@ -96,9 +104,10 @@ async fn key_set(State(shared): State<Arc<Shared>>) -> Json<Value> {
 
 async fn push(
     State(shared): State<Arc<Shared>>,
-    Path(postbox_id): Path<String>,
+    postbox_id: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Answer {
+    let Path(postbox_id) = postbox_id.map_err(|error| Refusal::request(error.body_text()))?;
     let accepted = shared
         .platform()
         .accept_push(request.headers(), postbox_id)?;

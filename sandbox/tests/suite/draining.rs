@@ -52,7 +52,7 @@ async fn every_route_reads_a_body_to_its_end() {
     let sandbox = Sandbox::start().await.expect("a port");
     for (path, status) in [
         ("/v1.5/oauth/token", "401"),
-        ("/v1.5/permission-access/session", "415"),
+        ("/v1.5/permission-access/session", "400"),
         ("/v1.5/jwks/oauth", "405"),
         ("/nothing/is/here", "404"),
         ("/sandbox/inbox", "405"),

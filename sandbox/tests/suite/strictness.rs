@@ -1,6 +1,7 @@
 //! What the sandbox refuses.
 
 use jsonwebtoken::Algorithm;
+use reqwest::Method;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -227,4 +228,30 @@ async fn a_push_must_fit_its_postbox_session_and_envelope() {
         assert_eq!(raw.ask(endpoint, claims).await, Err(code.into()));
     }
     assert!(raw.sandbox.inbox().is_empty());
+}
+
+#[tokio::test]
+async fn a_request_that_no_endpoint_can_read_gets_a_reason() {
+    let raw = Raw::ongoing().await;
+    let session = "/v1.5/permission-access/session";
+    let postbox = "/v1.5/permission-access/postbox/%ff";
+    let (json, text) = ("application/json", "text/plain");
+    for (method, path, content_type, status) in [
+        (Method::POST, session, json, 400),
+        (Method::POST, session, text, 400),
+        (Method::POST, postbox, text, 400),
+        (Method::GET, session, text, 405),
+        (Method::POST, "/v1.5/jwks/oauth", text, 405),
+    ] {
+        let what = format!("{method} {path}");
+        let request = raw.http.request(method, raw.url(path));
+        let request = request.header("content-type", content_type).body("{");
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), status, "{what}");
+        let answer: Value = answer.json().await.expect("JSON");
+        assert_eq!(answer["error"]["code"], "InvalidRequest", "{what}");
+        let why = answer["error"]["message"].as_str().expect("a message");
+        let noted = raw.sandbox.violations().pop();
+        assert_eq!(noted, Some(format!("{what}: {why}")));
+    }
 }
