@@ -168,9 +168,13 @@ fn check_descriptor(descriptor: &Value) -> Result<(), Refusal> {
     }
 }
 
-/// Undoes the quoting of a file name: browsers write a quote as `%22`, mail programs put a backslash before it.
+/// Undoes the quoting of a file name: browsers and Node's forms write a quote as `%22` and a line break as `%0D` and `%0A`, mail
+/// programs put a backslash before a quote.
 fn unescape(name: &str) -> String {
-    name.replace("\\\\", "\\").replace("%22", "\"")
+    name.replace("\\\\", "\\")
+        .replace("%22", "\"")
+        .replace("%0D", "\r")
+        .replace("%0A", "\n")
 }
 
 fn base64(request: &Request, name: &'static str) -> Result<Vec<u8>, Refusal> {

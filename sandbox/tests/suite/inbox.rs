@@ -147,3 +147,20 @@ async fn a_person_sees_who_is_connected_and_withdraws_one_consent() {
     let (_, page) = raw.page("/connections").await;
     assert_eq!(page.matches(">Withdraw consent<").count(), 1);
 }
+
+#[tokio::test]
+async fn a_file_name_is_read_as_forms_write_it() {
+    let raw = Raw::ongoing().await;
+    let connected = raw.connect().await;
+    for (written, name) in [
+        ("a %22quote%22", "a \"quote\""),
+        ("two%0D%0Alines", "two\r\nlines"),
+        ("100%", "100%"),
+    ] {
+        raw.push(&connected, written, b"x", descriptor("text/plain"))
+            .await
+            .expect("a delivery");
+        let arrived = raw.sandbox.inbox().pop().expect("an item");
+        assert_eq!(arrived.name, name);
+    }
+}
