@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 
 use crate::queue::{Outcome, Taken};
-use crate::rules::{Next, Rules};
+use crate::rules::{MOST_LOSSES, Next, Rules};
 use crate::telemetry::{self, ConfigWarnings, TARGET};
 use crate::{Deliver, DeliverError, Outbox};
 
@@ -30,6 +30,17 @@ pub(crate) struct Attempts<D> {
 impl<D: Deliver> Attempts<D> {
     /// Delivers an entry under a lease, and records the outcome.
     pub(crate) async fn attempt(self: Arc<Self>, taken: Arc<Taken>) {
+        let outcome = if taken.is_lost_too_often() {
+            let reason = lost_too_often();
+            telemetry::given_up(&taken, &reason);
+            Outcome::GiveUp { error: reason }
+        } else {
+            self.outcome(&taken).await
+        };
+        self.record(&taken, &outcome).await;
+    }
+
+    async fn outcome(&self, taken: &Taken) -> Outcome {
         let begun = Instant::now();
         let item = taken.item.clone().into_postbox_item(&taken.reference);
         let delivery = async { self.deliver.deliver(taken.recipient.clone(), item).await };
@@ -37,16 +48,15 @@ impl<D: Deliver> Attempts<D> {
         let delivery = AssertUnwindSafe(delivery).catch_unwind();
         let delivered = tokio::select! {
             delivered = delivery => delivered.unwrap_or(Err(DeliverError::Panicked)),
-            never = self.keep_lease(&taken) => match never {},
+            never = self.keep_lease(taken) => match never {},
         };
-        let outcome = match delivered {
+        match delivered {
             Ok(()) => {
-                telemetry::delivered(&taken, begun.elapsed());
+                telemetry::delivered(taken, begun.elapsed());
                 Outcome::Delivered
             }
-            Err(error) => self.failed(&taken, &error).await,
-        };
-        self.record(&taken, &outcome).await;
+            Err(error) => self.failed(taken, &error).await,
+        }
     }
 
     /// Extends the lease as long as it is polled. If the database is away or another worker has taken the entry, the push goes
@@ -114,6 +124,13 @@ impl<D: Deliver> Attempts<D> {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
+}
+
+fn lost_too_often() -> String {
+    format!(
+        "it was being sent {MOST_LOSSES} times in a row when its process was killed, or lost the database, and no outcome was \
+         recorded: it may be what ends the process, as by its size. Find out what does, then `retry` tries it again"
+    )
 }
 
 /// The error and its causes, as an operator sees it later.

@@ -12,6 +12,7 @@ CREATE TABLE IF NOT EXISTS digime_outbox (
     claim TEXT,
     connected BIGINT NOT NULL DEFAULT 0,
     attempts BIGINT NOT NULL DEFAULT 0,
+    lost BIGINT NOT NULL DEFAULT 0,
     enqueued_at BIGINT NOT NULL,
     tried_since BIGINT NOT NULL,
     changed_at BIGINT NOT NULL,

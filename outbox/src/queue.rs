@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::database::{duration, is_of_connection, millis, rows, rows_once};
 use crate::entry::{Item, Labels};
-use crate::rules::Tried;
+use crate::rules::{MOST_LOSSES, Tried};
 use crate::statements::BATCH;
 use crate::{Error, Outbox, Recipient};
 
@@ -18,6 +18,8 @@ pub(crate) struct Taken {
     pub(crate) reference: String,
     pub(crate) item: Item,
     pub(crate) tried: Tried,
+    /// How often in a row it was taken before, and no outcome was recorded.
+    lost: u64,
     /// The time since it was enqueued.
     pub(crate) age: Duration,
 }
@@ -30,6 +32,7 @@ type Columns = (
     i64,
     i64,
     i64,
+    i64,
     String,
     String,
     Option<Vec<u8>>,
@@ -37,7 +40,7 @@ type Columns = (
 
 impl Taken {
     fn of(columns: Columns, claim: &str) -> Self {
-        let (id, contract, user, reference, attempts, tried_for, age, name, labels, content) =
+        let (id, contract, user, reference, attempts, lost, tried_for, age, name, labels, content) =
             columns;
         let labels: Labels = serde_json::from_str(&labels).unwrap_or_default();
         Self {
@@ -54,8 +57,14 @@ impl Taken {
                 attempts: attempts.try_into().unwrap_or(0),
                 duration: duration(tried_for),
             },
+            lost: lost.try_into().unwrap_or(0),
             age: duration(age),
         }
+    }
+
+    /// Whether it is not sent again, since it may be what ends the process. Its content was not read then.
+    pub(crate) fn is_lost_too_often(&self) -> bool {
+        self.lost >= MOST_LOSSES
     }
 }
 

@@ -9,6 +9,16 @@ use crate::DeliverError;
 /// The longest time that a platform's `Retry-After` may hold an entry back.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
 
+/// How often in a row an entry is lost, which is when a worker takes it and records no outcome, before it is given up.
+///
+/// A worker that is killed loses what it sends, whatever that is. The same entry is lost again only if it is being sent again
+/// when the next worker is killed, after a lease. Restarts without grace, one machine after the other, do so a few times.
+pub(crate) const MOST_LOSSES: u64 = 10;
+
+/// After how many losses in a row no other such entry is sent at the same time, so that an entry which ends the process does not
+/// take others with it again and again.
+pub(crate) const ALONE_AFTER: u64 = 3;
+
 /// The settings that the rules depend on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {

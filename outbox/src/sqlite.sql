@@ -9,6 +9,7 @@ CREATE TABLE IF NOT EXISTS digime_outbox (
     claim TEXT,
     connected INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0,
+    lost INTEGER NOT NULL DEFAULT 0,
     enqueued_at INTEGER NOT NULL,
     tried_since INTEGER NOT NULL,
     changed_at INTEGER NOT NULL,

@@ -6,6 +6,7 @@
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use crate::database::Dialect;
+use crate::rules::{ALONE_AFTER, MOST_LOSSES};
 
 pub(crate) struct Statements {
     pub(crate) enqueue: SqlStr,
@@ -37,9 +38,27 @@ impl Statements {
         } = dialect;
         // They are made of constants.
         let sql = |text: String| AssertSqlSafe(text).into_sql_str();
+        // The content may be what ends the process.
         let claimed = format!(
-            "id, contract_id, user_key, reference, attempts, {now} - tried_since, {now} - enqueued_at, \
-             file_name, labels, content"
+            "id, contract_id, user_key, reference, attempts, lost, {now} - tried_since, {now} - enqueued_at, \
+             file_name, labels, CASE WHEN lost < {MOST_LOSSES} THEN content END"
+        );
+        let is_held_back =
+            format!("SELECT contract_id FROM digime_outbox_held_back WHERE until > {now}");
+        // One user does not take all places. Of the entries that were lost repeatedly, one is taken at a time.
+        let has_place = format!(
+            "(contract_id, user_key) NOT IN (SELECT contract_id, user_key FROM digime_outbox \
+             WHERE state = 'sending' AND due_at > {now} GROUP BY contract_id, user_key HAVING count(*) >= $3) \
+             AND id NOT IN (SELECT id FROM (SELECT id, row_number() OVER (ORDER BY due_at <= {now}, due_at, id) AS place \
+             FROM digime_outbox WHERE state = 'sending' AND lost >= {ALONE_AFTER} - 1) AS lost_repeatedly WHERE place > 1)"
+        );
+        // It counts how often in a row the entry was taken from a worker that recorded nothing.
+        let take = format!(
+            "UPDATE digime_outbox SET claim = $1, due_at = {now} + $2, changed_at = {now}, connected = 0, \
+             attempts = CASE state WHEN 'consent' THEN 1 ELSE attempts + 1 END, \
+             lost = CASE state WHEN 'sending' THEN lost + 1 ELSE 0 END, \
+             tried_since = CASE WHEN state = 'consent' OR attempts = 0 THEN {now} ELSE tried_since END, state = 'sending' \
+             WHERE id IN (SELECT id FROM due) RETURNING {claimed}"
         );
         Self {
             enqueue: sql(format!(
@@ -47,17 +66,10 @@ impl Statements {
                  file_name, labels, size, content) VALUES ($1, $2, $3, {now}, {now}, {now}, {now}, $4, $5, $6, $7) \
                  ON CONFLICT (contract_id, user_key, reference) DO NOTHING RETURNING id"
             )),
-            // One user does not take all places, and a contract that the platform holds back takes none.
             claim: sql(format!(
                 "WITH due AS MATERIALIZED (SELECT id FROM digime_outbox WHERE due_at <= {now} \
-                 AND contract_id NOT IN (SELECT contract_id FROM digime_outbox_held_back WHERE until > {now}) \
-                 AND (contract_id, user_key) NOT IN (SELECT contract_id, user_key FROM digime_outbox \
-                 WHERE state = 'sending' AND due_at > {now} GROUP BY contract_id, user_key HAVING count(*) >= $3) \
-                 ORDER BY due_at, id LIMIT $4 {skip_locked}) \
-                 UPDATE digime_outbox SET claim = $1, due_at = {now} + $2, changed_at = {now}, connected = 0, \
-                 attempts = CASE state WHEN 'consent' THEN 1 ELSE attempts + 1 END, \
-                 tried_since = CASE WHEN state = 'consent' OR attempts = 0 THEN {now} ELSE tried_since END, state = 'sending' \
-                 WHERE id IN (SELECT id FROM due) RETURNING {claimed}"
+                 AND contract_id NOT IN ({is_held_back}) AND {has_place} \
+                 ORDER BY due_at, id LIMIT $4 {skip_locked}) {take}"
             )),
             claimed: sql(format!(
                 "SELECT {claimed} FROM digime_outbox WHERE claim = $1 AND state = 'sending'"
@@ -93,7 +105,7 @@ impl Statements {
             )),
             // An attempt that is in progress counts.
             connected: sql(format!(
-                "UPDATE digime_outbox SET connected = 1, tried_since = {now}, \
+                "UPDATE digime_outbox SET connected = 1, tried_since = {now}, lost = 0, \
                  attempts = CASE state WHEN 'sending' THEN 1 ELSE 0 END, \
                  due_at = CASE state WHEN 'consent' THEN {now} ELSE due_at END, \
                  state = CASE state WHEN 'consent' THEN 'waiting' ELSE state END \

@@ -4,6 +4,7 @@ mod consent;
 mod entries;
 mod failures;
 mod killed;
+mod lost;
 mod telemetry;
 mod workers;
 
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use digime::Contract;
 use digime_outbox::{Counts, Deliver, Entry, Filter, Item, Listed, Outbox, State, Worker};
 use digime_store_tests::Place;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -87,6 +89,18 @@ async fn listed(outbox: &Outbox, state: State) -> Vec<Listed> {
     let filter = Filter::all().state(state);
     let listed = outbox.list(&filter, None, 10_000).await;
     listed.expect("the database works")
+}
+
+/// Changes the outbox's tables behind its back.
+async fn execute(url: &str, sql: &str) {
+    let sql = AssertSqlSafe(sql);
+    if url.starts_with("sqlite:") {
+        let mut connection = SqliteConnection::connect(url).await.expect("a file");
+        connection.execute(sql).await.expect("it works");
+    } else {
+        let mut connection = PgConnection::connect(url).await.expect("a server");
+        connection.execute(sql).await.expect("it works");
+    }
 }
 
 /// The only entry of the outbox.

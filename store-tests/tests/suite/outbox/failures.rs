@@ -9,9 +9,8 @@ use digime_outbox::{ConnectedUsers, DeliverError, Entry, Item, Outbox, Recipient
 use digime_sandbox::{Endpoint, Fault, Sandbox};
 use digime_store_tests::{Place, Receipts};
 use serde_json::json;
-use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 
-use super::{counts, entry, entry_of, listed, only, quick, run};
+use super::{counts, entry, entry_of, execute, listed, only, quick, run};
 use crate::set_up::{authorized, on_each_database, sandbox};
 
 on_each_database! {
@@ -233,13 +232,7 @@ async fn an_entry_that_no_worker_has_tried_is_not_given_up_for_its_age(outbox: O
         .expect("added");
     let month = "UPDATE digime_outbox SET enqueued_at = enqueued_at - 2592000000, \
                  tried_since = tried_since - 2592000000, due_at = due_at - 2592000000";
-    if url.starts_with("sqlite:") {
-        let mut connection = SqliteConnection::connect(url).await.expect("a file");
-        connection.execute(month).await.expect("aged");
-    } else {
-        let mut connection = PgConnection::connect(url).await.expect("a server");
-        connection.execute(month).await.expect("aged");
-    }
+    execute(url, month).await;
     let calls = AtomicUsize::new(0);
     let away_at_first = move |_: Recipient, _: PostboxItem| {
         let is_away = calls.fetch_add(1, Ordering::Relaxed) == 0;

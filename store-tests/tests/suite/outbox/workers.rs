@@ -24,21 +24,26 @@ on_each_database! {
 
 /// A delivery that waits until it may end.
 #[derive(Clone, Default)]
-struct Gate {
+pub(super) struct Gate {
     calls: Arc<AtomicUsize>,
     open: Arc<Notify>,
 }
 
 impl Gate {
-    fn calls(&self) -> usize {
+    pub(super) fn calls(&self) -> usize {
         self.calls.load(Ordering::Relaxed)
     }
 
     /// Waits until so many deliveries have begun.
-    async fn reached(&self, calls: usize) {
+    pub(super) async fn reached(&self, calls: usize) {
         while self.calls() < calls {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    /// Lets one delivery end.
+    pub(super) fn open(&self) {
+        self.open.notify_one();
     }
 }
 
@@ -171,7 +176,7 @@ async fn a_worker_that_stops_waits_for_what_is_in_flight(outbox: Outbox, _: &str
         .await
         .expect("added");
     assert!(!worker.task.is_finished());
-    gate.open.notify_one();
+    gate.open();
     worker.task.await.expect("it stops");
     let counts = outbox.counts().await.expect("counts");
     assert_eq!(
