@@ -171,6 +171,12 @@ where
     done.map_err(Error::from)
 }
 
+/// Whether the database was away for the moment.
+pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
+    // The pool has waited long enough, so the statement is not repeated.
+    is_of_connection(error) || matches!(error, sqlx::Error::PoolTimedOut)
+}
+
 /// Whether the connection failed, and the statement may or may not have been executed.
 pub(crate) fn is_of_connection(error: &sqlx::Error) -> bool {
     match error {

@@ -1,6 +1,7 @@
 //! What the pages have in common, and what a failed request shows.
 
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use askama::Template;
@@ -128,7 +129,9 @@ impl IntoResponse for PageError {
 
 impl From<sqlx::Error> for PageError {
     fn from(error: sqlx::Error) -> Self {
-        if is_away(&error) {
+        let error = Arc::new(error);
+        // The outbox knows which errors of a database pass by themselves.
+        if digime_outbox::Error::Database(error.clone()).is_transient() {
             return Self::database_away(&error);
         }
         Self::internal(error)
@@ -137,10 +140,11 @@ impl From<sqlx::Error> for PageError {
 
 impl From<digime_outbox::Error> for PageError {
     fn from(error: digime_outbox::Error) -> Self {
-        match error {
-            digime_outbox::Error::Database(error) if is_away(&error) => Self::database_away(&error),
-            other => Self::internal(other),
+        if error.is_transient() {
+            let error = anyhow::Error::from(error);
+            return Self::database_away(&format!("{error:#}"));
         }
+        Self::internal(error)
     }
 }
 
@@ -153,18 +157,6 @@ impl From<tower_sessions::session::Error> for PageError {
             Store(Backend(error)) => Self::database_away(&error),
             other => Self::internal(other),
         }
-    }
-}
-
-/// Whether the database was not reached or had no time. What was asked for works later.
-fn is_away(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
-        // PostgreSQL is about to stop or start; SQLite's file is locked.
-        sqlx::Error::Database(error) => error
-            .code()
-            .is_some_and(|code| code.starts_with("57P") || code == "5"),
-        _ => false,
     }
 }
 
