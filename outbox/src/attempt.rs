@@ -128,8 +128,8 @@ impl<D: Deliver> Attempts<D> {
 
 fn lost_too_often() -> String {
     format!(
-        "it was being sent {MOST_LOSSES} times in a row when its process was killed, or lost the database, and no outcome was \
-         recorded: it may be what ends the process, as by its size. Find out what does, then `retry` tries it again"
+        "its process was killed, or did not reach the database, {MOST_LOSSES} times in a row while it was being sent, and it \
+         may be the cause: look at the log and the memory of the process, then `retry` sends it again"
     )
 }
 

@@ -46,8 +46,9 @@
 //!
 //! The entry that has been due for longest is pushed first. The order of one user's entries is not promised. A user with thousands
 //! of entries does not keep the others waiting, since only [a few](Worker::per_user) (4 by default) of one user's entries are pushed at a time. A
-//! claim passes over the entries that have to wait for this reason or because the platform holds their contract back. On
-//! PostgreSQL it passes over a million of them in a second, so a user or a contract should not have many more.
+//! claim passes over the entries that have to wait for this reason. It passes over about a million of them in a second, so a
+//! user should not have more than some thousands. A contract may have any number: while the platform holds a contract back, a
+//! claim passes over 1,000 of its entries at most.
 //!
 //! # The states of an entry
 //!
@@ -69,8 +70,16 @@
 //! | a refresh token is in doubt ([`RefreshInDoubt`](digime::Error::RefreshInDoubt)), or the session ended twice | the same as after a transient failure |
 //! | anything else: the item was refused | is given up at once |
 //! | any of these, and the entry has been tried for 7 days ([`Worker::max_age`]) | is given up |
+//! | 10 workers in a row took the entry and recorded nothing | is given up |
 //!
 //! The 7 days begin with the first attempt. The time in which the entry waits for consent does not count.
+//!
+//! A worker records nothing if its process is killed or aborted, or if it can't reach the database before the entry's lease has
+//! ended. The entry is then taken again. If an entry itself is what ends the process, such as by its size, this would go on
+//! for ever. So the outbox counts how often in a row it happens. Any outcome, [`Outbox::connected`] and [`Outbox::retry`]
+//! begin the count again. From the third time on, only one such entry is pushed at a time, so that entries which were
+//! pushed beside the one that ends the process are delivered and not given up with it. Restarts that kill workers
+//! without grace do not add up to ten, unless an entry is being pushed at each of them, with a lease between two of them.
 //!
 //! # What is stored
 //!

@@ -9,7 +9,7 @@ use digime_outbox::{DeliverError, Outbox, Recipient};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use serde_json::Value;
 
-use super::{counts, entry, quick, run};
+use super::{counts, entry, execute, quick, run};
 use crate::set_up::{outbox, sqlite};
 
 /// Lines of JSON.
@@ -69,7 +69,7 @@ async fn each_outcome_has_its_level_and_is_counted() {
     let _counts = metrics::set_default_local_recorder(&recorder);
 
     let shared = sqlite().expect("it is built in");
-    let (outbox, _) = outbox(&shared).await;
+    let (outbox, url) = outbox(&shared).await;
     let add = async |reference: &str| {
         let entry = entry("customer-42", reference);
         outbox.enqueue(&entry).await.expect("added");
@@ -112,6 +112,19 @@ async fn each_outcome_has_its_level_and_is_counted() {
         );
     }
 
+    add("lost").await;
+    // Ten workers have died with it.
+    let lost = "UPDATE digime_outbox SET state = 'sending', lost = 9 WHERE reference = 'lost'";
+    execute(&url, lost).await;
+    let worker = run(quick(&outbox, async |_: Recipient, _: PostboxItem| Ok(())));
+    finished(&outbox).await;
+    worker.stop().await;
+    let events = log.events("lost");
+    assert!(
+        matches!(&*events, [(level, fields)] if level == "ERROR" && fields["reason"].is_string()),
+        "{events:?}"
+    );
+
     let measured = snapshotter.snapshot().into_vec();
     let value = |name: &str, label: Option<&str>| {
         let found = measured.iter().find(|(key, ..)| {
@@ -123,14 +136,14 @@ async fn each_outcome_has_its_level_and_is_counted() {
     for (outcome, times) in [
         ("delivered", 2),
         ("retried", 2),
-        ("given_up", 1),
+        ("given_up", 2),
         ("awaits_consent", 1),
     ] {
         let counted = value("digime_outbox_deliveries_total", Some(outcome));
         assert_eq!(counted, Some(&DebugValue::Counter(times)), "{outcome}");
     }
     let given_up = value("digime_outbox_entries", Some("given_up"));
-    assert_eq!(given_up, Some(&DebugValue::Gauge(1.0.into())));
+    assert_eq!(given_up, Some(&DebugValue::Gauge(2.0.into())));
     let ages = value("digime_outbox_age_seconds", None);
     assert!(
         matches!(ages, Some(DebugValue::Histogram(ages)) if ages.len() == 2),
