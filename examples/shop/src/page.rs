@@ -1,7 +1,6 @@
 //! What the pages have in common, and what a failed request shows.
 
 use std::fmt::Display;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use askama::Template;
@@ -129,12 +128,8 @@ impl IntoResponse for PageError {
 
 impl From<sqlx::Error> for PageError {
     fn from(error: sqlx::Error) -> Self {
-        let error = Arc::new(error);
-        // The outbox knows which errors of a database pass by themselves.
-        if digime_outbox::Error::Database(error.clone()).is_transient() {
-            return Self::database_away(&error);
-        }
-        Self::internal(error)
+        // It knows which errors of a database pass by themselves.
+        digime_outbox::Error::from(error).into()
     }
 }
 
