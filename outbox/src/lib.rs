@@ -45,10 +45,9 @@
 //! worker pushes an entry it has a lease on it, which it extends, so a slow push is not sent twice.
 //!
 //! The entry that has been due for longest is pushed first. The order of one user's entries is not promised. A user with thousands
-//! of entries does not keep the others waiting, since only [a few](Worker::per_user) (4 by default) of one user's entries are pushed at a time. A
-//! claim passes over the entries that have to wait for this reason. It passes over about a million of them in a second, so a
-//! user should not have more than some thousands. A contract may have any number: while the platform holds a contract back, a
-//! claim passes over 1,000 of its entries at most.
+//! of entries does not keep the others waiting, since only [a few](Worker::per_user) (4 by default) of one user's entries are
+//! pushed at a time. While the platform holds a contract back, the entries of other contracts are pushed. Each time that a worker
+//! looks for entries, the database passes over those that have to wait for these reasons, about a million in a second.
 //!
 //! # The states of an entry
 //!
