@@ -4,7 +4,7 @@ mod grants;
 mod inbox;
 pub(crate) mod scope;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,18 +26,28 @@ use inbox::Inbox;
 pub(crate) use inbox::KEPT_PER_ITEM;
 pub use inbox::Received;
 
+/// How long what has ended is remembered, so that a refusal can say why: that a link's session has expired, and not that it
+/// is unknown.
+const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
+
+const BETWEEN_SWEEPS: Duration = Duration::from_secs(60);
+
 /// The state of the sandbox.
 pub(crate) struct Platform {
     pub contracts: Contracts,
     session_lifetime: Duration,
     pub sessions: HashMap<String, Session>,
-    pub scopes: Vec<Value>,
+    sessions_established: usize,
     pub preauthorizations: HashMap<String, Preauthorization>,
     pub grants: Grants,
     postboxes: HashMap<String, Postbox>,
     pub inbox: Inbox,
-    envelopes: HashSet<(Vec<u8>, [u8; 16])>,
-    nonces: HashSet<String>,
+    /// Each key and IV, and when it was used.
+    envelopes: HashMap<(Vec<u8>, [u8; 16]), u64>,
+    /// Each nonce, and when it was used.
+    nonces: HashMap<String, u64>,
+    /// When something was last forgotten.
+    swept: u64,
 }
 
 /// How long sessions and tokens are valid.
@@ -48,6 +58,8 @@ pub(crate) struct Lifetimes {
 }
 
 pub(crate) struct Session {
+    /// How many were established before it.
+    number: usize,
     pub contract_id: String,
     pub exchange_token: String,
     pub scope: Value,
@@ -62,10 +74,14 @@ pub(crate) struct Preauthorization {
     pub redirect_uri: String,
     pub state: Option<String>,
     pub used: bool,
+    /// When it was issued, in Unix milliseconds.
+    since: u64,
 }
 
 struct Postbox {
     contract_id: String,
+    /// When it was created, in Unix milliseconds.
+    since: u64,
     key: Arc<OaepPrivateDecryptingKey>,
 }
 
@@ -85,22 +101,48 @@ impl Platform {
             contracts,
             session_lifetime: lifetimes.session,
             sessions: HashMap::new(),
-            scopes: Vec::new(),
+            sessions_established: 0,
             preauthorizations: HashMap::new(),
             grants: Grants::new(lifetimes.access_token),
             postboxes: HashMap::new(),
             inbox: Inbox::default(),
-            envelopes: HashSet::new(),
-            nonces: HashSet::new(),
+            envelopes: HashMap::new(),
+            nonces: HashMap::new(),
+            swept: now(),
         }
     }
 
     pub(crate) fn verify(&mut self, headers: &HeaderMap) -> Result<Request, Refusal> {
-        request_token::verify(headers, &self.contracts, &mut self.nonces, now())
+        let now = now();
+        self.sweep(now);
+        request_token::verify(headers, &self.contracts, &mut self.nonces, now)
+    }
+
+    /// Ends and forgets what is over, at most once a minute. So a sandbox may run for months.
+    fn sweep(&mut self, now: u64) {
+        if now < self.swept.saturating_add(millis(BETWEEN_SWEEPS)) {
+            return;
+        }
+        self.swept = now;
+        let is_recent =
+            |since: u64, lifetime: Duration| since.saturating_add(millis(lifetime)) > now;
+        let link = self.session_lifetime.saturating_add(REMEMBERED);
+        self.sessions
+            .retain(|_, session| is_recent(session.expiry, REMEMBERED));
+        self.preauthorizations
+            .retain(|_, authorized| is_recent(authorized.since, link));
+        self.grants.sweep(now);
+        self.postboxes
+            .retain(|_, postbox| is_recent(postbox.since, grants::REMEMBERED));
+        self.envelopes
+            .retain(|_, used| is_recent(*used, REMEMBERED));
+        self.nonces
+            .retain(|_, used| is_recent(*used, request_token::LONGEST_VALID));
     }
 
     /// `POST permission-access/session`
     pub(crate) fn establish_session(&mut self, request: &Value) -> Result<Value, Refusal> {
+        self.sweep(now());
         let text = |name: &str| request[name].as_str().unwrap_or_default();
         let contract = self
             .contracts
@@ -129,6 +171,7 @@ impl Platform {
         let (key, exchange_token) = (random::key(), random::key());
         let expiry = now().saturating_add(millis(self.session_lifetime));
         let session = Session {
+            number: self.sessions_established,
             contract_id: contract.contract_id.clone(),
             exchange_token: exchange_token.clone(),
             scope: scope.clone(),
@@ -136,7 +179,7 @@ impl Platform {
             used: false,
         };
         self.sessions.insert(key.clone(), session);
-        self.scopes.push(scope.clone());
+        self.sessions_established += 1;
         Ok(json!({"sessionKey": key, "sessionExchangeToken": exchange_token, "expiry": expiry}))
     }
 
@@ -165,6 +208,7 @@ impl Platform {
             redirect_uri: request.redirect_uri()?.to_owned(),
             state: request.optional("state")?.map(ToOwned::to_owned),
             used: false,
+            since: now(),
         };
         self.preauthorizations
             .insert(code.clone(), preauthorization);
@@ -191,6 +235,7 @@ impl Platform {
         let postbox_id = random::key();
         let postbox = Postbox {
             contract_id: contract_id.to_owned(),
+            since: now(),
             key: Arc::new(key),
         };
         self.postboxes.insert(postbox_id.clone(), postbox);
@@ -199,9 +244,22 @@ impl Platform {
 
     /// Ends every session before the expiry that its holder knows.
     pub(crate) fn end_sessions(&mut self) {
+        let now = now();
         for session in self.sessions.values_mut() {
-            session.expiry = 0;
+            session.expiry = session.expiry.min(now);
         }
+    }
+
+    pub(crate) fn sessions_established(&self) -> usize {
+        self.sessions_established
+    }
+
+    /// The scopes of the sessions that are remembered, in the order in which they were established.
+    pub(crate) fn scopes(&self) -> Vec<Value> {
+        let mut sessions: Vec<_> = self.sessions.values().collect();
+        sessions.sort_unstable_by_key(|session| session.number);
+        let scopes = sessions.into_iter().map(|session| session.scope.clone());
+        scopes.collect()
     }
 
     /// `POST permission-access/postbox/{id}`, before the body is read.
@@ -226,7 +284,8 @@ impl Platform {
         self.check_session(request.claim("session_key")?, &contract.contract_id)?;
         let delivered = self.grants.delivers(&request, &postbox_id)?;
         let envelope = Envelope::open(&request, &postbox.key)?;
-        if !self.envelopes.insert((envelope.key.clone(), envelope.iv)) {
+        let used = (envelope.key.clone(), envelope.iv);
+        if self.envelopes.insert(used, now()).is_some() {
             return Err(Refusal::request("the key and IV were used before"));
         }
         Ok(Accepted {
@@ -276,5 +335,89 @@ impl Platform {
             Some(_) => Ok(()),
             None => Err(Refusal::session("the session is unknown")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::new_contract;
+
+    const MINUTE: u64 = 60 * 1000;
+    const DAY: u64 = 24 * 60 * MINUTE;
+
+    fn platform() -> Platform {
+        let lifetimes = Lifetimes {
+            session: Duration::from_secs(60),
+            access_token: Duration::from_secs(60),
+        };
+        let contracts = new_contract::register(Vec::new()).expect("good contracts");
+        Platform::new(contracts, lifetimes)
+    }
+
+    #[test]
+    fn sessions_are_remembered_for_a_day_after_they_have_ended() {
+        let mut platform = platform();
+        let contract = &platform.contracts.once;
+        let request = json!({
+            "appId": contract.application_id, "contractId": contract.contract_id,
+            "sdkAgent": {"name": "a", "version": "1"},
+        });
+        for _ in 0..2 {
+            platform.establish_session(&request).expect("a session");
+        }
+        platform.sweep(now() + DAY);
+        assert_eq!(platform.scopes(), [Value::Null, Value::Null]);
+        platform.sweep(now() + DAY + 2 * MINUTE);
+        assert!(platform.sessions.is_empty());
+        assert_eq!(platform.sessions_established(), 2);
+    }
+
+    #[test]
+    fn authorizations_are_remembered_for_a_day_after_their_links_have_ended() {
+        let mut platform = platform();
+        let authorized = Preauthorization {
+            contract_id: "c".into(),
+            challenge: String::new(),
+            redirect_uri: String::new(),
+            state: None,
+            used: false,
+            since: now(),
+        };
+        platform.preauthorizations.insert("a".into(), authorized);
+        platform.sweep(now() + DAY);
+        assert_eq!(platform.preauthorizations.len(), 1);
+        platform.sweep(now() + DAY + 2 * MINUTE);
+        assert!(platform.preauthorizations.is_empty());
+    }
+
+    #[test]
+    fn a_postbox_is_there_for_as_long_as_its_access_tokens() {
+        let mut platform = platform();
+        platform.create_postbox("c", crate::keys::postbox().0);
+        platform.sweep(now() + 59 * DAY);
+        assert_eq!(platform.postboxes.len(), 1);
+        platform.sweep(now() + 60 * DAY);
+        assert!(platform.postboxes.is_empty());
+    }
+
+    #[test]
+    fn a_nonce_is_remembered_for_as_long_as_a_token_with_it_can_be_valid() {
+        let mut platform = platform();
+        platform.nonces.insert("n".into(), now());
+        platform.sweep(now() + 9 * MINUTE);
+        assert_eq!(platform.nonces.len(), 1);
+        platform.sweep(now() + 11 * MINUTE);
+        assert!(platform.nonces.is_empty());
+    }
+
+    #[test]
+    fn a_key_and_iv_are_remembered_for_a_day() {
+        let mut platform = platform();
+        platform.envelopes.insert((vec![1], [2; 16]), now());
+        platform.sweep(now() + DAY - MINUTE);
+        assert_eq!(platform.envelopes.len(), 1);
+        platform.sweep(now() + DAY + MINUTE);
+        assert!(platform.envelopes.is_empty());
     }
 }

@@ -1,6 +1,7 @@
 //! The token that an application signs, which identifies the application and its request.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::time::Duration;
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -8,11 +9,15 @@ use jsonwebtoken::dangerous::insecure_decode;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde_json::{Map, Value};
 
+use crate::clock::millis;
 use crate::contract::{Contract, Contracts};
 use crate::refusal::Refusal;
 
-/// How far an application's clock may be off, in milliseconds.
-const CLOCK_SKEW: u64 = 5 * 60 * 1000;
+/// How far an application's clock may be off.
+const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
+
+/// How long a token can be valid: one whose timestamp is ahead as far as it may be, until the timestamp is too old.
+pub(crate) const LONGEST_VALID: Duration = Duration::from_secs(2 * CLOCK_SKEW.as_secs());
 
 /// The claims of a request whose token was verified.
 pub(crate) struct Request {
@@ -54,7 +59,7 @@ impl Request {
 pub(crate) fn verify(
     headers: &HeaderMap,
     contracts: &Contracts,
-    nonces: &mut HashSet<String>,
+    nonces: &mut HashMap<String, u64>,
     now: u64,
 ) -> Result<Request, Refusal> {
     let token = headers
@@ -92,7 +97,7 @@ pub(crate) fn verify(
         contract: contract.clone(),
         claims,
     };
-    check_nonce(request.claim("nonce")?, nonces)?;
+    check_nonce(request.claim("nonce")?, nonces, now)?;
     check_timestamp(&request.claims, now)?;
     let redirect_uri = request.redirect_uri()?;
     if !contract.redirect_uris.iter().any(|own| own == redirect_uri) {
@@ -103,11 +108,11 @@ pub(crate) fn verify(
     Ok(request)
 }
 
-fn check_nonce(nonce: &str, nonces: &mut HashSet<String>) -> Result<(), Refusal> {
+fn check_nonce(nonce: &str, nonces: &mut HashMap<String, u64>, now: u64) -> Result<(), Refusal> {
     if nonce.len() != 32 || !nonce.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(Refusal::jwt("the nonce is not 32 letters and digits"));
     }
-    if !nonces.insert(nonce.to_owned()) {
+    if nonces.insert(nonce.to_owned(), now).is_some() {
         return Err(Refusal::jwt("the nonce was used before"));
     }
     Ok(())
@@ -116,7 +121,7 @@ fn check_nonce(nonce: &str, nonces: &mut HashSet<String>) -> Result<(), Refusal>
 fn check_timestamp(claims: &Map<String, Value>, now: u64) -> Result<(), Refusal> {
     match claims.get("timestamp").and_then(Value::as_u64) {
         None => Err(Refusal::jwt("`timestamp` is not a number of milliseconds")),
-        Some(timestamp) if timestamp.abs_diff(now) > CLOCK_SKEW => {
+        Some(timestamp) if timestamp.abs_diff(now) > millis(CLOCK_SKEW) => {
             Err(Refusal::jwt("`timestamp` is not now"))
         }
         Some(_) => Ok(()),

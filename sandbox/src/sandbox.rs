@@ -100,10 +100,10 @@ impl Sandbox {
         self.shared.consent(link.as_ref(), Decision::Error).await
     }
 
-    /// The items that have arrived in the user's digi.me, decrypted, in the order of arrival.
+    /// The items that have arrived in the user's digi.me, decrypted, in the order of arrival. The latest 50,000 are kept.
     #[must_use]
     pub fn inbox(&self) -> Vec<Received> {
-        self.shared.platform().inbox.items().to_vec()
+        self.shared.platform().inbox.items().cloned().collect()
     }
 
     /// The bytes of an item. `None` if it was larger than 1 MiB, or if later items with 64 MiB in sum have arrived.
@@ -112,21 +112,19 @@ impl Sandbox {
         self.shared.platform().inbox.content(item.id).cloned()
     }
 
-    /// The mistakes for which programs were refused, one line each.
+    /// The mistakes for which programs were refused, one line each. The latest 1,000 are kept.
     #[must_use]
     pub fn violations(&self) -> Vec<String> {
-        self.shared.violations.borrow().clone()
+        self.shared.violations.borrow().since(0).cloned().collect()
     }
 
-    /// Waits until there are more violations than `known`, and returns the new ones.
-    pub async fn next_violations(&self, known: usize) -> Vec<String> {
+    /// Waits until there were more violations than `known`. Returns how many there were, and those of the new ones that are
+    /// kept.
+    pub async fn next_violations(&self, known: usize) -> (usize, Vec<String>) {
         let mut violations = self.shared.violations.subscribe();
-        match violations
-            .wait_for(|violations| violations.len() > known)
-            .await
-        {
-            Ok(violations) => violations[known..].to_vec(),
-            Err(_) => Vec::new(),
+        match violations.wait_for(|it| it.noted() > known).await {
+            Ok(it) => (it.noted(), it.since(known).cloned().collect()),
+            Err(_) => (known, Vec::new()),
         }
     }
 
@@ -145,7 +143,7 @@ impl Sandbox {
     /// How many sessions were established.
     #[must_use]
     pub fn sessions(&self) -> usize {
-        self.shared.platform().sessions.len()
+        self.shared.platform().sessions_established()
     }
 
     /// Makes the platform, or the network in front of it, misbehave for the next request to an endpoint. Of several faults,
@@ -154,10 +152,11 @@ impl Sandbox {
         self.shared.inject(endpoint, fault);
     }
 
-    /// The scope of each session, in the order in which they were established; `null` for a session without a scope.
+    /// The scope of each session, in the order in which they were established; `null` for a session without a scope. Those of
+    /// sessions that ended more than a day ago are not kept.
     #[must_use]
     pub fn scopes(&self) -> Vec<Value> {
-        self.shared.platform().scopes.clone()
+        self.shared.platform().scopes()
     }
 
     /// Ends every session early.

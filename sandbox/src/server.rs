@@ -14,13 +14,15 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::middleware;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use axum::serve::Listener;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+use tower_http::csrf::CsrfLayer;
 use tower_service::Service;
 use url::Url;
 
@@ -29,6 +31,8 @@ use crate::keys;
 use crate::platform::Platform;
 use crate::refusal::Refusal;
 use crate::user_client::{BadLink, Decision, Opened};
+
+use violations::Violations;
 
 /// The state that all requests share.
 pub(crate) struct Shared {
@@ -40,7 +44,7 @@ pub(crate) struct Shared {
     requests: Mutex<HashMap<Endpoint, u64>>,
     /// The id of the key that signs platform tokens.
     pub signing_key: watch::Sender<&'static str>,
-    pub violations: watch::Sender<Vec<String>>,
+    pub violations: watch::Sender<Violations>,
 }
 
 impl Shared {
@@ -113,10 +117,12 @@ impl Connection {
 }
 
 /// Serves until it is dropped.
-pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+pub(crate) async fn serve(mut listener: TcpListener, shared: Arc<Shared>) {
     let router = router(shared);
     let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
+    loop {
+        // Where too many files are open, this waits and tries again.
+        let (stream, _) = Listener::accept(&mut listener).await;
         connections.spawn(serve_connection(stream, router.clone()));
         while connections.try_join_next().is_some() {}
     }
@@ -139,10 +145,14 @@ async fn serve_connection(stream: TcpStream, router: Router) {
 fn router(shared: Arc<Shared>) -> Router {
     let faults = middleware::from_fn_with_state(shared.clone(), misbehave::misbehave);
     let violations = middleware::from_fn_with_state(shared.clone(), violations::note_violation);
-    Router::new()
-        .nest("/v1.5", endpoints::routes())
+    let for_people_and_tests = Router::new()
         .nest("/sandbox", control::routes())
         .merge(pages::routes())
+        // Browsers say from which site a request comes. Other programs do not, and are let through.
+        .layer(CsrfLayer::new().with_rejection_response(|_| foreign()));
+    Router::new()
+        .nest("/v1.5", endpoints::routes())
+        .merge(for_people_and_tests)
         .fallback(async || {
             Refusal::new(
                 StatusCode::NOT_FOUND,
@@ -155,4 +165,10 @@ fn router(shared: Arc<Shared>) -> Router {
         .layer(faults)
         .layer(middleware::from_fn(draining::drain))
         .with_state(shared)
+}
+
+/// The answer to a request by which another site would change something, such as a consent.
+fn foreign() -> Response {
+    let advice = "This request came from another site, so it was refused. Open the sandbox's own page, and try it there.\n";
+    (StatusCode::FORBIDDEN, advice).into_response()
 }

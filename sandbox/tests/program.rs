@@ -18,8 +18,11 @@ struct Running {
 
 impl Running {
     fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(PROGRAM)
-            .args(arguments)
+        Self::spawn(Command::new(PROGRAM).args(arguments))
+    }
+
+    fn spawn(program: &mut Command) -> Self {
+        let mut child = program
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -237,4 +240,25 @@ fn it_ends_with_success_when_it_is_interrupted_or_terminated() {
         let status = running.child.wait().expect("it ends");
         assert_eq!(status.code(), Some(0), "{signal}");
     }
+}
+
+/// A process may open only so many files.
+#[cfg(target_os = "linux")]
+#[test]
+fn it_serves_again_after_too_many_connections() {
+    use std::io::Write;
+    use std::net::TcpStream;
+
+    let program = format!("ulimit -n 40 && exec {PROGRAM}");
+    let running = Running::spawn(Command::new("sh").args(["-c", &program]));
+    let origin = running.text("base_url").trim_end_matches("/v1.5");
+    let connect = || TcpStream::connect(origin.trim_start_matches("http://"));
+    let others: Vec<_> = (0..60).map(|_| connect().expect("a connection")).collect();
+    let mut last = connect().expect("a connection");
+    let request = b"GET /style.css HTTP/1.1\r\nhost: sandbox\r\nconnection: close\r\n\r\n";
+    last.write_all(request).expect("it is sent");
+    drop(others);
+    let mut answer = String::new();
+    last.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }

@@ -15,27 +15,28 @@ use crate::random;
 use crate::refusal::Refusal;
 use crate::request_token::Request;
 
-/// A consent under an ongoing contract.
-#[derive(Clone)]
-pub(crate) struct Consent {
-    pub grant: Grant,
-    /// When the user gave it, in Unix milliseconds.
-    pub since: u64,
-}
+/// How long a consent lasts, as on digi.me. A refresh does not lengthen it.
+const CONSENT_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// What a code or token is for.
-#[derive(Clone, PartialEq, Eq)]
+/// How long after a consent was given its codes, its access tokens and its postbox are known. So an application has time to
+/// learn that the consent has ended.
+pub(super) const REMEMBERED: Duration = Duration::from_secs(2 * CONSENT_LIFETIME.as_secs());
+
+/// A consent under an ongoing contract, and what a code or token is for.
+#[derive(Clone)]
 pub(crate) struct Grant {
     pub contract_id: String,
     pub postbox_id: String,
+    /// When the user gave it, in Unix milliseconds.
+    pub since: u64,
 }
 
 pub(crate) struct Grants {
     access_token_lifetime: Duration,
     codes: HashMap<String, Code>,
     access_tokens: HashMap<String, AccessToken>,
-    refresh_tokens: HashMap<String, Grant>,
-    consents: Vec<Consent>,
+    refresh_tokens: HashMap<String, RefreshToken>,
+    consents: Vec<Grant>,
     refreshes: u64,
 }
 
@@ -50,6 +51,15 @@ struct AccessToken {
     grant: Grant,
     /// Unix time in milliseconds.
     expiry: u64,
+    /// Whether a refresh has given a new one.
+    replaced: bool,
+}
+
+#[derive(Clone)]
+struct RefreshToken {
+    grant: Grant,
+    /// The access token that was issued with it.
+    access_token: String,
 }
 
 impl Grants {
@@ -65,7 +75,7 @@ impl Grants {
     }
 
     /// The consents that have not ended, oldest first.
-    pub(crate) fn consents(&self) -> &[Consent] {
+    pub(crate) fn consents(&self) -> &[Grant] {
         &self.consents
     }
 
@@ -78,6 +88,7 @@ impl Grants {
         let grant = Grant {
             contract_id: authorized.contract_id.clone(),
             postbox_id: postbox_id.to_owned(),
+            since: now(),
         };
         let issued = Code {
             grant: grant.clone(),
@@ -87,10 +98,7 @@ impl Grants {
         };
         let code = random::key();
         self.codes.insert(code.clone(), issued);
-        self.consents.push(Consent {
-            grant,
-            since: now(),
-        });
+        self.consents.push(grant);
         code
     }
 
@@ -138,15 +146,24 @@ impl Grants {
 
     fn refresh(&mut self, request: &Request) -> Result<Value, Refusal> {
         let refresh_token = request.claim("refresh_token")?;
-        match self.refresh_tokens.get(refresh_token) {
-            Some(grant) if grant.contract_id == request.contract.contract_id => {
-                let grant = grant.clone();
-                self.refresh_tokens.remove(refresh_token);
-                self.refreshes += 1;
-                Ok(self.issue_tokens(grant))
-            }
-            _ => Err(invalid_token("the refresh token is not valid")),
+        let grant = self.spend(refresh_token, &request.contract.contract_id)?;
+        self.refreshes += 1;
+        Ok(self.issue_tokens(grant))
+    }
+
+    /// Uses up a refresh token of a contract.
+    fn spend(&mut self, refresh_token: &str, contract_id: &str) -> Result<Grant, Refusal> {
+        let spent = self
+            .refresh_tokens
+            .get(refresh_token)
+            .filter(|token| token.grant.contract_id == contract_id)
+            .cloned()
+            .ok_or_else(|| invalid_token("the refresh token is not valid"))?;
+        self.refresh_tokens.remove(refresh_token);
+        if let Some(earlier) = self.access_tokens.get_mut(&spent.access_token) {
+            earlier.replaced = true;
         }
+        Ok(spent.grant)
     }
 
     fn issue_tokens(&mut self, grant: Grant) -> Value {
@@ -157,17 +174,38 @@ impl Grants {
             AccessToken {
                 grant: grant.clone(),
                 expiry,
+                replaced: false,
             },
         );
-        self.refresh_tokens.insert(refresh_token.clone(), grant);
+        self.refresh_tokens.insert(
+            refresh_token.clone(),
+            RefreshToken {
+                grant,
+                access_token: access_token.clone(),
+            },
+        );
         json!({"access_token": access_token, "refresh_token": refresh_token, "expires_on": expiry / 1000})
     }
 
     /// Makes every issued access token expire before the expiry that its holder knows.
     pub(crate) fn expire_access_tokens(&mut self) {
+        let now = now();
         for token in self.access_tokens.values_mut() {
-            token.expiry = 0;
+            token.expiry = token.expiry.min(now);
         }
+    }
+
+    /// Ends and forgets what is over at this time.
+    pub(super) fn sweep(&mut self, now: u64) {
+        let is_over =
+            |since: u64, lifetime: Duration| since.saturating_add(millis(lifetime)) <= now;
+        self.end_consents(|grant| is_over(grant.since, CONSENT_LIFETIME));
+        let is_forgotten = |grant: &Grant| is_over(grant.since, REMEMBERED);
+        self.codes.retain(|_, code| !is_forgotten(&code.grant));
+        self.access_tokens.retain(|_, token| {
+            let is_old = token.replaced && is_over(token.expiry, super::REMEMBERED);
+            !is_old && !is_forgotten(&token.grant)
+        });
     }
 
     /// Makes users withdraw consents: codes are spent, access tokens expire and can't be refreshed. Returns how many
@@ -176,14 +214,15 @@ impl Grants {
         for code in self.codes.values_mut().filter(|code| ends(&code.grant)) {
             code.spent = true;
         }
+        let now = now();
         for token in self.access_tokens.values_mut() {
             if ends(&token.grant) {
-                token.expiry = 0;
+                token.expiry = token.expiry.min(now);
             }
         }
-        self.refresh_tokens.retain(|_, grant| !ends(grant));
+        self.refresh_tokens.retain(|_, token| !ends(&token.grant));
         let before = self.consents.len();
-        self.consents.retain(|consent| !ends(&consent.grant));
+        self.consents.retain(|consent| !ends(consent));
         before - self.consents.len()
     }
 
@@ -216,4 +255,78 @@ impl Grants {
 
 fn invalid_token(message: &str) -> Refusal {
     Refusal::new(StatusCode::UNAUTHORIZED, "InvalidToken", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: u64 = 24 * 60 * 60 * 1000;
+
+    fn grant() -> Grant {
+        Grant {
+            contract_id: "c".into(),
+            postbox_id: "p".into(),
+            since: now(),
+        }
+    }
+
+    /// Grants with a consent, and its access token and refresh token.
+    fn connected() -> (Grants, String, String) {
+        let mut grants = Grants::new(Duration::from_millis(DAY));
+        grants.consents.push(grant());
+        let (access, refresh) = issue(&mut grants, grant());
+        (grants, access, refresh)
+    }
+
+    fn issue(grants: &mut Grants, grant: Grant) -> (String, String) {
+        let tokens = grants.issue_tokens(grant);
+        let text = |name: &str| tokens[name].as_str().expect("a token").to_owned();
+        (text("access_token"), text("refresh_token"))
+    }
+
+    #[test]
+    fn a_consent_ends_after_thirty_days_and_a_refresh_does_not_lengthen_it() {
+        let (mut grants, _, refresh) = connected();
+        grants.sweep(now() + 29 * DAY);
+        assert_eq!(grants.consents().len(), 1);
+        let later = grants.spend(&refresh, "c").expect("a valid token");
+        let (access, refresh) = issue(&mut grants, later);
+        grants.sweep(now() + 30 * DAY);
+        assert!(grants.consents().is_empty());
+        assert!(grants.spend(&refresh, "c").is_err());
+        let token = grants.access_tokens.get(&access).expect("it is known");
+        assert!(token.expiry <= now());
+    }
+
+    #[test]
+    fn what_belongs_to_a_consent_is_forgotten_some_time_after_it_has_ended() {
+        let (mut grants, _, _) = connected();
+        let authorized = Preauthorization {
+            contract_id: "c".into(),
+            challenge: String::new(),
+            redirect_uri: String::new(),
+            state: None,
+            used: true,
+            since: now(),
+        };
+        grants.consent(&authorized, "p");
+        grants.sweep(now() + 59 * DAY);
+        assert_eq!((grants.codes.len(), grants.access_tokens.len()), (1, 1));
+        grants.sweep(now() + 60 * DAY);
+        assert_eq!((grants.codes.len(), grants.access_tokens.len()), (0, 0));
+        assert!(grants.refresh_tokens.is_empty() && grants.consents.is_empty());
+    }
+
+    #[test]
+    fn an_expired_access_token_is_forgotten_only_if_it_was_replaced() {
+        let (mut grants, access, refresh) = connected();
+        grants.sweep(now() + 20 * DAY);
+        assert!(grants.access_tokens.contains_key(&access));
+        grants.spend(&refresh, "c").expect("a valid token");
+        grants.sweep(now() + DAY);
+        assert!(grants.access_tokens.contains_key(&access));
+        grants.sweep(now() + 20 * DAY);
+        assert!(!grants.access_tokens.contains_key(&access));
+    }
 }

@@ -1,6 +1,6 @@
 //! What has arrived in the user's digi.me.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -11,6 +11,9 @@ pub(crate) const KEPT_PER_ITEM: usize = 1 << 20;
 
 /// How many bytes of content are kept. The oldest are dropped first.
 const KEPT: usize = 64 << 20;
+
+/// How many items are kept. The oldest are dropped first.
+const KEPT_ITEMS: usize = 50_000;
 
 /// An item that arrived in the user's digi.me, decrypted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -36,30 +39,54 @@ pub struct Received {
     pub arrived: u64,
 }
 
-/// The items, and the contents of those that are small and recent.
+/// The latest items, and the contents of those that are small and recent.
 #[derive(Default)]
 pub(crate) struct Inbox {
-    items: Vec<Received>,
+    items: VecDeque<Received>,
+    /// How many items were dropped, which is the id of the first that is kept.
+    dropped: usize,
     contents: BTreeMap<usize, Bytes>,
     kept: usize,
 }
 
 impl Inbox {
-    pub(crate) fn items(&self) -> &[Received] {
-        &self.items
+    /// The items that are kept, the oldest first.
+    pub(crate) fn items(&self) -> impl DoubleEndedIterator<Item = &Received> {
+        self.items.iter()
+    }
+
+    /// How many items have arrived, which is the id of the next one.
+    pub(crate) fn arrived(&self) -> usize {
+        self.dropped + self.items.len()
+    }
+
+    /// The item with an id, if it is kept.
+    pub(crate) fn item(&self, id: usize) -> Option<&Received> {
+        self.items.get(id.checked_sub(self.dropped)?)
+    }
+
+    /// The items that arrived before the one with an id, the newest first.
+    pub(crate) fn before(&self, id: usize) -> impl Iterator<Item = &Received> {
+        let end = id.saturating_sub(self.dropped).min(self.items.len());
+        self.items.range(..end).rev()
     }
 
     /// Adds an item, which gets its id here.
     pub(crate) fn add(&mut self, item: Received, content: Option<Bytes>) {
-        let id = self.items.len();
-        self.items.push(Received { id, ..item });
-        let Some(content) = content else { return };
-        self.kept += content.len();
-        self.contents.insert(id, content);
-        while self.kept > KEPT
-            && let Some((_, oldest)) = self.contents.pop_first()
+        let id = self.arrived();
+        self.items.push_back(Received { id, ..item });
+        if let Some(content) = content {
+            self.kept += content.len();
+            self.contents.insert(id, content);
+        }
+        if self.items.len() > KEPT_ITEMS {
+            self.items.pop_front();
+            self.dropped += 1;
+        }
+        while let Some(oldest) = self.contents.first_entry()
+            && (self.kept > KEPT || *oldest.key() < self.dropped)
         {
-            self.kept -= oldest.len();
+            self.kept -= oldest.remove().len();
         }
     }
 
@@ -94,10 +121,31 @@ mod tests {
         for _ in 0..KEPT / KEPT_PER_ITEM + 2 {
             inbox.add(item(), Some(content.clone()));
         }
-        let kept: Vec<_> = (0..inbox.items().len())
+        let kept: Vec<_> = (0..inbox.arrived())
             .filter(|id| inbox.content(*id).is_some())
             .collect();
-        assert_eq!(kept, (2..inbox.items().len()).collect::<Vec<_>>());
-        assert_eq!(inbox.items()[65].id, 65);
+        assert_eq!(kept, (2..inbox.arrived()).collect::<Vec<_>>());
+        assert_eq!(inbox.item(65).map(|item| item.id), Some(65));
+    }
+
+    #[test]
+    fn the_oldest_items_are_dropped_with_their_contents_when_there_are_too_many() {
+        let mut inbox = Inbox::default();
+        for _ in 0..KEPT_ITEMS + 2 {
+            inbox.add(item(), Some(Bytes::from_static(b"a")));
+        }
+        assert_eq!(inbox.arrived(), KEPT_ITEMS + 2);
+        assert_eq!(inbox.items().count(), KEPT_ITEMS);
+        assert_eq!(inbox.contents.len(), KEPT_ITEMS);
+        assert_eq!(inbox.kept, KEPT_ITEMS);
+        for dropped in [0, 1, KEPT_ITEMS + 2] {
+            assert_eq!(inbox.item(dropped), None);
+            assert_eq!(inbox.content(dropped), None);
+        }
+        assert_eq!(inbox.item(2).map(|item| item.id), Some(2));
+        let older: Vec<_> = inbox.before(4).map(|item| item.id).collect();
+        assert_eq!(older, [3, 2]);
+        assert_eq!(inbox.before(usize::MAX).count(), KEPT_ITEMS);
+        assert_eq!(inbox.before(1).count(), 0);
     }
 }

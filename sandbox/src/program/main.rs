@@ -71,13 +71,13 @@ fn end_signal() -> io::Result<impl Future<Output = ()>> {
 
 /// Prints each violation to standard error as it happens.
 async fn report_violations(sandbox: &Sandbox) {
-    let mut printed = 0;
+    let mut known = 0;
     loop {
-        let violations = sandbox.next_violations(printed).await;
-        for violation in &violations {
+        let (noted, new) = sandbox.next_violations(known).await;
+        for violation in &new {
             eprintln!("violation: {violation}");
         }
-        printed += violations.len();
+        known = noted;
     }
 }
 

@@ -47,11 +47,11 @@ async fn consent(State(shared): State<Arc<Shared>>, Query(query): Query<ConsentQ
 }
 
 async fn inbox(State(shared): State<Arc<Shared>>) -> Json<Vec<Received>> {
-    Json(shared.platform().inbox.items().to_vec())
+    Json(shared.platform().inbox.items().cloned().collect())
 }
 
 async fn violations(State(shared): State<Arc<Shared>>) -> Json<Vec<String>> {
-    Json(shared.violations.borrow().clone())
+    Json(shared.violations.borrow().since(0).cloned().collect())
 }
 
 async fn inject(

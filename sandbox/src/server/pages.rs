@@ -14,6 +14,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 
 use super::Shared;
+use super::violations::Violations;
 use crate::contract::Contract;
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
@@ -33,6 +34,10 @@ const CONTENT_SECURITY_POLICY: (HeaderName, &str) = (
      base-uri 'none'; frame-ancestors 'none'",
 );
 
+/// Other sites learn nothing of the links and codes in addresses. With `no-referrer`, browsers would not say either where a
+/// form comes from.
+const REFERRER_POLICY: (HeaderName, &str) = (header::REFERRER_POLICY, "same-origin");
+
 /// Renders a page.
 fn page(status: StatusCode, template: &impl Template) -> Response {
     match template.render() {
@@ -41,7 +46,7 @@ fn page(status: StatusCode, template: &impl Template) -> Response {
             [
                 CONTENT_SECURITY_POLICY,
                 (header::CACHE_CONTROL, "no-store"),
-                (header::REFERRER_POLICY, "no-referrer"),
+                REFERRER_POLICY,
             ],
             Html(html),
         )
@@ -64,7 +69,7 @@ struct Index {
 }
 
 async fn index(State(shared): State<Arc<Shared>>) -> Response {
-    let latest = |violations: &Vec<String>| violations.iter().rev().take(20).cloned().collect();
+    let latest = |violations: &Violations| violations.since(0).rev().take(20).cloned().collect();
     let violations = latest(&shared.violations.borrow());
     let contracts = shared.platform().contracts.iter().cloned().collect();
     let index = Index {

@@ -1,5 +1,6 @@
 //! The mistakes for which programs are refused.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use axum::Json;
@@ -13,6 +14,36 @@ use crate::refusal::Refusal;
 
 pub(super) type Answer = Result<Json<Value>, Refused>;
 
+/// How many mistakes are kept.
+const KEPT: usize = 1000;
+
+/// The latest mistakes.
+#[derive(Default)]
+pub(crate) struct Violations {
+    latest: VecDeque<String>,
+    dropped: usize,
+}
+
+impl Violations {
+    /// How many there were, with those that were dropped.
+    pub(crate) fn noted(&self) -> usize {
+        self.dropped + self.latest.len()
+    }
+
+    /// Those after the first `known` that are kept, the oldest first.
+    pub(crate) fn since(&self, known: usize) -> impl DoubleEndedIterator<Item = &String> {
+        self.latest.iter().skip(known.saturating_sub(self.dropped))
+    }
+
+    fn note(&mut self, violation: String) {
+        self.latest.push_back(violation);
+        if self.latest.len() > KEPT {
+            self.latest.pop_front();
+            self.dropped += 1;
+        }
+    }
+}
+
 /// Notes a mistake of a program.
 pub(super) async fn note_violation(
     State(shared): State<Arc<Shared>>,
@@ -24,7 +55,7 @@ pub(super) async fn note_violation(
     if let Some(Violation(why)) = response.extensions().get() {
         shared
             .violations
-            .send_modify(|violations| violations.push(format!("{what}: {why}")));
+            .send_modify(|violations| violations.note(format!("{what}: {why}")));
     }
     response
 }
@@ -48,5 +79,24 @@ impl IntoResponse for Refused {
         let mut response = self.0.into_response();
         response.extensions_mut().insert(violation);
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_are_dropped_and_all_are_counted() {
+        let mut violations = Violations::default();
+        for number in 0..KEPT + 2 {
+            violations.note(number.to_string());
+        }
+        assert_eq!(violations.noted(), KEPT + 2);
+        assert_eq!(violations.since(0).count(), KEPT);
+        assert_eq!(violations.since(0).next().map(String::as_str), Some("2"));
+        let new: Vec<_> = violations.since(KEPT).collect();
+        assert_eq!(new, ["1000", "1001"]);
+        assert_eq!(violations.since(KEPT + 2).count(), 0);
     }
 }

@@ -230,3 +230,55 @@ async fn a_guest_can_not_consent_to_an_ongoing_contract_or_to_a_foreign_callback
     assert_eq!(raw.submit(GUEST, &fields).await.0, 400);
     assert_eq!(raw.page(GUEST).await.0, 400);
 }
+
+#[tokio::test]
+async fn another_site_can_not_answer_for_the_person() {
+    let raw = Raw::ongoing().await;
+    let connected = raw.connect().await;
+    let link = raw.link().await;
+    let answer = [("link", link.as_str()), ("decision", "approve")];
+    let withdraw = [("postbox_id", &*connected.postbox_id)];
+    for header in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+    ] {
+        for (path, fields) in [
+            ("/phone", &answer[..]),
+            (GUEST, &answer),
+            ("/connections/withdraw", &withdraw),
+            ("/sandbox/end-consent", &[]),
+        ] {
+            let refused = raw.submit_with(path, fields, &[header]).await;
+            assert_eq!(refused, (403, String::new()), "{path} {header:?}");
+        }
+    }
+    let request = raw.http.post(raw.url("/phone")).form(&answer);
+    let refused = request.header("origin", "null").send().await;
+    let why = refused.expect("an answer").text().await.expect("text");
+    assert!(why.contains("came from another site"), "{why}");
+    assert_eq!(raw.sandbox.violations(), [""; 0]);
+
+    let (_, page) = raw.page("/connections").await;
+    assert_eq!(page.matches(">Withdraw consent<").count(), 1);
+    // The link was not used.
+    let approved = raw.submit_with("/phone", &answer, &[("sec-fetch-site", "same-origin")]);
+    assert_eq!(approved.await.0, 303);
+}
+
+#[tokio::test]
+async fn a_browser_that_says_only_the_origin_can_use_the_pages() {
+    let raw = Raw::ongoing().await;
+    let origin = Url::parse(&raw.url("/")).expect("a URL").origin();
+    let origin = origin.ascii_serialization();
+    let connected = raw.connect().await;
+    let withdraw = [("postbox_id", &*connected.postbox_id)];
+    let headers = [("origin", &*origin)];
+    let answer = raw.submit_with("/connections/withdraw", &withdraw, &headers);
+    assert_eq!(answer.await, (303, "/connections".into()));
+    // Otherwise the origin would be `null`.
+    let page = raw.http.get(raw.url("/connections")).send().await;
+    let page = page.expect("an answer");
+    assert_eq!(page.headers()["referrer-policy"], "same-origin");
+}

@@ -61,8 +61,21 @@ impl Raw {
 
     /// Answers a page as a browser does, and returns the status and the address to which it is sent.
     pub(crate) async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> (u16, String) {
-        let answer = self.http.post(self.url(path)).form(fields).send().await;
-        let answer = answer.expect("an answer");
+        self.submit_with(path, fields, &[]).await
+    }
+
+    /// The same with headers.
+    pub(crate) async fn submit_with(
+        &self,
+        path: &str,
+        fields: &[(&str, &str)],
+        headers: &[(&str, &str)],
+    ) -> (u16, String) {
+        let mut request = self.http.post(self.url(path)).form(fields);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await.expect("an answer");
         let location = answer.headers().get("location");
         let location = location.map(|url| url.to_str().expect("text").to_owned());
         (answer.status().as_u16(), location.unwrap_or_default())

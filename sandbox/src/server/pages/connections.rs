@@ -45,10 +45,8 @@ async fn connections(State(shared): State<Arc<Shared>>) -> Response {
         let newest_first = platform.grants.consents().iter().rev();
         newest_first
             .map(|consent| {
-                let postbox_id = &consent.grant.postbox_id;
-                let contract = platform
-                    .contracts
-                    .by_contract_id(&consent.grant.contract_id);
+                let postbox_id = &consent.postbox_id;
+                let contract = platform.contracts.by_contract_id(&consent.contract_id);
                 Connection {
                     postbox_id: postbox_id.clone(),
                     contract: contract.map_or_else(String::new, |it| it.name.clone()),

@@ -75,18 +75,17 @@ struct InboxQuery {
 async fn inbox(State(shared): State<Arc<Shared>>, Query(query): Query<InboxQuery>) -> Response {
     let inbox = {
         let platform = shared.platform();
-        let all = platform.inbox.items();
-        let end = query.before.unwrap_or(all.len()).min(all.len());
-        let start = end.saturating_sub(ITEMS);
+        let mut items = platform.inbox.before(query.before.unwrap_or(usize::MAX));
+        let shown: Vec<_> = items
+            .by_ref()
+            .take(ITEMS)
+            .map(|received| Item::new(received, &platform))
+            .collect();
         Inbox {
             version: version_of(&platform),
-            total: all.len(),
-            items: all[start..end]
-                .iter()
-                .rev()
-                .map(|received| Item::new(received, &platform))
-                .collect(),
-            older: Some(start).filter(|start| *start > 0),
+            total: platform.inbox.arrived(),
+            older: items.next().map(|older| older.id + 1),
+            items: shown,
         }
     };
     page(StatusCode::OK, &inbox)
@@ -95,7 +94,7 @@ async fn inbox(State(shared): State<Arc<Shared>>, Query(query): Query<InboxQuery
 /// Changes when an item arrives, and when another sandbox takes the place of this one.
 fn version_of(platform: &Platform) -> String {
     let sandbox = &platform.contracts.once.contract_id;
-    format!("{sandbox}-{}", platform.inbox.items().len())
+    format!("{sandbox}-{}", platform.inbox.arrived())
 }
 
 async fn version(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
@@ -113,7 +112,7 @@ async fn script() -> impl IntoResponse {
 async fn content(State(shared): State<Arc<Shared>>, Path(id): Path<usize>) -> Response {
     let found = {
         let platform = shared.platform();
-        let item = platform.inbox.items().get(id);
+        let item = platform.inbox.item(id);
         item.map(|item| (mime_type(item), disposition(&item.name)))
             .zip(platform.inbox.content(id).cloned())
     };

@@ -207,7 +207,7 @@ fn receipt(shared: &Shared, link: &Url) -> Note {
     let text = match contract {
         Some(contract) => {
             let given = platform.grants.consents().iter();
-            let given = given.filter(|consent| consent.grant.contract_id == contract_id);
+            let given = given.filter(|consent| consent.contract_id == contract_id);
             format!(
                 "This link shows what a person agreed to with {} under the contract {}. Consents that have not ended: {}.",
                 contract.application_name,
