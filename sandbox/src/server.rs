@@ -9,6 +9,7 @@ mod violations;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use axum::Router;
 use axum::body::Body;
@@ -20,7 +21,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tower_http::csrf::CsrfLayer;
 use tower_service::Service;
@@ -45,6 +46,9 @@ pub(crate) struct Shared {
     /// The id of the key that signs platform tokens.
     pub signing_key: watch::Sender<&'static str>,
     pub violations: watch::Sender<Violations>,
+    /// Postbox keys that are made at the same time. More of them than cores would only keep each other, and all requests,
+    /// waiting.
+    key_makers: Semaphore,
 }
 
 impl Shared {
@@ -57,6 +61,7 @@ impl Shared {
             requests: Mutex::default(),
             signing_key: watch::Sender::new("platform"),
             violations: watch::Sender::default(),
+            key_makers: Semaphore::new(thread::available_parallelism().map_or(1, usize::from)),
         }
     }
 
@@ -95,7 +100,9 @@ impl Shared {
             Decision::Cancel => "CANCEL",
             Decision::Error => "ERROR",
             Decision::Approve => {
+                let maker = self.key_makers.acquire().await;
                 let made = tokio::task::spawn_blocking(keys::postbox).await;
+                drop(maker);
                 let (key, public_key) = made.expect("making a key does not panic");
                 return opened.approve(&mut self.platform(), key, &public_key);
             }

@@ -16,10 +16,16 @@ use tokio_util::task::TaskTracker;
 use crate::config::{Config, SandboxPages};
 use crate::db::Db;
 use crate::tenant::Tenant;
+use crate::turns::Turns;
 use crate::web;
 
 /// How many receipts are pushed at once.
 const PUSHES: usize = 8;
+
+/// How many links and callbacks are worked on at once, and how long the others wait. After that, half of a request's time is
+/// left.
+const TURNS: usize = 64;
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// How long requests in progress may take after the shop was asked to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
@@ -39,6 +45,7 @@ pub struct App {
     pub flows: ParkedFlows<Arc<dyn Store>>,
     pub tokens: SharedTokens<Arc<dyn Store>>,
     pub outbox: Outbox,
+    pub turns: Turns,
     pub metrics: PrometheusHandle,
 }
 
@@ -89,6 +96,7 @@ impl Shop {
             flows: ParkedFlows::new(store.clone()),
             tokens: SharedTokens::new(store),
             outbox,
+            turns: Turns::new(TURNS, LONGEST_WAIT),
             metrics: web::metrics().await?,
             config,
         };

@@ -16,6 +16,7 @@ mod receipts;
 mod routes;
 mod session;
 pub mod tenant;
+mod turns;
 mod web;
 
 pub use app::Shop;

@@ -1,7 +1,7 @@
 //! People who connect all at once, and their receipts, on two machines of which one is killed again and again:
 //! `store-tests/with-servers cargo bench -p shop --bench load`.
 //!
-//! `LOAD_PEOPLE=50` makes it smaller. It panics if somebody is not connected, a receipt did not arrive, or a token was lost.
+//! All people have connections at the same time, so it needs `ulimit -n 8192`. `LOAD_PEOPLE=50` makes it smaller. It panics if somebody is not connected, a receipt did not arrive, or a token was lost.
 
 #![allow(unreachable_pub, reason = "a program has no interface")]
 
@@ -22,7 +22,6 @@ async fn main() {
     let people = std::env::var("LOAD_PEOPLE");
     let plan = Plan {
         people: people.map_or(2000, |it| it.parse().expect("`LOAD_PEOPLE` is a number")),
-        at_once: 256,
     };
     let Some(run) = Run::start(&plan).await else {
         return eprintln!("SKIPPED: there is no PostgreSQL: run with `store-tests/with-servers`");

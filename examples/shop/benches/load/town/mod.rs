@@ -14,7 +14,7 @@ use digime_sandbox::{Endpoint, Sandbox};
 use rand::seq::SliceRandom;
 use sqlx::PgPool;
 use tempfile::TempDir;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 use tokio::task::{JoinHandle, JoinSet};
 
 pub use machine::Usage;
@@ -29,8 +29,6 @@ const FIRST: usize = 10;
 
 pub struct Plan {
     pub people: usize,
-    /// How many of them do something at the same time, each with one request in flight.
-    pub at_once: usize,
 }
 
 /// The platform and the people, and what they share.
@@ -38,8 +36,6 @@ pub struct Town {
     pub sandbox: Sandbox,
     addresses: [SocketAddr; 2],
     http: reqwest::Client,
-    /// Each person has a phone, which makes the postbox's key. Here they share the cores of one machine.
-    phones: Semaphore,
     pub seen: Seen,
 }
 
@@ -47,8 +43,6 @@ pub struct Town {
 pub struct Run {
     pub town: Arc<Town>,
     people: Vec<Arc<Person>>,
-    /// Who may do something.
-    turns: Arc<Semaphore>,
     first: Machine,
     /// The one that is killed.
     second: Arc<Mutex<Machine>>,
@@ -91,12 +85,10 @@ impl Run {
         let first = Machine::start(&file, folder.path().join("first.log")).await;
         let second = Machine::start(&file, folder.path().join("second.log")).await;
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-        let cores = std::thread::available_parallelism();
         let town = Arc::new(Town {
             sandbox,
             addresses: [first.address, second.address],
             http: http.build().expect("a client"),
-            phones: Semaphore::new(cores.map_or(1, usize::from)),
             seen: Seen::default(),
         });
         let shops = SHOPS.iter().cycle().take(plan.people);
@@ -104,7 +96,6 @@ impl Run {
         let database = PgPool::connect(&database).await.expect("a database");
         Some(Self {
             people: shops.map(person).collect(),
-            turns: Arc::new(Semaphore::new(plan.at_once)),
             town,
             first,
             second: Arc::new(Mutex::new(second)),
@@ -244,18 +235,14 @@ impl Run {
         complaints
     }
 
-    /// Each of these people does something.
+    /// Each of these people does something, all at once.
     async fn all<F>(&self, people: &[Arc<Person>], what: impl Fn(Arc<Person>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let mut tasks = JoinSet::new();
         for person in people {
-            let (doing, turns) = (what(person.clone()), self.turns.clone());
-            tasks.spawn(async move {
-                let _turn = turns.acquire().await.expect("it is open");
-                doing.await;
-            });
+            tasks.spawn(what(person.clone()));
         }
         while let Some(done) = tasks.join_next().await {
             done.expect("no panic");
