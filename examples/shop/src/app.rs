@@ -22,9 +22,13 @@ use crate::web;
 /// How many receipts are pushed at once.
 const PUSHES: usize = 8;
 
-/// How many links and callbacks are worked on at once, and how long the others wait. After that, half of a request's time is
-/// left.
-const TURNS: usize = 64;
+/// How many links are made at once.
+const LINKS: usize = 64;
+
+/// How many callbacks are worked on at once. A process that is killed loses no more consents than these.
+const CALLBACKS: usize = 16;
+
+/// How long the others wait. After that, half of a request's time is left.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// How long requests in progress may take after the shop was asked to stop.
@@ -45,7 +49,8 @@ pub struct App {
     pub flows: ParkedFlows<Arc<dyn Store>>,
     pub tokens: SharedTokens<Arc<dyn Store>>,
     pub outbox: Outbox,
-    pub turns: Turns,
+    pub links: Turns,
+    pub callbacks: Turns,
     pub metrics: PrometheusHandle,
 }
 
@@ -96,7 +101,8 @@ impl Shop {
             flows: ParkedFlows::new(store.clone()),
             tokens: SharedTokens::new(store),
             outbox,
-            turns: Turns::new(TURNS, LONGEST_WAIT),
+            links: Turns::new(LINKS, LONGEST_WAIT),
+            callbacks: Turns::new(CALLBACKS, LONGEST_WAIT),
             metrics: web::metrics().await?,
             config,
         };

@@ -21,7 +21,7 @@ pub async fn callback(
     let callback = Callback::from_query(query.as_deref().unwrap_or_default());
     let callback = callback.map_err(|_| PageError::BadCallback)?;
     let state = callback.state().ok_or(PageError::BadCallback)?;
-    let _turn = app.turns.take().await?;
+    let _turn = app.callbacks.take().await?;
     let attempt = app
         .db
         .called_back(state)

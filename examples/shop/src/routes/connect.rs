@@ -27,7 +27,7 @@ pub async fn begin(
 ) -> Result<Redirect, PageError> {
     let tenant = app.tenant(&slug).ok_or(PageError::NotFound)?;
     let customer = session::customer_or_new(&session).await?;
-    let turn = app.turns.take().await?;
+    let turn = app.links.take().await?;
     let attempt = ask(&app, tenant, customer).await?;
     drop(turn);
     app.db.begin_attempt(&attempt).await?;
