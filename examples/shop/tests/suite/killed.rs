@@ -10,10 +10,7 @@ use crate::street::skipped;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_when_a_machine_of_two_is_killed_again_and_again() {
-    let plan = Plan {
-        people: 20,
-        at_once: 20,
-    };
+    let plan = Plan { people: 20 };
     let Some(run) = Run::start(&plan).await else {
         skipped();
         return;
