@@ -1,8 +1,7 @@
 //! How many requests ask digi.me at the same time.
 //!
 //! When thousands of people come at once, all of them would be served slowly, and longer than a call of digi.me may take. So
-//! most of them wait for their turn, while nothing of theirs can be lost: a process that is killed loses the consents whose
-//! codes it was about to exchange.
+//! most of them wait for their turn. A process that is killed loses only consents whose codes it was exchanging.
 
 use std::time::Duration;
 
@@ -27,13 +26,11 @@ impl Turns {
 
     /// Waits for a turn, which ends when it is dropped. The first who came is the first who gets one.
     pub async fn take(&self) -> Result<SemaphorePermit<'_>, PageError> {
-        match timeout(self.patience, self.free.acquire()).await {
-            Ok(turn) => turn.map_err(PageError::internal),
-            Err(_) => {
-                tracing::warn!("too many people came at once: somebody was asked to try again");
-                Err(PageError::TryAgain)
-            }
-        }
+        let Ok(turn) = timeout(self.patience, self.free.acquire()).await else {
+            tracing::warn!("too many people came at once: somebody was asked to try again");
+            return Err(PageError::TryAgain);
+        };
+        turn.map_err(PageError::internal)
     }
 }
 
