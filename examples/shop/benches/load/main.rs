@@ -1,7 +1,8 @@
 //! People who connect all at once, and their receipts, on two machines of which one is killed again and again:
 //! `store-tests/with-servers cargo bench -p shop --bench load`.
 //!
-//! All people have connections at the same time, so it needs `ulimit -n 8192`. `LOAD_PEOPLE=50` makes it smaller. It panics if somebody is not connected, a receipt did not arrive, or a token was lost.
+//! All people have connections at the same time, so it needs `ulimit -n 8192`. `LOAD_PEOPLE=50` makes it smaller. It panics if
+//! somebody is not connected, a receipt did not arrive, or a token was lost.
 
 #![allow(unreachable_pub, reason = "a program has no interface")]
 
