@@ -1,13 +1,13 @@
 //! Entries that end the process which sends them, so that no outcome is recorded.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use digime::PostboxItem;
 use digime::error::StoreError;
 use digime_outbox::{Deliver, DeliverError, Listed, Outbox, Recipient, State};
 
 use super::workers::Gate;
-use super::{CONTRACT, counts, entry, execute, listed, only, quick, run};
+use super::{CONTRACT, Running, counts, entry, execute, listed, only, quick, run};
 use crate::set_up::on_each_database;
 
 on_each_database! {
@@ -30,18 +30,23 @@ async fn end_leases(url: &str) {
 /// The process dies so many times while it sends the only entry.
 async fn lose(outbox: &Outbox, url: &str, times: usize) {
     for _ in 0..times {
-        let gate = Gate::default();
-        die(outbox, gate.clone(), &gate, 1).await;
+        die_with(outbox, 1).await;
         end_leases(url).await;
     }
 }
 
-/// Runs a worker that dies as soon as so many deliveries have reached the gate.
-async fn die(outbox: &Outbox, deliver: impl Deliver, gate: &Gate, calls: usize) {
-    let dies = run(quick(outbox, deliver));
-    gate.reached(calls).await;
-    dies.task.abort();
-    let ended = dies.task.await.expect_err("it does not end by itself");
+/// Runs a worker that dies while it sends so many entries.
+async fn die_with(outbox: &Outbox, entries: usize) {
+    let gate = Gate::default();
+    // It takes nothing more, so no claim of it is on its way to the database when it dies.
+    let dies = run(quick(outbox, gate.clone()).concurrency(entries));
+    gate.reached(entries).await;
+    die(dies).await;
+}
+
+async fn die(worker: Running) {
+    worker.task.abort();
+    let ended = worker.task.await.expect_err("it does not end by itself");
     assert!(ended.is_cancelled(), "{ended}");
 }
 
@@ -118,16 +123,11 @@ async fn an_entry_that_kills_is_given_up_and_those_beside_it_are_not(outbox: Out
         outbox.enqueue(&entry(user, "beside")).await.expect("added");
     }
     // It kills before the others are done, as often as they are taken together.
-    let mut deaths = 0;
-    let together = Gate::default();
     for _ in 0..3 {
-        let gate = together.clone();
-        let all = (deaths + 1) * (1 + BESIDE.len());
-        die(&outbox, gate, &together, all).await;
+        die_with(&outbox, 1 + BESIDE.len()).await;
         end_leases(url).await;
-        deaths += 1;
     }
-    while deaths < LIMIT {
+    while listed(&outbox, State::GivenUp).await.is_empty() {
         let kills = Gate::default();
         let deliver = {
             let (outbox, kills) = (outbox.clone(), kills.clone());
@@ -145,9 +145,14 @@ async fn an_entry_that_kills_is_given_up_and_those_beside_it_are_not(outbox: Out
                 }
             }
         };
-        die(&outbox, deliver, &kills, 1).await;
+        // A claim that is on its way when the worker dies takes entries for the time of a lease.
+        let worker = run(quick(&outbox, deliver).lease(Duration::from_secs(2)));
+        tokio::select! {
+            () = kills.reached(1) => {}
+            _ = counts(&outbox, |counts| counts.given_up > 0) => {}
+        }
+        die(worker).await;
         end_leases(url).await;
-        deaths += 1;
     }
     let worker = run(quick(&outbox, done));
     let settled = counts(&outbox, |counts| counts.waiting + counts.sending == 0).await;

@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use digime::PostboxItem;
 use digime_outbox::{Deliver, DeliverError, Outbox, Recipient, State};
 use tokio::sync::Notify;
 
-use super::{CONTRACT, counts, entry, listed, only, quick, run};
+use super::{CONTRACT, PATIENCE, counts, entry, listed, only, quick, run};
 use crate::set_up::on_each_database;
 
 on_each_database! {
@@ -36,7 +36,9 @@ impl Gate {
 
     /// Waits until so many deliveries have begun.
     pub(super) async fn reached(&self, calls: usize) {
+        let begun = Instant::now();
         while self.calls() < calls {
+            assert!(begun.elapsed() < PATIENCE, "waited in vain");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
@@ -115,7 +117,9 @@ async fn a_slow_push_keeps_its_lease(outbox: Outbox, url: &str) {
 async fn an_entry_of_a_worker_that_died_is_taken_when_its_lease_has_ended(outbox: Outbox, _: &str) {
     outbox.enqueue(&entry("one", "taken")).await.expect("added");
     let gate = Gate::default();
-    let dies = run(quick(&outbox, gate.clone()).lease(Duration::from_millis(50)));
+    // With one place, it takes nothing more before it dies.
+    let dies = quick(&outbox, gate.clone()).concurrency(1);
+    let dies = run(dies.lease(Duration::from_millis(50)));
     gate.reached(1).await;
     dies.task.abort();
     let survives = run(quick(&outbox, async |_: Recipient, _: PostboxItem| Ok(())));
