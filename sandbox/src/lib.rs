@@ -32,6 +32,7 @@ mod contract;
 mod fault;
 mod fault_request;
 mod keys;
+mod latest;
 mod new_contract;
 mod platform;
 mod push;

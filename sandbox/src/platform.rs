@@ -14,7 +14,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::clock::{millis, now};
+use crate::clock::{is_over, millis, now};
 use crate::contract::Contracts;
 use crate::push::{Envelope, Opened};
 use crate::random;
@@ -120,24 +120,22 @@ impl Platform {
 
     /// Ends and forgets what is over, at most once a minute. So a sandbox may run for months.
     fn sweep(&mut self, now: u64) {
-        if now < self.swept.saturating_add(millis(BETWEEN_SWEEPS)) {
+        if !is_over(self.swept, BETWEEN_SWEEPS, now) {
             return;
         }
         self.swept = now;
-        let is_recent =
-            |since: u64, lifetime: Duration| since.saturating_add(millis(lifetime)) > now;
+        let is_over = |since: u64, lifetime: Duration| is_over(since, lifetime, now);
         let link = self.session_lifetime.saturating_add(REMEMBERED);
         self.sessions
-            .retain(|_, session| is_recent(session.expiry, REMEMBERED));
+            .retain(|_, session| !is_over(session.expiry, REMEMBERED));
         self.preauthorizations
-            .retain(|_, authorized| is_recent(authorized.since, link));
+            .retain(|_, authorized| !is_over(authorized.since, link));
         self.grants.sweep(now);
         self.postboxes
-            .retain(|_, postbox| is_recent(postbox.since, grants::REMEMBERED));
-        self.envelopes
-            .retain(|_, used| is_recent(*used, REMEMBERED));
+            .retain(|_, postbox| !is_over(postbox.since, grants::REMEMBERED));
+        self.envelopes.retain(|_, used| !is_over(*used, REMEMBERED));
         self.nonces
-            .retain(|_, used| is_recent(*used, request_token::LONGEST_VALID));
+            .retain(|_, used| !is_over(*used, request_token::LONGEST_VALID));
     }
 
     /// `POST permission-access/session`

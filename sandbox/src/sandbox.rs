@@ -122,8 +122,8 @@ impl Sandbox {
     /// kept.
     pub async fn next_violations(&self, known: usize) -> (usize, Vec<String>) {
         let mut violations = self.shared.violations.subscribe();
-        match violations.wait_for(|it| it.noted() > known).await {
-            Ok(it) => (it.noted(), it.since(known).cloned().collect()),
+        match violations.wait_for(|it| it.count() > known).await {
+            Ok(it) => (it.count(), it.since(known).cloned().collect()),
             Err(_) => (known, Vec::new()),
         }
     }

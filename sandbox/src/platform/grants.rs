@@ -9,7 +9,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::clock::{millis, now};
+use crate::clock::{is_over, millis, now};
 use crate::platform::Preauthorization;
 use crate::random;
 use crate::refusal::Refusal;
@@ -197,8 +197,7 @@ impl Grants {
 
     /// Ends and forgets what is over at this time.
     pub(super) fn sweep(&mut self, now: u64) {
-        let is_over =
-            |since: u64, lifetime: Duration| since.saturating_add(millis(lifetime)) <= now;
+        let is_over = |since: u64, lifetime: Duration| is_over(since, lifetime, now);
         self.end_consents(|grant| is_over(grant.since, CONSENT_LIFETIME));
         let is_forgotten = |grant: &Grant| is_over(grant.since, REMEMBERED);
         self.codes.retain(|_, code| !is_forgotten(&code.grant));

@@ -1,10 +1,12 @@
 //! What has arrived in the user's digi.me.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
+
+use crate::latest::Latest;
 
 /// The largest content that is kept.
 pub(crate) const KEPT_PER_ITEM: usize = 1 << 20;
@@ -42,9 +44,8 @@ pub struct Received {
 /// The latest items, and the contents of those that are small and recent.
 #[derive(Default)]
 pub(crate) struct Inbox {
-    items: VecDeque<Received>,
-    /// How many items were dropped, which is the id of the first that is kept.
-    dropped: usize,
+    /// The number of each is its id.
+    items: Latest<Received, KEPT_ITEMS>,
     contents: BTreeMap<usize, Bytes>,
     kept: usize,
 }
@@ -52,39 +53,34 @@ pub(crate) struct Inbox {
 impl Inbox {
     /// The items that are kept, the oldest first.
     pub(crate) fn items(&self) -> impl DoubleEndedIterator<Item = &Received> {
-        self.items.iter()
+        self.items.since(0)
     }
 
     /// How many items have arrived, which is the id of the next one.
     pub(crate) fn arrived(&self) -> usize {
-        self.dropped + self.items.len()
+        self.items.count()
     }
 
     /// The item with an id, if it is kept.
     pub(crate) fn item(&self, id: usize) -> Option<&Received> {
-        self.items.get(id.checked_sub(self.dropped)?)
+        self.items.get(id)
     }
 
     /// The items that arrived before the one with an id, the newest first.
     pub(crate) fn before(&self, id: usize) -> impl Iterator<Item = &Received> {
-        let end = id.saturating_sub(self.dropped).min(self.items.len());
-        self.items.range(..end).rev()
+        self.items.before(id)
     }
 
     /// Adds an item, which gets its id here.
     pub(crate) fn add(&mut self, item: Received, content: Option<Bytes>) {
         let id = self.arrived();
-        self.items.push_back(Received { id, ..item });
+        self.items.add(Received { id, ..item });
         if let Some(content) = content {
             self.kept += content.len();
             self.contents.insert(id, content);
         }
-        if self.items.len() > KEPT_ITEMS {
-            self.items.pop_front();
-            self.dropped += 1;
-        }
         while let Some(oldest) = self.contents.first_entry()
-            && (self.kept > KEPT || *oldest.key() < self.dropped)
+            && (self.kept > KEPT || *oldest.key() < self.items.dropped())
         {
             self.kept -= oldest.remove().len();
         }

@@ -1,6 +1,5 @@
 //! The mistakes for which programs are refused.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
 use super::Shared;
+use crate::latest::Latest;
 use crate::refusal::Refusal;
 
 pub(super) type Answer = Result<Json<Value>, Refused>;
@@ -17,32 +17,7 @@ pub(super) type Answer = Result<Json<Value>, Refused>;
 /// How many mistakes are kept.
 const KEPT: usize = 1000;
 
-/// The latest mistakes.
-#[derive(Default)]
-pub(crate) struct Violations {
-    latest: VecDeque<String>,
-    dropped: usize,
-}
-
-impl Violations {
-    /// How many there were, with those that were dropped.
-    pub(crate) fn noted(&self) -> usize {
-        self.dropped + self.latest.len()
-    }
-
-    /// Those after the first `known` that are kept, the oldest first.
-    pub(crate) fn since(&self, known: usize) -> impl DoubleEndedIterator<Item = &String> {
-        self.latest.iter().skip(known.saturating_sub(self.dropped))
-    }
-
-    fn note(&mut self, violation: String) {
-        self.latest.push_back(violation);
-        if self.latest.len() > KEPT {
-            self.latest.pop_front();
-            self.dropped += 1;
-        }
-    }
-}
+pub(crate) type Violations = Latest<String, KEPT>;
 
 /// Notes a mistake of a program.
 pub(super) async fn note_violation(
@@ -55,7 +30,7 @@ pub(super) async fn note_violation(
     if let Some(Violation(why)) = response.extensions().get() {
         shared
             .violations
-            .send_modify(|violations| violations.note(format!("{what}: {why}")));
+            .send_modify(|violations| violations.add(format!("{what}: {why}")));
     }
     response
 }
@@ -90,9 +65,9 @@ mod tests {
     fn the_oldest_are_dropped_and_all_are_counted() {
         let mut violations = Violations::default();
         for number in 0..KEPT + 2 {
-            violations.note(number.to_string());
+            violations.add(number.to_string());
         }
-        assert_eq!(violations.noted(), KEPT + 2);
+        assert_eq!(violations.count(), KEPT + 2);
         assert_eq!(violations.since(0).count(), KEPT);
         assert_eq!(violations.since(0).next().map(String::as_str), Some("2"));
         let new: Vec<_> = violations.since(KEPT).collect();
