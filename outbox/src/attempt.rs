@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 
 use crate::queue::{Outcome, Taken};
-use crate::rules::{MOST_LOSSES, Next, Rules};
+use crate::rules::{Next, Rules};
 use crate::telemetry::{self, ConfigWarnings, TARGET};
 use crate::{Deliver, DeliverError, Outbox};
 
@@ -30,32 +30,28 @@ pub(crate) struct Attempts<D> {
 impl<D: Deliver> Attempts<D> {
     /// Delivers an entry under a lease, and records the outcome.
     pub(crate) async fn attempt(self: Arc<Self>, taken: Arc<Taken>) {
-        let outcome = if taken.is_lost_too_often() {
-            let reason = lost_too_often();
-            telemetry::given_up(&taken, &reason);
-            Outcome::GiveUp { error: reason }
-        } else {
-            self.outcome(&taken).await
+        let begun = Instant::now();
+        let outcome = match self.deliver(&taken).await {
+            Ok(()) => {
+                telemetry::delivered(&taken, begun.elapsed());
+                Outcome::Delivered
+            }
+            Err(error) => self.failed(&taken, &error).await,
         };
         self.record(&taken, &outcome).await;
     }
 
-    async fn outcome(&self, taken: &Taken) -> Outcome {
-        let begun = Instant::now();
+    async fn deliver(&self, taken: &Taken) -> Result<(), DeliverError> {
+        if taken.is_lost_too_often() {
+            return Err(DeliverError::Lost);
+        }
         let item = taken.item.clone().into_postbox_item(&taken.reference);
         let delivery = async { self.deliver.deliver(taken.recipient.clone(), item).await };
         // A panic must not end in an entry that is sent again at once, and again.
         let delivery = AssertUnwindSafe(delivery).catch_unwind();
-        let delivered = tokio::select! {
+        tokio::select! {
             delivered = delivery => delivered.unwrap_or(Err(DeliverError::Panicked)),
             never = self.keep_lease(taken) => match never {},
-        };
-        match delivered {
-            Ok(()) => {
-                telemetry::delivered(taken, begun.elapsed());
-                Outcome::Delivered
-            }
-            Err(error) => self.failed(taken, &error).await,
         }
     }
 
@@ -124,13 +120,6 @@ impl<D: Deliver> Attempts<D> {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
-}
-
-fn lost_too_often() -> String {
-    format!(
-        "its process was killed, or did not reach the database, {MOST_LOSSES} times in a row while it was being sent, and it \
-         may be the cause: look at the log and the memory of the process, then `retry` sends it again"
-    )
 }
 
 /// The error and its causes, as an operator sees it later.

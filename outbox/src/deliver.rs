@@ -2,6 +2,7 @@ use digime::PostboxItem;
 use thiserror::Error;
 
 use crate::Recipient;
+use crate::rules::MOST_LOSSES;
 
 /// How an entry reaches its person. [`ConnectedUsers`](crate::ConnectedUsers) is the usual one. A closure is one too:
 ///
@@ -62,4 +63,10 @@ pub enum DeliverError {
     /// The closure panicked. The entry is tried again later, as if the configuration was wrong.
     #[error("the delivery panicked: see the panic's message")]
     Panicked,
+    /// Ten workers in a row took the entry and recorded nothing. The entry is given up without another delivery.
+    #[error(
+        "its process was killed, or did not reach the database, {} times in a row while it was being sent, and it may be the cause: look at the log and the memory of the process, then `retry` sends it again",
+        MOST_LOSSES
+    )]
+    Lost,
 }

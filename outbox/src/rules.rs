@@ -106,6 +106,7 @@ fn class(error: &DeliverError) -> Class {
     match error {
         DeliverError::NotConnected => Class::Consent,
         DeliverError::UnknownContract | DeliverError::Panicked => Class::Config,
+        DeliverError::Lost => Class::Other,
         DeliverError::Push(error) if error.needs_consent() => Class::Consent,
         DeliverError::Push(error) if error.is_config() => Class::Config,
         DeliverError::Push(error) if error.is_transient() => Class::Transient,
@@ -167,6 +168,7 @@ mod tests {
             (base_url.into(), retry(60, true)),
             (DeliverError::UnknownContract, retry(60, true)),
             (DeliverError::Panicked, retry(60, true)),
+            (DeliverError::Lost, Next::GiveUp),
             (refused.into(), Next::GiveUp),
         ];
         for (error, expected) in cases {
