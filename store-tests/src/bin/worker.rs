@@ -34,8 +34,8 @@ enum Work {
     Begin,
     /// Takes a callback, exchanges its code and pushes.
     Finish { callback: String },
-    /// Waits for another process, delivers callbacks, each the state with a number, and prints the numbers of the flows
-    /// that it got.
+    /// Delivers a callback, waits for another process that has done so too, delivers all callbacks, each the state with a
+    /// number, and prints the numbers of the flows that it got.
     Claim {
         name: String,
         waits_for: String,
@@ -89,13 +89,16 @@ async fn work<S: FlowStore + TokenStore>(store: S, url: &str, place: Place, work
             states,
             deliveries,
         } => {
+            let store = Arc::new(store);
+            let flows = ParkedFlows::new(store.clone());
+            let first = claim(&flows, &place, &states, vec![deliveries[0][0]]).await;
             meet(&store, &name, &waits_for).await;
-            let flows = ParkedFlows::new(store);
             let tasks = deliveries.into_iter().map(|deliveries| {
                 let (flows, place, states) = (flows.clone(), place.clone(), states.clone());
                 tokio::spawn(async move { claim(&flows, &place, &states, deliveries).await })
             });
-            let claimed = try_join_all(tasks).await.expect("no task panics").concat();
+            let claimed = try_join_all(tasks).await.expect("no task panics");
+            let claimed = [first, claimed.concat()].concat();
             println!("{}", serde_json::to_string(&claimed).expect("JSON"));
         }
         Work::Push { user, items } => push(&SharedTokens::new(store), &place, &user, items).await,
