@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use town::{Plan, Run, Seen, Stage, Usage};
+use town::{Run, Seen, Stage, Usage};
 
 /// Of each person, while a machine is killed.
 const ORDERS: usize = 5;
@@ -21,10 +21,8 @@ const ORDERS: usize = 5;
 #[tokio::main]
 async fn main() {
     let people = std::env::var("LOAD_PEOPLE");
-    let plan = Plan {
-        people: people.map_or(2000, |it| it.parse().expect("`LOAD_PEOPLE` is a number")),
-    };
-    let Some(run) = Run::start(&plan).await else {
+    let people = people.map_or(2000, |it| it.parse().expect("`LOAD_PEOPLE` is a number"));
+    let Some(run) = Run::start(people).await else {
         return eprintln!("SKIPPED: there is no PostgreSQL: run with `store-tests/with-servers`");
     };
     let seen = &run.town.seen;
@@ -39,7 +37,7 @@ async fn main() {
     line("a callback", spread(&seen.callbacks));
 
     let pushing = run.push(ORDERS, 2).await;
-    let receipts = plan.people * ORDERS;
+    let receipts = people * ORDERS;
     line("orders", per_second(receipts, pushing.ordered));
     line(
         "95 % of their receipts",
@@ -61,14 +59,14 @@ async fn main() {
     let last = run.push(1, 0).await;
     line(
         "receipts with a refresh each",
-        per_second(plan.people, last.all_arrived),
+        per_second(people, last.all_arrived),
     );
     line("refreshes", run.town.sandbox.refreshes() - refreshes);
 
     let usage = run.usage().await;
     let orders = run.check().await;
     let arrived = run.town.sandbox.inbox().len();
-    line("people connected", plan.people);
+    line("people connected", people);
     line(
         "orders booked, receipts arrived",
         format!("{orders}, {arrived}: {} twice", arrived - orders),

@@ -4,14 +4,13 @@
 #[path = "../../benches/load/town/mod.rs"]
 mod town;
 
-use town::{Plan, Run};
+use town::Run;
 
 use crate::street::skipped;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_when_a_machine_of_two_is_killed_again_and_again() {
-    let plan = Plan { people: 20 };
-    let Some(run) = Run::start(&plan).await else {
+    let Some(run) = Run::start(20).await else {
         skipped();
         return;
     };

@@ -27,10 +27,6 @@ use premises::SHOPS;
 /// How many people come one after another, before the others.
 const FIRST: usize = 10;
 
-pub struct Plan {
-    pub people: usize,
-}
-
 /// The platform and the people, and what they share.
 pub struct Town {
     pub sandbox: Sandbox,
@@ -74,7 +70,7 @@ pub struct Pushing {
 
 impl Run {
     /// `None` if there is no PostgreSQL.
-    pub async fn start(plan: &Plan) -> Option<Self> {
+    pub async fn start(people: usize) -> Option<Self> {
         let server = std::env::var("DIGIME_TEST_POSTGRES").ok()?;
         let database = premises::create_database(&server).await;
         let folder = tempfile::tempdir().expect("a folder");
@@ -91,7 +87,7 @@ impl Run {
             http: http.build().expect("a client"),
             seen: Seen::default(),
         });
-        let shops = SHOPS.iter().cycle().take(plan.people);
+        let shops = SHOPS.iter().cycle().take(people);
         let person = |&(slug, product)| Arc::new(Person::new(town.clone(), slug, product));
         let database = PgPool::connect(&database).await.expect("a database");
         Some(Self {
