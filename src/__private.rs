@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 pub use std::sync::LazyLock;
 
-pub use crate::flow::extension::CallSpan;
+pub use crate::flow::extension::{CallSpan, Ending, KnownEnding, Returned, UnknownEnding};
 pub use crate::flow::reasons::sealed::Never;
 
 /// A value that is made when it is first used. rustc suggests other items for a `LazyLock::new` whose path it does not find.

@@ -9,6 +9,8 @@ use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use thiserror::Error;
 use url::form_urlencoded;
 
+use crate::excerpt::excerpt;
+
 /// The answer of the user's client, read from the query of the callback URL. It is not trusted: the flow that takes it
 /// checks it.
 ///
@@ -31,6 +33,8 @@ pub struct Callback {
     pub(crate) postbox_id: Option<String>,
     pub(crate) public_key: Option<String>,
     pub(crate) code: Option<AuthorizationCode>,
+    /// The other parameters, which a library may read.
+    others: Vec<(String, String)>,
 }
 
 /// The code that an ongoing contract's callback brings (RFC 6749, section 4.1.2). It is exchanged once.
@@ -59,6 +63,14 @@ pub enum CallbackError {
         "the user declined, and no postbox was made: ask again with the same link, or begin a new flow"
     )]
     Cancelled,
+    /// The user did not consent on digi.me's page, or the page failed.
+    #[error(
+        "the user has not consented ({}): ask again, with a new link", excerpt(.code, LONGEST_SHOWN)
+    )]
+    NotConsented {
+        /// digi.me's code for the reason.
+        code: String,
+    },
     /// The user's client failed: `result` is `ERROR`.
     #[error(
         "the user's digi.me client reported an error: ask the user to try the link again, or begin a new flow"
@@ -69,6 +81,11 @@ pub enum CallbackError {
         "the callback's `result` is none of SUCCESS, POSTBOX_READY, CANCEL and ERROR: it does not come from a digi.me client"
     )]
     UnknownResult,
+    /// A parameter has a value that the protocol does not define.
+    #[error(
+        "the callback's `{0}` has a value that the protocol does not define: it does not come from digi.me"
+    )]
+    Unknown(&'static str),
     /// The `state` is not this flow's (RFC 6749, section 10.12).
     #[error(
         "the callback belongs to another flow: take the flow that waits under the callback's `state`"
@@ -114,6 +131,9 @@ pub enum CallbackError {
 /// servers limit headers to 8 KiB or little more.
 const LONGEST: usize = 4096;
 
+/// How many characters of a code an error shows.
+const LONGEST_SHOWN: usize = 64;
+
 impl Callback {
     const EMPTY: Self = Self {
         result: None,
@@ -121,6 +141,7 @@ impl Callback {
         postbox_id: None,
         public_key: None,
         code: None,
+        others: Vec::new(),
     };
 
     /// Reads the URL that was called: an absolute URL, or its path and query.
@@ -160,8 +181,11 @@ impl Callback {
     pub fn from_query(query: &str) -> Result<Self, CallbackError> {
         let mut callback = Self::EMPTY;
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            if let Some(parameter) = Parameter::named(&name) {
-                callback.set(parameter, value.into_owned())?;
+            match Parameter::named(&name) {
+                Some(parameter) => callback.set(parameter, value.into_owned())?,
+                None => callback
+                    .others
+                    .push((name.into_owned(), value.into_owned())),
             }
         }
         Ok(callback)
@@ -178,6 +202,27 @@ impl Callback {
     #[must_use]
     pub fn state(&self) -> Option<&str> {
         self.state.as_deref()
+    }
+
+    /// A parameter that the callbacks of a library's flow have, and those of a postbox's flow do not. `None` if it is missing.
+    ///
+    /// ```
+    /// # use digime::Callback;
+    /// let callback = Callback::from_query("success=false&errorCode=declined&state=x")?;
+    /// assert_eq!(callback.parameter("errorCode")?, Some("declined"));
+    /// assert_eq!(callback.parameter("accountReference")?, None);
+    /// # Ok::<(), digime::error::CallbackError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`CallbackError::Twice`] if it is repeated, [`CallbackError::TooLong`] if it is longer than 4096 bytes.
+    pub fn parameter(&self, name: &'static str) -> Result<Option<&str>, CallbackError> {
+        let mut values = self.others.iter().filter(|(own, _)| own == name);
+        match (values.next(), values.next()) {
+            (_, Some(_)) => Err(CallbackError::Twice(name)),
+            (Some((_, value)), None) if value.len() > LONGEST => Err(CallbackError::TooLong(name)),
+            (value, None) => Ok(value.map(|(_, value)| value.as_str())),
+        }
     }
 
     /// The SHA-256 of the code, as hex. It identifies the code and does not reveal it.
@@ -258,6 +303,14 @@ impl fmt::Debug for Callback {
     }
 }
 
+/// The value of a parameter that this library does not know.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Other {
+    Text(String),
+    Ignored(IgnoredAny),
+}
+
 impl<'de> Deserialize<'de> for Callback {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Parameters;
@@ -290,7 +343,9 @@ impl<'de> Deserialize<'de> for Callback {
                             callback.set(parameter, value).map_err(A::Error::custom)?;
                         }
                         None => {
-                            map.next_value::<IgnoredAny>()?;
+                            if let Other::Text(value) = map.next_value()? {
+                                callback.others.push((name, value));
+                            }
                         }
                     }
                 }
@@ -354,6 +409,21 @@ mod tests {
             let read = serde_json::from_str::<Callback>(&json).unwrap_err();
             assert!(read.to_string().contains(&error.to_string()), "{read}");
         }
+    }
+
+    #[test]
+    fn a_parameter_of_a_library_is_read_once_and_others_may_be_anything() {
+        let callback = Callback::from_query("a=1&b=2&b=2&state=s").expect("a callback");
+        assert_eq!(callback.parameter("a"), Ok(Some("1")));
+        assert_eq!(callback.parameter("b"), Err(CallbackError::Twice("b")));
+        assert_eq!(callback.parameter("c"), Ok(None));
+        let json = r#"{"a":"1","b":["x"],"c":{"d":1},"state":"s"}"#;
+        let callback: Callback = serde_json::from_str(json).expect("a callback");
+        assert_eq!(callback.parameter("a"), Ok(Some("1")));
+        assert_eq!(callback.parameter("b"), Ok(None));
+        let long = format!("a={}", "x".repeat(4097));
+        let callback = Callback::from_query(&long).expect("a callback");
+        assert_eq!(callback.parameter("a"), Err(CallbackError::TooLong("a")));
     }
 
     #[test]

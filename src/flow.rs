@@ -9,6 +9,7 @@ pub(crate) mod contract;
 mod destination;
 mod doubt;
 pub(crate) mod extension;
+pub(crate) mod grant;
 mod postbox_ready;
 mod push_many;
 pub mod reasons;
@@ -31,10 +32,9 @@ use std::time::SystemTime;
 use url::Url;
 
 pub use authorized::Authorized;
-pub(crate) use authorized::AuthorizedRecord;
 pub use awaiting_callback::AwaitingCallback;
 pub use postbox_ready::PostboxReady;
-pub use push_many::{ManyProgress, PushMany, Pushed};
+pub use push_many::{ManyProgress, PushMany, Pushed, Pushes};
 pub(crate) use refresh::{Demand, Refresher, Sent, send};
 pub use rejected::Rejected;
 pub(crate) use renewable::Renewable;
@@ -126,6 +126,22 @@ impl<C, S> Flow<C, S> {
 }
 
 impl<C, S> Flow<C, S> {
+    /// Another flow under the same contract, in a state that a library defines. This flow stays as it is.
+    ///
+    /// ```
+    /// # use digime::extend::ExtensionState;
+    /// # use digime::{Authorized, Flow};
+    /// # struct Invited { friend: String }
+    /// # impl ExtensionState for Invited {}
+    /// fn invite<C>(authorized: &Flow<C, Authorized>, friend: String) -> Flow<C, Invited> {
+    ///     authorized.branch(Invited { friend })
+    /// }
+    /// ```
+    #[must_use = "the other flow is in the new state"]
+    pub fn branch<T: ExtensionState>(&self, state: T) -> Flow<C, T> {
+        Flow::in_state(self.platform.clone(), state)
+    }
+
     /// The state, with what its library offers on it.
     ///
     /// ```

@@ -176,8 +176,8 @@ pub mod extend {
 
 /// Progress, and pushes of many items at a time.
 pub mod push {
-    pub use crate::flow::{ManyProgress, PushMany, Pushed};
-    pub use crate::postbox::Progress;
+    pub use crate::flow::{ManyProgress, PushMany, Pushed, Pushes};
+    pub use crate::postbox::{Descriptor, Progress};
 }
 
 /// What sends the requests to the platform: the application's own HTTP client, a `tower` service, or anything else.
@@ -220,6 +220,14 @@ pub mod transport {
 pub mod request {
     pub use crate::pkce::CodeVerifier;
     pub use crate::platform::request::{Answer, Request};
+}
+
+/// The tokens of a user's consent, for libraries whose states have them, and for code that is generic over such states.
+pub mod tokens {
+    pub use crate::flow::grant::{
+        AwaitsCode, Grant, HoldsTokens, TokenContract, TokenKind, exchange_code, refresh,
+    };
+    pub use crate::platform::{IssuedTokens, TokenAnswer, Tokens};
 }
 
 /// The futures that have a name.

@@ -29,8 +29,8 @@ use client::Client;
 pub(crate) use connections::Connections;
 pub(crate) use exchanges::Exchanges;
 pub(crate) use keys::KeyCache;
-pub use oauth::AccessToken;
-pub(crate) use oauth::{RefreshToken, Tokens};
+pub use oauth::{AccessToken, IssuedTokens, TokenAnswer, Tokens};
+pub(crate) use oauth::{PostboxTokens, RefreshToken};
 pub(crate) use push::Upload;
 
 use crate::contract::Credentials;

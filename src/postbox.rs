@@ -22,6 +22,7 @@ use aws_lc_rs::rsa::{OaepPublicEncryptingKey, PublicEncryptingKey, PublicKey};
 pub(crate) use body_monitor::BodyMonitor;
 pub(crate) use delivery::DeliveryAnswer;
 pub use delivery::{Delivery, DeliveryStatus};
+pub use descriptor::Descriptor;
 #[cfg(digime_bench)]
 pub(crate) use encryption::ContentKey;
 pub(crate) use error::EncryptionError;

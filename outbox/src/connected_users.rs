@@ -1,8 +1,10 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use digime::push::Pushes;
 use digime::store::{SharedTokens, TokenStore};
-use digime::{Client, Error, OngoingContract, PostboxItem};
+use digime::tokens::{self, TokenContract};
+use digime::{Client, Error, PostboxItem};
 
 use crate::{Deliver, DeliverError, Recipient};
 
@@ -30,7 +32,7 @@ pub struct ConnectedUsers<S, C> {
     contracts: HashMap<String, C>,
 }
 
-impl<S: TokenStore, C: OngoingContract> ConnectedUsers<S, C> {
+impl<S: TokenStore, C: TokenContract<Granted: Pushes>> ConnectedUsers<S, C> {
     /// Pushes under each of the contracts. An entry names one of them by its id.
     pub fn new(
         tokens: SharedTokens<S>,
@@ -49,17 +51,17 @@ impl<S: TokenStore, C: OngoingContract> ConnectedUsers<S, C> {
 impl<S, C> Deliver for ConnectedUsers<S, C>
 where
     S: TokenStore,
-    C: OngoingContract + Send + Sync + 'static,
+    C: TokenContract<Granted: Pushes> + Send + Sync + 'static,
 {
     async fn deliver(&self, recipient: Recipient, item: PostboxItem) -> Result<(), DeliverError> {
         let contract = self.contracts.get(&recipient.contract);
         let contract = contract.ok_or(DeliverError::UnknownContract)?;
         let found = self.tokens.find(&recipient.user, contract, &self.client);
         let flow = found.await?.ok_or(DeliverError::NotConnected)?;
-        match flow.push(item.clone()).await {
+        match Pushes::push(&flow, item.clone()).await {
             Err(error) if matches!(error.reason(), Error::RefreshInDoubt) => {
-                flow.refresh().await?;
-                flow.push(item).await?;
+                tokens::refresh(&flow).await?;
+                Pushes::push(&flow, item).await?;
             }
             pushed => {
                 pushed?;

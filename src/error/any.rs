@@ -13,7 +13,7 @@ use crate::contract::{PrivateKeyError, PrivateKeyFileError};
 use crate::flow::suspended::error::SuspendedError;
 use crate::internal::InternalError;
 use crate::platform::client::ClientError;
-use crate::platform::error::{Cause, Operation, PlatformError, RequestError};
+use crate::platform::error::{Cause, Operation, PlatformError, Refusal, RequestError};
 use crate::postbox::ItemError;
 use crate::store::error::StoreError;
 
@@ -203,6 +203,23 @@ impl Error {
         match self {
             Self::EarlierAttempt { source, .. } => source.reason(),
             error => error,
+        }
+    }
+
+    /// What the platform said when it refused the last attempt, if it did.
+    ///
+    /// ```
+    /// use digime::Error;
+    ///
+    /// fn is_unknown(error: &Error) -> bool {
+    ///     error.refusal().is_some_and(|refusal| refusal.status == 404)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self.reason() {
+            Self::Request(RequestError::Refused { refusal, .. }) => Some(refusal),
+            _ => None,
         }
     }
 

@@ -6,19 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::destination::{Destination, DestinationRecord};
 use super::doubt::settle;
-use super::refresh::{Demand, PlatformRefresher, Refresher};
-use super::renewable::Renewable;
+use super::grant::{Grant, HoldsTokens};
+use super::refresh::Demand;
 use super::trace::Trace;
 use super::{Flow, PushMany};
 use crate::error::Error;
 use crate::flow::suspended::{Durable, Resuming, Suspended, SuspendedError};
-use crate::platform::error::Operation;
-use crate::platform::{AccessToken, Doubt, Platform, RefreshToken, Tokens};
+use crate::platform::{AccessToken, Doubt, Platform, PostboxTokens, Tokens};
 use crate::postbox::{Delivery, DeliveryStatus, PostboxItem, PreparedItem};
-use crate::store::error::StoreError;
-
-/// How long before its expiry a token is refreshed, in milliseconds. An upload that ends after the expiry would be wasted.
-const EXPIRES_SOON: u64 = 30_000;
 
 /// The state of an ongoing contract's flow that has a postbox and an access token.
 ///
@@ -40,16 +35,14 @@ const EXPIRES_SOON: u64 = 30_000;
 #[must_use = "the next step is `authorized.push(item).await?`"]
 pub struct Authorized {
     destination: Destination,
-    tokens: Arc<Renewable<Tokens>>,
-    refresher: Arc<dyn Refresher>,
+    grant: Grant,
 }
 
 impl Authorized {
     pub(super) fn new(destination: Destination, tokens: Tokens) -> Self {
         Self {
             destination,
-            tokens: Renewable::new(tokens, Operation::RefreshToken),
-            refresher: Arc::new(PlatformRefresher),
+            grant: Grant::new::<PostboxTokens>(tokens),
         }
     }
 
@@ -66,7 +59,7 @@ impl Authorized {
         platform: &Platform,
         doubt: &Doubt,
     ) -> Result<Delivery, Error> {
-        let token = self.valid_token(platform).await?;
+        let token = self.grant.valid_token(platform).await?;
         let push = async |token: &AccessToken| {
             self.destination
                 .push(platform, item, Some(token), doubt)
@@ -78,61 +71,8 @@ impl Authorized {
         }
         // In answer to a request with an access token, pending means that the token had expired.
         item.check_readable()?;
-        push(&self.replace(&token, platform, Demand::Push).await?).await
-    }
-
-    /// The token, refreshed first if it expires soon.
-    async fn valid_token(&self, platform: &Platform) -> Result<AccessToken, Error> {
-        let soon = platform.client.platform_now().saturating_add(EXPIRES_SOON);
-        let expires_soon = move |tokens: &Tokens| tokens.have_expired(soon);
-        self.refreshed(platform, Demand::Push, expires_soon).await
-    }
-
-    /// A token that replaces a stale one: one that another caller has already got, or a new one.
-    async fn replace(
-        &self,
-        stale: &AccessToken,
-        platform: &Platform,
-        demand: Demand,
-    ) -> Result<AccessToken, Error> {
-        self.refreshed(platform, demand, |tokens| tokens.access_token() == *stale)
-            .await
-    }
-
-    /// The token, refreshed first if it is stale. The refresh continues if this future is dropped or times out: the platform
-    /// takes a refresh token once, and the tokens that it returns must not be lost.
-    async fn refreshed(
-        &self,
-        platform: &Platform,
-        demand: Demand,
-        is_stale: impl Fn(&Tokens) -> bool,
-    ) -> Result<AccessToken, Error> {
-        let timeout = platform.client.call_timeout();
-        let (refresher, held) = (self.refresher.clone(), self.tokens.clone());
-        let platform = platform.clone();
-        let refresh = move |_| refresher.refresh(platform, held, demand);
-        let fresh = self.tokens.fresh(&is_stale, demand.retry_after(), refresh);
-        let tokens = tokio::time::timeout(timeout, fresh)
-            .await
-            .unwrap_or_else(|_| Err(self.overdue()))
-            .or_else(|error| {
-                // A refresh has its tokens before it ends, and a store may hold it up after that.
-                let held = self.tokens.get();
-                if is_stale(&held) {
-                    Err(error)
-                } else {
-                    Ok(held)
-                }
-            })?;
-        Ok(tokens.access_token())
-    }
-
-    /// Why a refresh did not end in time.
-    fn overdue(&self) -> Error {
-        match self.tokens.get().refresh {
-            RefreshToken::Unsent => StoreError::Busy.into(),
-            _ => Error::answer_lost(Operation::RefreshToken, "timed out"),
-        }
+        let token = self.grant.replace(&token, platform, Demand::Push).await?;
+        push(&token).await
     }
 }
 
@@ -201,7 +141,7 @@ impl<C> Flow<C, Authorized> {
     /// ```
     #[must_use]
     pub fn access_token(&self) -> AccessToken {
-        self.state.tokens.get().access_token()
+        self.state.grant.access_token()
     }
 
     /// The access token, refreshed first if it expires within thirty seconds. Many calls at once refresh it once. This is for
@@ -224,7 +164,7 @@ impl<C> Flow<C, Authorized> {
     /// - [`Error::Store`] if the tokens are shared and the store failed.
     pub async fn valid_access_token(&self) -> Result<AccessToken, Error> {
         let trace = Trace::new(&self.platform, Authorized::NAME, "valid_access_token");
-        trace.of(self.state.valid_token(&self.platform)).await
+        trace.of(self.state.grant.valid_token(&self.platform)).await
     }
 
     /// An access token in place of a stale one: one that the platform has just refused although it had not expired. Many calls
@@ -254,7 +194,8 @@ impl<C> Flow<C, Authorized> {
     /// [`Error`] as [`valid_access_token`](Self::valid_access_token) has.
     pub async fn replace_access_token(&self, stale: &AccessToken) -> Result<AccessToken, Error> {
         let trace = Trace::new(&self.platform, Authorized::NAME, "replace_access_token");
-        let replacing = self.state.replace(stale, &self.platform, Demand::Push);
+        let grant = &self.state.grant;
+        let replacing = grant.replace(stale, &self.platform, Demand::Push);
         trace.of(replacing).await
     }
 
@@ -273,8 +214,7 @@ impl<C> Flow<C, Authorized> {
     /// }
     /// ```
     pub async fn refreshed_token(&self, known: &AccessToken) -> AccessToken {
-        let is_new = |tokens: &Tokens| tokens.access_token() != *known;
-        self.state.tokens.wait_for(is_new).await.access_token()
+        self.state.grant.refreshed_token(known).await
     }
 
     /// When the access token expires, by the platform's clock.
@@ -287,7 +227,7 @@ impl<C> Flow<C, Authorized> {
     /// ```
     #[must_use]
     pub fn access_token_expires_at(&self) -> SystemTime {
-        self.state.tokens.get().expires_at()
+        self.state.grant.tokens().access_token_expires_at()
     }
 
     /// Refreshes the access token now (RFC 6749, section 6). A push refreshes it automatically when needed.
@@ -314,11 +254,7 @@ impl<C> Flow<C, Authorized> {
     /// - [`Error::Store`] if the tokens are shared, and the store failed or another machine is still refreshing them.
     pub async fn refresh(&self) -> Result<AccessToken, Error> {
         let trace = Trace::new(&self.platform, Authorized::NAME, "refresh");
-        let stale = self.access_token();
-        let refreshing = self
-            .state
-            .replace(&stale, &self.platform, Demand::Application);
-        trace.of(refreshing).await
+        trace.of(self.state.grant.refresh_now(&self.platform)).await
     }
 
     /// The id of the postbox.
@@ -351,29 +287,6 @@ impl<C> Flow<C, Authorized> {
     pub fn suspend(&self) -> Suspended<C, Authorized> {
         Suspended::new(&self.platform.credentials, self.state.record())
     }
-
-    /// The same flow with another refresher.
-    pub(crate) fn refreshed_by(mut self, refresher: Arc<dyn Refresher>) -> Self {
-        self.state.refresher = refresher;
-        self
-    }
-
-    /// The code with which the platform ended the consent, if it did.
-    pub(crate) fn ended(&self) -> Option<String> {
-        match self.state.tokens.get().refresh {
-            RefreshToken::Ended { code } => Some(code),
-            _ => None,
-        }
-    }
-
-    /// Waits for a running refresh, so that the flow is suspended with its new tokens. False if the refresh takes longer than
-    /// `call_timeout`.
-    pub(crate) async fn settled(&self) -> bool {
-        let timeout = self.platform.client.call_timeout();
-        tokio::time::timeout(timeout, self.state.tokens.settled())
-            .await
-            .is_ok()
-    }
 }
 
 /// The data of the state while it is suspended.
@@ -381,13 +294,7 @@ impl<C> Flow<C, Authorized> {
 #[expect(unnameable_types, reason = "it appears only in sealed traits")]
 pub struct AuthorizedRecord {
     destination: DestinationRecord,
-    pub(crate) tokens: Tokens,
-}
-
-impl AuthorizedRecord {
-    pub fn postbox_id(&self) -> &str {
-        self.destination.postbox_id()
-    }
+    tokens: Tokens,
 }
 
 #[diagnostic::do_not_recommend]
@@ -397,18 +304,9 @@ impl Durable for Authorized {
     type Record = AuthorizedRecord;
 
     fn record(&self) -> AuthorizedRecord {
-        let mut tokens = self.tokens.get();
-        let is_replaced = |stale: Tokens| stale.access_token() == tokens.access_token();
-        if tokens.refresh == RefreshToken::Unsent
-            && self.tokens.being_replaced().is_some_and(is_replaced)
-        {
-            tokens.refresh = RefreshToken::Sent {
-                by: "the flow that was suspended".into(),
-            };
-        }
         AuthorizedRecord {
             destination: self.destination.record(),
-            tokens,
+            tokens: self.grant.tokens(),
         }
     }
 
@@ -419,11 +317,36 @@ impl Durable for Authorized {
     }
 }
 
+impl HoldsTokens for Authorized {
+    type Answer = PostboxTokens;
+
+    fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    fn grant_mut(&mut self) -> &mut Grant {
+        &mut self.grant
+    }
+
+    fn tokens(record: &AuthorizedRecord) -> &Tokens {
+        &record.tokens
+    }
+
+    fn tokens_mut(record: &mut AuthorizedRecord) -> &mut Tokens {
+        &mut record.tokens
+    }
+
+    /// Each consent makes another postbox.
+    fn consent(record: &AuthorizedRecord) -> &str {
+        record.destination.postbox_id()
+    }
+}
+
 impl fmt::Debug for Authorized {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authorized")
             .field("postbox_id", &self.destination.postbox_id())
-            .field("access_token_expires_at", &self.tokens.get().expires_at())
+            .field("grant", &self.grant)
             .finish_non_exhaustive()
     }
 }
@@ -431,6 +354,7 @@ impl fmt::Debug for Authorized {
 #[cfg(test)]
 mod tests {
     use std::future::pending;
+    use std::marker::PhantomData;
     use std::time::Duration;
 
     use async_trait::async_trait;
@@ -440,6 +364,8 @@ mod tests {
     use super::*;
     use crate::contract::SignerError;
     use crate::flow::contract::Contract;
+    use crate::flow::refresh::{PlatformRefresher, Refresher};
+    use crate::flow::renewable::Renewable;
     use crate::platform::scripted;
     use crate::{ApplicationId, ContractId, RedirectUri, Signer, digime_contract};
 
@@ -478,7 +404,9 @@ mod tests {
         ) -> BoxFuture<'static, Result<Tokens, Error>> {
             let pause = tokio::time::sleep(self.0);
             pause
-                .then(move |()| PlatformRefresher.refresh(platform, held, demand))
+                .then(move |()| {
+                    PlatformRefresher::<PostboxTokens>(PhantomData).refresh(platform, held, demand)
+                })
                 .boxed()
         }
     }

@@ -4,21 +4,21 @@ use std::time::SystemTime;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 use url::Url;
 
 use super::destination::Destination;
+use super::grant::AwaitsCode;
 use super::trace::Trace;
 use super::verifier::{MaybeVerifier, NoVerifier, Verifier};
 use super::{Authorized, Flow, PostboxReady, Rejected};
-use crate::callback::{AuthorizationCode, Callback, CallbackError};
+use crate::callback::{Callback, CallbackError};
 use crate::error::Error;
 use crate::flow::suspended::{Durable, Parkable, Resuming, Suspended, SuspendedError};
 use crate::internal::InternalError;
 use crate::link::{self, Consent, ConsentRequest, SDK_VERSION};
-use crate::platform::Platform;
-use crate::platform::error::Operation;
+use crate::pkce::CodeVerifier;
 use crate::platform::session::SessionData;
+use crate::platform::{Platform, Tokens};
 use crate::postbox::{Postbox, PostboxError};
 
 /// The state of a flow that waits for the user's client to call back. `V` is [`Verifier`] for an ongoing contract, and
@@ -251,6 +251,8 @@ impl<V: MaybeVerifier> Durable for AwaitingCallback<V> {
 
 #[diagnostic::do_not_recommend]
 impl<V: MaybeVerifier> Parkable for AwaitingCallback<V> {
+    const IS_CALLED_BACK: bool = true;
+
     fn parking_key(record: &WaitingRecord<V::Record>) -> &str {
         &record.state
     }
@@ -329,61 +331,22 @@ impl<C> Flow<C, AwaitingCallback<Verifier>> {
             Err(error) => Err(Rejected::new(self, error)),
         }
     }
-
-    /// Exchanges the code within `call_timeout`.
-    async fn redeem(&self, callback: &Callback) -> Result<Authorized, Error> {
-        let timeout = self.platform.client.call_timeout();
-        let deadline = Instant::now().checked_add(timeout);
-        tokio::time::timeout(timeout, self.redeem_without_limit(callback, deadline))
-            .await
-            .unwrap_or_else(|_| Err(Error::answer_lost(Operation::ExchangeCode, "timed out")))
-    }
-
-    async fn redeem_without_limit(
-        &self,
-        callback: &Callback,
-        deadline: Option<Instant>,
-    ) -> Result<Authorized, Error> {
-        let (postbox, code) = self.state.accept_code(callback)?;
-        let tokens = self
-            .platform
-            .exchange_code(code, self.state.verifier.code_verifier(), deadline)
-            .await?;
-        Ok(Authorized::new(
-            Destination::new(postbox, self.state.session.clone()),
-            tokens,
-        ))
-    }
-
-    /// Exchanges the code as [`Self::exchange_code`] does, but without the limit of `call_timeout`: it waits as long as an
-    /// answer may come. It is not tried again after the deadline.
-    pub(crate) async fn redeem_in_full(
-        self,
-        callback: &Callback,
-        deadline: Option<Instant>,
-    ) -> Result<Flow<C, Authorized>, Error> {
-        let authorized = self.redeem_without_limit(callback, deadline).await?;
-        Ok(self.with_state(authorized))
-    }
-
-    /// Checks that the callback is a valid answer to this flow.
-    pub(crate) fn check(&self, callback: &Callback) -> Result<(), CallbackError> {
-        self.state.accept_code(callback).map(drop)
-    }
 }
 
-impl AwaitingCallback<Verifier> {
-    /// The postbox and the code of a callback, if the callback is a valid answer to this flow.
-    fn accept_code<'a>(
-        &self,
-        callback: &'a Callback,
-    ) -> Result<(Postbox, &'a AuthorizationCode), CallbackError> {
-        let postbox = self.accept(callback)?;
-        let code = callback
-            .code
-            .as_ref()
-            .filter(|code| !code.expose().is_empty());
-        Ok((postbox, code.ok_or(CallbackError::Missing("code"))?))
+impl AwaitsCode for AwaitingCallback<Verifier> {
+    type Granted = Authorized;
+
+    fn code_verifier(&self) -> &CodeVerifier {
+        self.verifier.code_verifier()
+    }
+
+    fn check(&self, callback: &Callback) -> Result<(), CallbackError> {
+        self.accept(callback).map(drop)
+    }
+
+    fn granted(&self, callback: &Callback, tokens: Tokens) -> Result<Authorized, Error> {
+        let destination = Destination::new(self.accept(callback)?, self.session.clone());
+        Ok(Authorized::new(destination, tokens))
     }
 }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use url::Url;
 
+use super::grant::TokenKind;
 use super::verifier::MaybeVerifier;
-use super::{Flow, NoVerifier, Unstarted, Verifier};
+use super::{Authorized, AwaitingCallback, Flow, NoVerifier, Unstarted, Verifier};
 use crate::contract::{ApplicationId, ContractId, Credentials, RedirectUri, Signer};
 use crate::link;
 use crate::platform::Platform;
@@ -222,6 +223,11 @@ macro_rules! begins_unstarted {
 }
 
 begins_unstarted!(Once Ongoing);
+
+impl TokenKind for Ongoing {
+    type Awaiting = AwaitingCallback<Verifier>;
+    type Granted = Authorized;
+}
 
 /// The kind of a one-off contract.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ pub(crate) mod explained;
 mod reasons;
 mod wrong_calls;
 
-pub use call_span::CallSpan;
+pub use call_span::{CallSpan, Ending, KnownEnding, Returned, UnknownEnding};
 use futures_util::future::BoxFuture;
 
 /// A state that a library defines: it comes after ours, or before them.

@@ -8,11 +8,46 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{Stream, StreamExt};
 
+use super::grant::HoldsTokens;
+use super::{Authorized, Flow};
 use crate::error::Error;
 use crate::postbox::{Delivery, PostboxItem, Progress};
 
 /// How many items are pushed concurrently by default.
 const DEFAULT_CONCURRENCY: usize = 4;
+
+/// A state whose flow pushes items: [`Authorized`](crate::Authorized), or a state of a library. It is a bound for code that pushes
+/// in any of them, such as an outbox.
+///
+/// ```
+/// use digime::push::Pushes;
+/// use digime::store::{SharedTokens, Store};
+/// use digime::tokens::TokenContract;
+/// use digime::{Client, Error, PostboxItem};
+///
+/// async fn push<C: TokenContract<Granted: Pushes> + Sync + 'static>(
+///     tokens: &SharedTokens<impl Store>,
+///     contract: &C,
+///     client: &Client,
+///     item: PostboxItem,
+/// ) -> Result<bool, Error> {
+///     let Some(flow) = tokens.find("customer-42", contract, client).await? else {
+///         return Ok(false);
+///     };
+///     Pushes::push(&flow, item).await?;
+///     Ok(true)
+/// }
+/// ```
+pub trait Pushes: HoldsTokens {
+    /// Pushes an item.
+    fn push<C>(flow: &Flow<C, Self>, item: PostboxItem) -> BoxFuture<'_, Result<Delivery, Error>>;
+}
+
+impl Pushes for Authorized {
+    fn push<C>(flow: &Flow<C, Self>, item: PostboxItem) -> BoxFuture<'_, Result<Delivery, Error>> {
+        Box::pin(flow.push(item))
+    }
+}
 
 /// Concurrent pushes of many items: [`Flow::push_many`](crate::Flow::push_many). It is a stream of results, in the order in
 /// which they come, and makes progress only while it is polled.
@@ -77,7 +112,22 @@ pub struct ManyProgress {
 }
 
 impl<'a> PushMany<'a> {
-    pub(super) fn new(
+    /// Pushes by the `push` of a library, which it calls for each item.
+    ///
+    /// ```
+    /// use digime::push::PushMany;
+    /// use digime::{Authorized, Flow, PostboxItem};
+    ///
+    /// /// Pushes each item under a reference.
+    /// fn push_all<'a, C>(
+    ///     flow: &'a Flow<C, Authorized>,
+    ///     reference: &'a str,
+    ///     items: Vec<PostboxItem>,
+    /// ) -> PushMany<'a> {
+    ///     PushMany::new(items, move |item| Box::pin(flow.push(item.reference(reference))))
+    /// }
+    /// ```
+    pub fn new(
         items: impl IntoIterator<Item = PostboxItem, IntoIter: Send + 'a>,
         push: impl Fn(PostboxItem) -> Push<'a> + Send + 'a,
     ) -> Self {

@@ -1,5 +1,6 @@
 //! How a flow gets new tokens, and what is known about the refresh token in the meantime.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -8,7 +9,7 @@ use futures_util::future::BoxFuture;
 use super::renewable::{Renewable, RetryAfter};
 use crate::error::Error;
 use crate::observe::numbers;
-use crate::platform::{Platform, RefreshToken, Tokens};
+use crate::platform::{Platform, RefreshToken, TokenAnswer, Tokens};
 use crate::random;
 use crate::store::error::StoreError;
 
@@ -63,7 +64,7 @@ pub(crate) enum Sent {
 
 /// Sends a refresh token. The flow that holds it is marked from then on until the outcome is known, so that the token does not
 /// count as unused. The flow gets the new tokens at once and waits for no store.
-pub(crate) async fn send(
+pub(crate) async fn send<A: TokenAnswer>(
     platform: &Platform,
     held: &Arc<Renewable<Tokens>>,
     tokens: &Tokens,
@@ -74,7 +75,7 @@ pub(crate) async fn send(
         let (held, by) = (held.clone(), sender.to_owned());
         move || held.change(|held| held.refresh = RefreshToken::Sent { by: by.clone() })
     };
-    match platform.refresh(tokens, mark).await {
+    match platform.refresh::<A>(tokens, mark).await {
         Ok(new) => {
             numbers::refresh("new_tokens");
             held.change(|held| held.clone_from(&new));
@@ -100,10 +101,10 @@ pub(crate) async fn send(
     }
 }
 
-/// Refreshes with the platform directly, for a flow that does not share its tokens.
-pub(super) struct PlatformRefresher;
+/// Refreshes with the platform directly, for a flow that does not share its tokens. The platform answers with an `A`.
+pub(super) struct PlatformRefresher<A>(pub(super) PhantomData<fn() -> A>);
 
-impl Refresher for PlatformRefresher {
+impl<A: TokenAnswer> Refresher for PlatformRefresher<A> {
     fn refresh(
         &self,
         platform: Platform,
@@ -119,7 +120,7 @@ impl Refresher for PlatformRefresher {
                 }
                 _ => {}
             }
-            match send(&platform, &held, &tokens, &random::url_safe_256()).await {
+            match send::<A>(&platform, &held, &tokens, &random::url_safe_256()).await {
                 Sent::Exchanged(tokens) => Ok(tokens),
                 Sent::Unused(error) | Sent::InDoubt(error) => Err(error),
                 Sent::Ended { code } => Err(Error::ConsentEnded { code }),

@@ -155,6 +155,11 @@ pub trait Durable: Sized {
     note = "park a flow that waits for its callback: `awaiting.suspend()`; a library's own state needs `impl digime::suspended::Parkable for …`"
 )]
 pub trait Parkable: Durable {
+    /// Whether the key is the `state` that a callback brings back. Such a `state` can't be guessed, and no two flows of a contract
+    /// have the same, whatever their states are. [`ParkedFlows::contract_of`](crate::store::ParkedFlows::contract_of) finds the
+    /// flow by it.
+    const IS_CALLED_BACK: bool = false;
+
     /// The key under which the flow is parked and claimed. Flows of one contract in one state have different keys.
     fn parking_key(record: &Self::Record) -> &str;
 }

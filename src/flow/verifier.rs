@@ -14,12 +14,13 @@ use crate::secret;
 /// The code verifier of a flow: a secret that proves, when the code is exchanged, that the same flow asked for the code
 /// (RFC 7636, section 4.1). It also holds the preauthorization code, by which the platform finds the challenge.
 ///
-/// A flow makes it, keeps it in [`AwaitingCallback<Verifier>`](crate::AwaitingCallback) and sends it once. It can't be made
-/// by other code, read or printed.
-#[derive(Debug)]
+/// A flow makes it, keeps it in [`AwaitingCallback<Verifier>`](crate::AwaitingCallback) and sends it once. It can't be
+/// printed. A library whose flow has a state of its own keeps it there, and in the record of that state, where it is secret.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Verifier(VerifierRecord);
 
-/// The data of a verifier, for serde. [`Verifier`] itself can't be deserialized, so other code can't make one.
+/// The data of a verifier, for serde.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[expect(unnameable_types, reason = "it appears only in sealed traits")]
 pub struct VerifierRecord {
@@ -87,7 +88,26 @@ impl MaybeVerifier for NoVerifier {
 }
 
 impl Verifier {
-    pub(super) fn code_verifier(&self) -> &CodeVerifier {
+    /// The verifier of a library's authorization request, and the preauthorization code of its answer.
+    ///
+    /// ```
+    /// use digime::{Client, Verifier};
+    ///
+    /// fn verifier(client: &Client, preauthorization_code: String) -> Verifier {
+    ///     Verifier::new(client.code_verifier(), preauthorization_code)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn new(code_verifier: CodeVerifier, preauthorization_code: impl Into<String>) -> Self {
+        Self(VerifierRecord {
+            code_verifier,
+            preauthorization_code: preauthorization_code.into().into(),
+        })
+    }
+
+    /// The code verifier, for the exchange of the code.
+    #[must_use]
+    pub fn code_verifier(&self) -> &CodeVerifier {
         &self.0.code_verifier
     }
 }

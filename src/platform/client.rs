@@ -6,7 +6,7 @@ mod http_client;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use thiserror::Error;
@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::observe;
 use crate::pkce::CodeVerifier;
 use crate::random::Random;
+use crate::unix_time;
 
 /// A client of the digi.me platform. Make one for the application and share it: clones share their connections, keys and
 /// settings.
@@ -67,6 +68,7 @@ struct Settings {
     random: Random,
     network: NetworkSettings,
     layers: Vec<Wrap>,
+    extensions: http::Extensions,
 }
 
 /// Wraps a transport in a layer.
@@ -175,6 +177,23 @@ impl Client {
     #[must_use]
     pub fn base_url(&self) -> &Url {
         &self.0.base_url
+    }
+
+    /// The setting of a library, as given to [`ClientBuilder::extension`], if the client has it.
+    #[must_use]
+    pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.0.settings.extensions.get()
+    }
+
+    /// The time by the platform's clock, as far as it is known from the platform's answers. It decides what has expired.
+    ///
+    /// ```
+    /// let client = digime::Client::new();
+    /// println!("it is about {:?} at digi.me", client.platform_clock());
+    /// ```
+    #[must_use]
+    pub fn platform_clock(&self) -> SystemTime {
+        unix_time::time(Duration::from_millis(self.platform_now()))
     }
 
     /// A new code verifier (RFC 7636), for an authorization request that a library adds. [`CodeVerifier`] has an example.

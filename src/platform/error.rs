@@ -491,6 +491,11 @@ impl Refusal {
         is_about_the_grant && self.is_final()
     }
 
+    /// Whether it says that the access token has expired. A 401 without a code does so too, as of a gateway that knows the token.
+    pub(crate) fn is_about_the_access_token(&self) -> bool {
+        self.status == 401 && matches!(self.code.as_str(), "InvalidToken" | "")
+    }
+
     /// Whether it says that the session is over.
     pub(crate) fn ends_the_session(&self) -> bool {
         self.code == "InvalidSession" && self.is_final()
@@ -552,6 +557,12 @@ impl Refusal {
             "SDKInvalid" | "SDKVersionInvalid" => {
                 "update digime: digi.me has switched this version off"
             }
+            "InvalidClient" => {
+                return format!(
+                    "check the application id, `{application_id}`, the contract id, `{contract_id}`, and the base URL"
+                );
+            }
+            "InsufficientScope" => "use a contract that allows this",
             "InvalidRequest" => "check the contract and the base URL",
             "InvalidSession" => {
                 "establish another session, and check that this machine's clock is right"

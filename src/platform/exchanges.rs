@@ -16,7 +16,7 @@ use tracing::Instrument;
 use super::attempts::Deadline;
 use super::error::{Cause, Operation, PlatformError};
 use super::http::lost;
-use super::{Platform, Tokens};
+use super::{Platform, TokenAnswer, Tokens};
 
 use crate::callback::AuthorizationCode;
 use crate::pkce::CodeVerifier;
@@ -52,21 +52,21 @@ impl Platform {
     /// and one of them gets the tokens.
     ///
     /// The exchange continues if this future is dropped. After the deadline, when its caller has given up, it is not tried again.
-    pub async fn exchange_code(
+    pub async fn exchange_code<A: TokenAnswer>(
         &self,
         code: &AuthorizationCode,
         verifier: &CodeVerifier,
         deadline: Option<Instant>,
     ) -> Result<Tokens, PlatformError> {
         let key = self.key_of(code, verifier);
-        let attempt = match self.begin_exchange(key, code, verifier, deadline) {
+        let attempt = match self.begin_exchange::<A>(key, code, verifier, deadline) {
             Attempt::Begun(attempt) => attempt,
             Attempt::Taken => return Err(PlatformError::AlreadyExchanged),
         };
         self.client.exchanges().take(&key, attempt.await)
     }
 
-    fn begin_exchange(
+    fn begin_exchange<A: TokenAnswer>(
         &self,
         key: Key,
         code: &AuthorizationCode,
@@ -77,12 +77,15 @@ impl Platform {
         forget_old(&mut exchanges);
         let begin = || Exchange {
             begun: Instant::now(),
-            attempt: Attempt::Begun(self.clone().spawn_exchange(key, code, verifier, deadline)),
+            attempt: Attempt::Begun(
+                self.clone()
+                    .spawn_exchange::<A>(key, code, verifier, deadline),
+            ),
         };
         exchanges.entry(key).or_insert_with(begin).attempt.clone()
     }
 
-    fn spawn_exchange(
+    fn spawn_exchange<A: TokenAnswer>(
         self,
         key: Key,
         code: &AuthorizationCode,
@@ -92,7 +95,7 @@ impl Platform {
         let (code, verifier) = (code.clone(), verifier.clone());
         let exchange = async move {
             let outcome = self
-                .send_code(&code, &verifier, Deadline::at(deadline))
+                .send_code::<A>(&code, &verifier, Deadline::at(deadline))
                 .await;
             if let Err(error) = &outcome
                 && !error.may_have_taken_effect()

@@ -42,12 +42,22 @@ pub(super) struct Received {
 impl Platform {
     /// Sends a request until its answer is final.
     pub(crate) async fn request(&self, request: &Request) -> Result<Answer, PlatformError> {
+        let doubt = Doubt::default();
+        doubt.settle(self.request_with_doubt(request, &doubt).await)
+    }
+
+    /// Sends a request until its answer is final. Attempts of unknown effect are noted in `doubt`.
+    pub(crate) async fn request_with_doubt(
+        &self,
+        request: &Request,
+        doubt: &Doubt,
+    ) -> Result<Answer, PlatformError> {
         // The time for an upload depends on its size: it ends when it stalls.
         let deadline = match request.sent_item() {
             Some(_) => Deadline::NEVER,
             None => Deadline::after(self.client.call_timeout()),
         };
-        self.request_until(request, deadline, false, Ok).await
+        self.attempts(request, deadline, false, doubt, Ok).await
     }
 
     /// Sends a request until its answer is final, or until the deadline, and reads the answer. If it is persistent, it is sent
@@ -59,20 +69,33 @@ impl Platform {
         is_persistent: bool,
         read: impl Fn(Answer) -> Result<T, PlatformError>,
     ) -> Result<T, PlatformError> {
-        request.check()?;
         let doubt = Doubt::default();
+        let result = self
+            .attempts(request, deadline, is_persistent, &doubt, read)
+            .await;
+        doubt.settle(result)
+    }
+
+    async fn attempts<T>(
+        &self,
+        request: &Request,
+        deadline: Deadline,
+        is_persistent: bool,
+        doubt: &Doubt,
+        read: impl Fn(Answer) -> Result<T, PlatformError>,
+    ) -> Result<T, PlatformError> {
+        request.check()?;
         let retries = Retries {
             operation: request.operation,
             deadline,
-            doubt: &doubt,
+            doubt,
             is_persistent,
         };
         let is_possible = || request.sent_item().is_none_or(|item| item.is_readable());
         let read = &read;
         let attempt =
             |number| async move { read(self.request_once(request, number, deadline).await?) };
-        let result = self.retry(&retries, is_possible, attempt).await;
-        doubt.settle(result)
+        self.retry(&retries, is_possible, attempt).await
     }
 
     async fn request_once(

@@ -170,9 +170,9 @@ mod tests {
     use super::*;
     use crate::chain::Chain;
     use crate::pkce::CodeVerifier;
-    use crate::platform::Tokens;
     use crate::platform::jws::verifying_key;
     use crate::platform::scripted::{self, Answer};
+    use crate::platform::{PostboxTokens, Tokens};
     use crate::vectors;
 
     const BASE_URL: &str = "https://api.digi.me/v1.5";
@@ -692,7 +692,7 @@ mod tests {
         let spent =
             json!({"access_token": "a", "refresh_token": "refresh-secret-123", "expires_on": 0});
         let spent: Tokens = serde_json::from_value(spent).expect("tokens");
-        let refreshed = platform.refresh(&spent, || {}).await;
+        let refreshed = platform.refresh::<PostboxTokens>(&spent, || {}).await;
         (refreshed, fetches.load(Relaxed), begun.elapsed())
     }
 

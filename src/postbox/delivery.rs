@@ -30,6 +30,21 @@ pub enum DeliveryStatus {
 }
 
 impl Delivery {
+    /// The delivery of an item that is in the user's digi.me at once, for the pushes of libraries.
+    ///
+    /// ```
+    /// use digime::{Delivery, DeliveryStatus};
+    ///
+    /// assert_eq!(Delivery::delivered().status(), DeliveryStatus::Delivered);
+    /// ```
+    #[must_use]
+    pub fn delivered() -> Self {
+        Self {
+            status: DeliveryStatus::Delivered,
+            expires_in: None,
+        }
+    }
+
     /// Whether the item has reached the user.
     ///
     /// ```

@@ -6,16 +6,34 @@ use serde::Serialize;
 
 use super::ItemError;
 
-/// The descriptor that is sent with an item.
-#[derive(Debug, Serialize)]
+/// What the user's digi.me learns of an item besides its name and its bytes: its media type, its accounts, references and tags.
+/// It is serialized as the platform takes it.
+///
+/// ```
+/// use digime::PostboxItem;
+///
+/// let receipt = PostboxItem::file("receipt.pdf").account("customer-42");
+/// let descriptor = receipt.descriptor()?;
+/// assert!(descriptor.has_account());
+/// # Ok::<(), digime::error::ItemError>(())
+/// ```
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Descriptor {
+pub struct Descriptor {
     pub(super) mime_type: String,
     pub(super) accounts: Vec<Account>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     pub(super) reference: Vec<String>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     pub(super) tags: Vec<String>,
+}
+
+impl Descriptor {
+    /// Whether it says to which of the application's accounts the item belongs.
+    #[must_use]
+    pub fn has_account(&self) -> bool {
+        !self.accounts.is_empty()
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]

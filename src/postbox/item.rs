@@ -206,6 +206,23 @@ impl PostboxItem {
         self
     }
 
+    /// What is said of the item when it is pushed, for the pushes of libraries.
+    ///
+    /// ```
+    /// use digime::PostboxItem;
+    ///
+    /// let receipt = PostboxItem::file("receipt.pdf").account("customer-42").tag("receipt");
+    /// let descriptor = serde_json::to_value(receipt.descriptor()?)?;
+    /// assert_eq!(descriptor["mimeType"], "application/pdf");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ItemError`] if the item can't be pushed: it has no name that can be sent, or is too long.
+    pub fn descriptor(&self) -> Result<Descriptor, ItemError> {
+        Ok(self.clone().prepare()?.descriptor.clone())
+    }
+
     /// Calls `progress` in addition to the callback that the item has.
     pub(crate) fn also_on_progress(
         self,

@@ -9,16 +9,17 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::keys::key;
+use super::keys::{key, parking_key};
 use super::taken::Taken;
 use super::unsaved::{Consent, Place, Save};
-use super::user_record::{Data, to_data, token_record};
+use super::user_record::{Data, RecordFormat, to_data, token_record};
 use super::{FlowStore, Found, SharedTokens, StoreError, TokenStore};
 use crate::callback::{Callback, CallbackError};
 use crate::error::Error;
-use crate::flow::contract::{self, OngoingContract};
-use crate::flow::suspended::{ContractIds, Suspended, SuspendedError, SuspendedRecord};
-use crate::flow::{Authorized, AwaitingCallback, Flow, MaybeVerifier, Trace, Verifier};
+use crate::flow::contract;
+use crate::flow::grant::TokenContract;
+use crate::flow::suspended::{ContractIds, Durable, Suspended, SuspendedError, SuspendedRecord};
+use crate::flow::{Flow, Trace};
 use crate::platform::Platform;
 use crate::platform::client::Client;
 use crate::platform::error::Operation;
@@ -54,8 +55,8 @@ enum Course {
 }
 
 /// The result of a callback.
-struct Received<C, D> {
-    flow: Flow<C, Authorized>,
+struct Received<C: TokenContract, D> {
+    flow: Flow<C, C::Granted>,
     data: D,
     /// The saving of new tokens.
     saving: Option<JoinHandle<()>>,
@@ -107,9 +108,9 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         contract: &C,
         client: &Client,
         user: U,
-    ) -> BoxFuture<'static, Result<(Flow<C, Authorized>, D), Error>>
+    ) -> BoxFuture<'static, Result<(Flow<C, C::Granted>, D), Error>>
     where
-        C: OngoingContract + 'static,
+        C: TokenContract + 'static,
         D: Serialize + DeserializeOwned + Send + 'static,
         U: FnOnce(&D) -> String + Send + 'static,
     {
@@ -117,7 +118,7 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         let platform = contract::platform(contract, client);
         let limit = client.call_timeout();
         Box::pin(async move {
-            let trace = Trace::new(&platform, Verifier::STATE, "receive_callback");
+            let trace = Trace::new(&platform, C::Awaiting::NAME, "receive_callback");
             let deadline = Instant::now().checked_add(limit);
             let decision = Arc::new(Decision {
                 deadline,
@@ -154,11 +155,11 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         decision: Arc<Decision>,
     ) -> Result<Received<C, D>, Error>
     where
-        C: OngoingContract + 'static,
+        C: TokenContract + 'static,
         D: Serialize + DeserializeOwned + Send + 'static,
     {
         let state = callback.state().ok_or(CallbackError::Missing("state"))?;
-        let parked = key(&ContractIds::of(&platform.credentials), state);
+        let parked = parking_key::<C::Awaiting>(&ContractIds::of(&platform.credentials), state);
         let record = match self.store.peek(&parked).await? {
             Some(Found::Waiting(record)) => record,
             Some(Found::Taken(note)) => {
@@ -184,7 +185,7 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
     }
 
     /// The result of an earlier callback, as its note says.
-    async fn received_before<C: OngoingContract + 'static, D: DeserializeOwned>(
+    async fn received_before<C: TokenContract + 'static, D: DeserializeOwned>(
         &self,
         note: Option<String>,
         callback: &Callback,
@@ -206,7 +207,7 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
     }
 
     /// Exchanges the code. A process that dies after this point leaves the flow taken, so that the code is not sent again.
-    async fn connect<C: OngoingContract + 'static, D>(
+    async fn connect<C: TokenContract + 'static, D>(
         &self,
         taken: Taken<S>,
         waiting: Waiting<C, D>,
@@ -221,7 +222,8 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
             note,
         } = waiting;
         let claim = taken.hand_over();
-        let earlier = self.consent_of(user.clone());
+        let format = RecordFormat::of::<C::Granted>();
+        let earlier = self.consent_of(user.clone(), format);
         let flow = match flow.redeem_in_full(callback, decision.deadline).await {
             Ok(flow) => flow,
             Err(error) => {
@@ -233,48 +235,42 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
                 return Err(error);
             }
         };
-        let suspended = flow.suspend().with(attached);
-        let saving = self.save_new_consent(&user, &suspended, found(earlier).await)?;
+        let suspended = flow.suspended().with(attached);
+        let save = Save {
+            store: self.store.clone(),
+            user: user.clone(),
+            record: token_record(suspended.record())?,
+            format,
+            place: Place::Consent {
+                earlier: found(earlier).await,
+            },
+        };
+        // The tokens are in this process from now on, until the store has taken them.
+        let saving = self.unsaved.save(save);
         let saving = tokio::spawn(async move {
             saving.await;
             claim.leave_note(note).await;
         });
         Ok(Received {
-            flow: flow.refreshed_by(self.refresher(user)),
+            flow: flow.refreshed_by(self.refresher::<C::Granted>(user)),
             data,
             saving: Some(saving),
         })
     }
 
     /// Looks for the user's earlier consent, in the background.
-    fn consent_of(&self, user: String) -> JoinHandle<Option<Consent>> {
+    fn consent_of(&self, user: String, format: RecordFormat) -> JoinHandle<Option<Consent>> {
         let tokens = self.clone();
         tokio::spawn(async move {
             let kept = tokens.newest(&user).await.ok()??;
-            Consent::of(&kept)
+            Consent::of(&kept, format)
         })
-    }
-
-    /// Keeps the tokens of a new consent in this process, until the store has taken them.
-    fn save_new_consent<C: 'static>(
-        &self,
-        user: &str,
-        suspended: &Suspended<C, Authorized, Data>,
-        earlier: Option<Consent>,
-    ) -> Result<impl Future<Output = ()> + Send + use<S, C>, Error> {
-        let save = Save {
-            store: self.store.clone(),
-            user: user.to_owned(),
-            record: token_record(suspended.record())?,
-            place: Place::Consent { earlier },
-        };
-        Ok(self.unsaved.save(save))
     }
 }
 
 /// A flow that waits for the callback that has come.
-struct Waiting<C, D> {
-    flow: Flow<C, AwaitingCallback<Verifier>>,
+struct Waiting<C: TokenContract, D> {
+    flow: Flow<C, C::Awaiting>,
     data: D,
     /// The same data as JSON, which stays with the tokens.
     attached: Data,
@@ -284,7 +280,7 @@ struct Waiting<C, D> {
     note: String,
 }
 
-impl<C: OngoingContract, D: Serialize + DeserializeOwned> Waiting<C, D> {
+impl<C: TokenContract, D: Serialize + DeserializeOwned> Waiting<C, D> {
     /// Makes all checks that are possible before anything is used up.
     fn read(
         record: &str,
@@ -292,8 +288,9 @@ impl<C: OngoingContract, D: Serialize + DeserializeOwned> Waiting<C, D> {
         platform: &Platform,
         user: impl FnOnce(&D) -> String,
     ) -> Result<Self, Error> {
-        let (flow, data) = Suspended::of(SuspendedRecord::from_json(record)?).into_parts();
-        let flow: Flow<C, AwaitingCallback<Verifier>> = flow.resume_on(platform.clone())?;
+        let record = SuspendedRecord::<C::Awaiting, D>::from_json(record)?;
+        let (flow, data) = Suspended::of(record).into_parts();
+        let flow: Flow<C, C::Awaiting> = flow.resume_on(platform.clone())?;
         flow.check(callback)?;
         let user = key(
             &ContractIds::of(&platform.credentials),

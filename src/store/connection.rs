@@ -5,31 +5,26 @@ use serde::de::DeserializeOwned;
 
 use super::TokenRecord;
 use super::user_record::{Data, UserRecord, is_none};
+use crate::flow::grant::HoldsTokens;
 use crate::flow::suspended::SuspendedError;
-use crate::platform::RefreshToken;
+use crate::platform::{RefreshToken, Tokens};
 use crate::unix_time;
 
 /// What a store knows of a user who is connected: [`SharedTokens::connection`](super::SharedTokens::connection).
 pub struct Connection {
-    consented_at: Option<SystemTime>,
-    access_token_expires_at: SystemTime,
-    is_in_doubt: bool,
+    tokens: Tokens,
     data: Data,
 }
 
 impl Connection {
     /// # Errors
     /// [`SuspendedError`] if this machine can't read the record.
-    pub(super) fn read(tokens: &TokenRecord) -> Result<Self, SuspendedError> {
-        let UserRecord {
+    pub(super) fn read<G: HoldsTokens>(tokens: &TokenRecord) -> Result<Self, SuspendedError> {
+        let UserRecord::<G> {
             payload, attached, ..
         } = UserRecord::from_json(&tokens.record)?;
-        let tokens = payload.tokens;
-        let consented_at = Duration::from_millis(tokens.consented_at());
         Ok(Self {
-            consented_at: (!consented_at.is_zero()).then(|| unix_time::time(consented_at)),
-            access_token_expires_at: tokens.expires_at(),
-            is_in_doubt: matches!(tokens.refresh, RefreshToken::Sent { .. }),
+            tokens: G::tokens(&payload).clone(),
             data: attached,
         })
     }
@@ -56,13 +51,27 @@ impl Connection {
     /// fails with [`Error::ConsentEnded`](crate::Error::ConsentEnded).
     #[must_use]
     pub fn consented_at(&self) -> Option<SystemTime> {
-        self.consented_at
+        let consented_at = Duration::from_millis(self.tokens.consented_at());
+        (!consented_at.is_zero()).then(|| unix_time::time(consented_at))
+    }
+
+    /// When the consent ends, by the platform's clock. `None` if the platform does not say, as for a postbox.
+    #[must_use]
+    pub fn consent_expires_at(&self) -> Option<SystemTime> {
+        self.tokens.consent_expires_at()
+    }
+
+    /// Why the consent has ended, if that is known: the platform's code. Only a connection whose consent can be renewed is kept
+    /// after that; the tokens of a postbox are removed.
+    #[must_use]
+    pub fn ended(&self) -> Option<&str> {
+        self.tokens.ended()
     }
 
     /// When the access token expires. It is refreshed by the next push.
     #[must_use]
     pub fn access_token_expires_at(&self) -> SystemTime {
-        self.access_token_expires_at
+        self.tokens.access_token_expires_at()
     }
 
     /// Whether the refresh token was sent and the store does not know what came of it: a machine is refreshing at the
@@ -70,7 +79,7 @@ impl Connection {
     /// [`Error::RefreshInDoubt`](crate::Error::RefreshInDoubt).
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {
-        self.is_in_doubt
+        matches!(self.tokens.refresh, RefreshToken::Sent { .. })
     }
 
     /// The data that the application has attached; `None` if it has attached nothing.
@@ -89,8 +98,8 @@ impl Connection {
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
-            .field("consented_at", &self.consented_at)
-            .field("access_token_expires_at", &self.access_token_expires_at)
+            .field("consented_at", &self.consented_at())
+            .field("tokens", &self.tokens)
             .finish_non_exhaustive()
     }
 }

@@ -3,8 +3,7 @@
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use crate::flow::contract::Contract;
-use crate::flow::suspended::{ContractIds, Durable};
-use crate::flow::{MaybeVerifier, NoVerifier, Verifier};
+use crate::flow::suspended::{ContractIds, Parkable};
 
 /// What is escaped in a key: the separators of its parts, and what a database may refuse.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(b'/').add(b' ');
@@ -19,10 +18,10 @@ pub(super) fn key(contract: &ContractIds, name: &str) -> String {
     format!("{}{}", prefix(contract), escaped(name))
 }
 
-/// The key of a flow that is parked in a state, under the key of its own. The name of a library's state keeps its keys from
-/// those of other libraries and of callbacks.
-pub(super) fn parking_key<S: Durable>(contract: &ContractIds, own_key: &str) -> String {
-    if [NoVerifier::STATE, Verifier::STATE].contains(&S::NAME) {
+/// The key of a flow that is parked in a state, under the key of its own. Unless the key is the `state` of a callback, the name
+/// of a library's state keeps its keys from those of other libraries and of callbacks.
+pub(super) fn parking_key<S: Parkable>(contract: &ContractIds, own_key: &str) -> String {
+    if S::IS_CALLED_BACK {
         return key(contract, own_key);
     }
     let (state, own_key) = (escaped(S::NAME), escaped(own_key));
@@ -59,8 +58,8 @@ fn escaped(part: &str) -> impl std::fmt::Display + '_ {
 mod tests {
     use super::*;
     use crate::contract::{ApplicationId, ContractId};
-    use crate::flow::AwaitingCallback;
-    use crate::flow::suspended::{Resuming, SuspendedError};
+    use crate::flow::suspended::{Durable, Resuming, SuspendedError};
+    use crate::flow::{AwaitingCallback, Verifier};
 
     fn ids(application: &str, contract: &str) -> ContractIds {
         ContractIds::new(
@@ -96,6 +95,12 @@ mod tests {
 
         fn from_record((): (), _: &Resuming<'_>) -> Result<Self, SuspendedError> {
             Ok(Self)
+        }
+    }
+
+    impl Parkable for OfALibrary {
+        fn parking_key((): &()) -> &str {
+            "c d"
         }
     }
 

@@ -5,6 +5,7 @@
 //! only one machine, since a version never comes back. From then on nobody else sends this token, even if the sender dies.
 //! ARCHITECTURE.md has the whole protocol, and `refresh-model` checks it.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +15,11 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::unsaved::{Place, Save};
-use super::user_record::{UserRecord, token_record};
+use super::user_record::{RecordFormat, UserRecord, token_record};
 use super::{SharedTokens, StoreError, TokenRecord, TokenStore};
 use crate::chain::Chain;
 use crate::error::Error;
+use crate::flow::grant::HoldsTokens;
 use crate::flow::{self, Demand, Refresher, Renewable, Sent};
 use crate::observe;
 use crate::platform::{Platform, RefreshToken, Tokens};
@@ -34,33 +36,35 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 const UNCHANGED: &str = "it has not taken an earlier change of the user's record yet";
 
-/// Refreshes the tokens of one user through the store.
-pub(super) struct StoreRefresher<S> {
+/// Refreshes the tokens of one user, whose flow is in the state `G`, through the store.
+pub(super) struct StoreRefresher<S, G> {
     pub tokens: SharedTokens<S>,
     pub user: String,
+    pub state: PhantomData<fn() -> G>,
 }
 
-impl<S: TokenStore> Refresher for StoreRefresher<S> {
+impl<S: TokenStore, G: HoldsTokens> Refresher for StoreRefresher<S, G> {
     fn refresh(
         &self,
         platform: Platform,
         held: Arc<Renewable<Tokens>>,
         demand: Demand,
     ) -> BoxFuture<'static, Result<Tokens, Error>> {
-        let refresh = Refresh {
+        let refresh = Refresh::<S, G> {
             tokens: self.tokens.clone(),
             user: self.user.clone(),
             stale: held.get(),
             platform,
             held,
             demand,
+            state: PhantomData,
         };
         refresh.run().boxed()
     }
 }
 
 /// One refresh.
-struct Refresh<S> {
+struct Refresh<S, G> {
     tokens: SharedTokens<S>,
     user: String,
     platform: Platform,
@@ -68,27 +72,30 @@ struct Refresh<S> {
     held: Arc<Renewable<Tokens>>,
     stale: Tokens,
     demand: Demand,
+    state: PhantomData<fn() -> G>,
 }
 
 /// A record that this machine has marked as sent.
-struct Marked {
+struct Marked<G: HoldsTokens> {
     version: String,
     /// What the record was before.
-    before: UserRecord,
+    before: UserRecord<G>,
     sender: String,
 }
 
-impl Marked {
+impl<G: HoldsTokens> Marked<G> {
+    /// The tokens before the mark.
+    fn tokens(&self) -> &Tokens {
+        G::tokens(&self.before.payload)
+    }
+
     /// Whether somebody else may have sent the token too.
     fn was_in_doubt(&self) -> bool {
-        matches!(
-            self.before.payload.tokens.refresh,
-            RefreshToken::Sent { .. }
-        )
+        matches!(self.tokens().refresh, RefreshToken::Sent { .. })
     }
 }
 
-impl<S: TokenStore> Refresh<S> {
+impl<S: TokenStore, G: HoldsTokens> Refresh<S, G> {
     async fn run(self) -> Result<Tokens, Error> {
         // Long enough for a sender that dies, and for the next one.
         let begun = Instant::now();
@@ -98,9 +105,10 @@ impl<S: TokenStore> Refresh<S> {
         loop {
             if let Some(unsaved) = self.tokens.newer_than_store(&self.user) {
                 // What the store has is older than this process's. Tokens that are not saved yet can't be marked.
-                let unsaved = UserRecord::from_json(&unsaved.record)?;
-                if self.is_news(&unsaved.payload.tokens) {
-                    return Ok(unsaved.payload.tokens);
+                let unsaved = UserRecord::<G>::from_json(&unsaved.record)?;
+                let unsaved = G::tokens(&unsaved.payload);
+                if self.is_news(unsaved) {
+                    return Ok(unsaved.clone());
                 }
             } else if self.tokens.unsaved.is_changing_back(&self.user) {
                 // One task for each user is enough to wait for a store that is away.
@@ -122,12 +130,14 @@ impl<S: TokenStore> Refresh<S> {
     /// `None` if the record has to be read again.
     async fn use_record(&self, sender: &mut WatchedSender) -> Result<Option<Tokens>, Error> {
         let (version, record) = self.load().await?;
-        let stored = &record.payload.tokens;
+        let stored = G::tokens(&record.payload);
         if self.is_news(stored) {
             return Ok(Some(stored.clone()));
         }
         match &stored.refresh {
             RefreshToken::Ended { code } => {
+                let ended = stored.refresh.clone();
+                self.held.change(|held| held.refresh = ended);
                 return Err(Error::ConsentEnded { code: code.clone() });
             }
             RefreshToken::Sent { .. }
@@ -151,7 +161,7 @@ impl<S: TokenStore> Refresh<S> {
         tokens.access_token() != self.stale.access_token()
     }
 
-    async fn load(&self) -> Result<(String, UserRecord), Error> {
+    async fn load(&self) -> Result<(String, UserRecord<G>), Error> {
         let TokenRecord { version, record } = self
             .tokens
             .store
@@ -164,7 +174,7 @@ impl<S: TokenStore> Refresh<S> {
     }
 
     /// Marks the record of a version as sent. `None` if somebody else was quicker.
-    async fn mark(&self, version: &str, before: UserRecord) -> Result<Option<Marked>, Error> {
+    async fn mark(&self, version: &str, before: UserRecord<G>) -> Result<Option<Marked<G>>, Error> {
         let sender = random::url_safe_256();
         let sent = RefreshToken::Sent { by: sender.clone() };
         let record = token_record(&with(&before, |tokens| tokens.refresh = sent))?;
@@ -203,11 +213,12 @@ impl<S: TokenStore> Refresh<S> {
 
     /// Removes the mark, however long that takes: puts the earlier record in place of the first of `versions` that the
     /// store has.
-    async fn unmark(&self, marked: &Marked, versions: Vec<String>) -> Result<(), Error> {
+    async fn unmark(&self, marked: &Marked<G>, versions: Vec<String>) -> Result<(), Error> {
         let save = Save {
             store: self.tokens.store.clone(),
             user: self.user.clone(),
             record: token_record(&marked.before)?,
+            format: RecordFormat::of::<G>(),
             place: Place::Versions(versions),
         };
         self.tokens.unsaved.change_back(save).await;
@@ -216,10 +227,10 @@ impl<S: TokenStore> Refresh<S> {
 
     /// Sends the refresh token that this machine has marked. `None` if the record has changed in between and has to be read
     /// again.
-    async fn send(&self, marked: Marked) -> Result<Option<Tokens>, Error> {
-        let tokens = &marked.before.payload.tokens;
+    async fn send(&self, marked: Marked<G>) -> Result<Option<Tokens>, Error> {
         self.show_life(&marked);
-        match flow::send(&self.platform, &self.held, tokens, &marked.sender).await {
+        let (tokens, sender) = (marked.tokens(), &marked.sender);
+        match flow::send::<G::Answer>(&self.platform, &self.held, tokens, sender).await {
             Sent::Exchanged(new) => {
                 self.save(&marked, &new).await?;
                 Ok(Some(new))
@@ -237,6 +248,8 @@ impl<S: TokenStore> Refresh<S> {
                     // The first sender may have new tokens for it, and may still save them.
                     self.end_lease(&marked).await;
                     self.load().await?.0 == marked.version
+                } else if G::IS_RENEWED {
+                    self.note_end(&marked, &code).await?
                 } else {
                     self.remove(&marked).await
                 };
@@ -251,7 +264,7 @@ impl<S: TokenStore> Refresh<S> {
 
     /// Takes a lease on the marked record, which shows others that its sender is alive. The token is sent without waiting
     /// for it.
-    fn show_life(&self, marked: &Marked) {
+    fn show_life(&self, marked: &Marked<G>) {
         let SharedTokens {
             store,
             lease_duration,
@@ -266,28 +279,47 @@ impl<S: TokenStore> Refresh<S> {
         });
     }
 
-    async fn end_lease(&self, marked: &Marked) {
+    async fn end_lease(&self, marked: &Marked<G>) {
         // If this fails, the lease ends by itself.
         let _ = self.tokens.store.release(&self.user, &marked.sender).await;
     }
 
-    async fn save(&self, marked: &Marked, new: &Tokens) -> Result<(), Error> {
+    async fn save(&self, marked: &Marked<G>, new: &Tokens) -> Result<(), Error> {
         let save = Save {
             store: self.tokens.store.clone(),
             user: self.user.clone(),
             record: token_record(&with(&marked.before, |tokens| *tokens = new.clone()))?,
+            format: RecordFormat::of::<G>(),
             place: Place::Spent {
                 version: marked.version.clone(),
-                refresh_token: marked.before.payload.tokens.refresh_token.clone(),
+                refresh_token: marked.tokens().refresh_token.clone(),
             },
         };
         self.tokens.unsaved.save(save).await;
         Ok(())
     }
 
+    /// Notes in the record that the consent has ended: only this machine has sent the tokens, and the platform refused. False if
+    /// the store has others by now.
+    async fn note_end(&self, marked: &Marked<G>, code: &str) -> Result<bool, Error> {
+        let ended = RefreshToken::Ended {
+            code: code.to_owned(),
+        };
+        let record = token_record(&with(&marked.before, |tokens| tokens.refresh = ended))?;
+        let store = &self.tokens.store;
+        let noting = || store.replace(&self.user, Some(&marked.version), &record);
+        Ok(noting
+            .retry(ExponentialBuilder::default())
+            .await
+            .unwrap_or_else(|error| {
+                tracing::error!(target: observe::STORE, error = %Chain(&error), "a user's consent has ended and the store could not note it");
+                true
+            }))
+    }
+
     /// Removes tokens that nobody can use: only this machine has sent them, and the platform refused. False if the store has
     /// others by now.
-    async fn remove(&self, marked: &Marked) -> bool {
+    async fn remove(&self, marked: &Marked<G>) -> bool {
         let removing = || self.tokens.store.remove(&self.user, &marked.version);
         removing
             .retry(ExponentialBuilder::default())
@@ -330,8 +362,11 @@ impl WatchedSender {
     }
 }
 
-fn with(written: &UserRecord, change: impl FnOnce(&mut Tokens)) -> UserRecord {
+fn with<G: HoldsTokens>(
+    written: &UserRecord<G>,
+    change: impl FnOnce(&mut Tokens),
+) -> UserRecord<G> {
     let mut written = written.clone();
-    change(&mut written.payload.tokens);
+    change(G::tokens_mut(&mut written.payload));
     written
 }

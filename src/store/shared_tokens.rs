@@ -1,8 +1,10 @@
 //! The tokens of users who have consented, for all machines of an application.
 
 use std::fmt;
+use std::future::ready;
+use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 use futures_util::{Stream, TryStreamExt, stream};
@@ -13,12 +15,13 @@ use super::connection::Connection;
 use super::keys::{contract_ids, key, name, prefix};
 use super::refresher::{StoreRefresher, WatchedSender};
 use super::unsaved::{Age, Place, Save, Unsaved};
-use super::user_record::{Data, UserRecord, no_data, to_data, token_record};
+use super::user_record::{RecordFormat, UserRecord, no_data, to_data, token_record};
 use super::{StoreError, TokenRecord, TokenStore};
 use crate::error::Error;
 use crate::flow::contract::{self, Contract};
-use crate::flow::suspended::{ContractIds, Durable, Reaches, Suspended};
-use crate::flow::{Authorized, Flow, Refresher, Rejected, Trace};
+use crate::flow::grant::{HoldsTokens, TokenContract};
+use crate::flow::suspended::{ContractIds, Durable, Suspended};
+use crate::flow::{Flow, Refresher, Rejected, Trace};
 use crate::platform::client::Client;
 use crate::platform::{Platform, RefreshToken};
 
@@ -26,7 +29,7 @@ use crate::platform::{Platform, RefreshToken};
 const PAGE: usize = 100;
 
 /// The pause between two looks at tokens that somebody is changing.
-const ATTACH_PAUSE: Duration = Duration::from_millis(50);
+const CHANGE_PAUSE: Duration = Duration::from_millis(50);
 
 /// The tokens of users who have consented, kept in a [`TokenStore`] under the application's own name for the user.
 ///
@@ -100,23 +103,34 @@ impl<S: TokenStore> SharedTokens<S> {
     /// [`Error::Store`] if the store failed, a refresh does not end, or the store has tokens of a later consent
     /// ([`StoreError::LaterConsent`]); [`Error::ConsentEnded`] if the flow's consent is known to have ended. The flow comes
     /// back.
-    pub async fn keep<C: Contract + 'static>(
-        &self,
-        user: &str,
-        flow: Flow<C, Authorized>,
-    ) -> Result<Flow<C, Authorized>, Rejected<Flow<C, Authorized>>> {
-        let trace = Trace::of_flow(&flow, Authorized::NAME, "keep");
-        match trace.of(self.keep_tokens(user, &flow)).await {
-            Ok(user) => Ok(flow.refreshed_by(self.refresher(user))),
-            Err(error) => Err(Rejected::new(flow, error)),
-        }
+    // The future is boxed, so that a flow in another state is one error.
+    #[allow(
+        clippy::type_complexity,
+        reason = "an alias would hide what comes back"
+    )]
+    pub fn keep<'a, C, G>(
+        &'a self,
+        user: &'a str,
+        flow: Flow<C, G>,
+    ) -> BoxFuture<'a, Result<Flow<C, G>, Rejected<Flow<C, G>>>>
+    where
+        C: Contract + 'static,
+        G: HoldsTokens,
+    {
+        Box::pin(async move {
+            let trace = Trace::of_flow(&flow, G::NAME, "keep");
+            match trace.of(self.keep_tokens(user, &flow)).await {
+                Ok(user) => Ok(flow.refreshed_by(self.refresher::<G>(user))),
+                Err(error) => Err(Rejected::new(flow, error)),
+            }
+        })
     }
 
     /// Keeps the flow's tokens, and returns the user's key.
-    async fn keep_tokens<C: Contract + 'static>(
+    async fn keep_tokens<C: Contract + 'static, G: HoldsTokens>(
         &self,
         user: &str,
-        flow: &Flow<C, Authorized>,
+        flow: &Flow<C, G>,
     ) -> Result<String, Error> {
         if !flow.settled().await {
             return Err(StoreError::Busy.into());
@@ -124,7 +138,7 @@ impl<S: TokenStore> SharedTokens<S> {
         if let Some(code) = flow.ended() {
             return Err(Error::ConsentEnded { code });
         }
-        let suspended = flow.suspend().with(no_data());
+        let suspended = flow.suspended().with(no_data());
         let user = key(&suspended.record().contract, user);
         self.save(&user, suspended.record()).await?;
         Ok(user)
@@ -135,31 +149,36 @@ impl<S: TokenStore> SharedTokens<S> {
     /// # Errors
     /// [`Error::Store`] if the store failed, [`Error::Suspended`] if this machine can't read the record.
     // The future is boxed: with a named type a contract of the wrong kind is one error, and not one for each use of it.
-    pub fn find<C: Reaches<Authorized> + 'static>(
+    #[allow(
+        clippy::type_complexity,
+        reason = "an alias would hide what comes back"
+    )]
+    pub fn find<C: TokenContract + 'static>(
         &self,
         user: &str,
         contract: &C,
         client: &Client,
-    ) -> BoxFuture<'_, Result<Option<Flow<C, Authorized>>, Error>> {
+    ) -> BoxFuture<'_, Result<Option<Flow<C, C::Granted>>, Error>> {
         let platform = contract::platform(contract, client);
         let user = key(&ContractIds::of(&platform.credentials), user);
         Box::pin(async move {
-            let trace = Trace::new(&platform, Authorized::NAME, "find");
+            let trace = Trace::new(&platform, C::Granted::NAME, "find");
             trace.of(self.find_by_key(user, platform)).await
         })
     }
 
-    pub(super) async fn find_by_key<C: Reaches<Authorized> + 'static>(
+    pub(super) async fn find_by_key<C: TokenContract + 'static>(
         &self,
         user: String,
         platform: Platform,
-    ) -> Result<Option<Flow<C, Authorized>>, Error> {
+    ) -> Result<Option<Flow<C, C::Granted>>, Error> {
         let Some(kept) = self.newest(&user).await? else {
             return Ok(None);
         };
-        let (flow, _) = Suspended::of(UserRecord::from_json(&kept.record)?).into_parts();
+        let record = UserRecord::<C::Granted>::from_json(&kept.record)?;
+        let (flow, _) = Suspended::of(record).into_parts();
         let flow = flow.resume_on(platform)?;
-        Ok(Some(flow.refreshed_by(self.refresher(user))))
+        Ok(Some(flow.refreshed_by(self.refresher::<C::Granted>(user))))
     }
 
     /// What the store knows of a user who is connected: since when, until when the access token lasts, and what the
@@ -168,9 +187,9 @@ impl<S: TokenStore> SharedTokens<S> {
     ///
     /// ```
     /// use digime::store::{SharedTokens, Store};
-    /// use digime::{Contract, Error};
+    /// use digime::{Error, OngoingContract};
     ///
-    /// async fn is_connected<C: Contract>(
+    /// async fn is_connected<C: OngoingContract>(
     ///     tokens: &SharedTokens<impl Store>,
     ///     contract: &C,
     ///     customer: &str,
@@ -181,7 +200,7 @@ impl<S: TokenStore> SharedTokens<S> {
     ///
     /// # Errors
     /// [`Error::Store`] if the store failed, [`Error::Suspended`] if this machine can't read the record.
-    pub fn connection<C: Contract>(
+    pub fn connection<C: TokenContract>(
         &self,
         user: &str,
         contract: &C,
@@ -189,10 +208,11 @@ impl<S: TokenStore> SharedTokens<S> {
         let contract = contract_ids(contract);
         let user = key(&contract, user);
         async move {
-            let trace = Trace::of_ids(&contract, Authorized::NAME, "connection");
+            let trace = Trace::of_ids(&contract, C::Granted::NAME, "connection");
             let tokens = async {
                 let tokens = self.newest(&user).await?;
-                Ok::<_, Error>(tokens.as_ref().map(Connection::read).transpose()?)
+                let read = Connection::read::<C::Granted>;
+                Ok::<_, Error>(tokens.as_ref().map(read).transpose()?)
             };
             trace.of(tokens).await
         }
@@ -204,11 +224,11 @@ impl<S: TokenStore> SharedTokens<S> {
     /// ```
     /// use std::time::{Duration, SystemTime};
     /// use digime::store::{SharedTokens, Store};
-    /// use digime::{Contract, Error};
+    /// use digime::{Error, OngoingContract};
     /// use futures_util::TryStreamExt;
     ///
     /// /// The customers whose consent is more than 23 days old.
-    /// async fn to_remind<C: Contract>(
+    /// async fn to_remind<C: OngoingContract>(
     ///     tokens: &SharedTokens<impl Store>,
     ///     contract: &C,
     /// ) -> Result<Vec<String>, Error> {
@@ -226,7 +246,7 @@ impl<S: TokenStore> SharedTokens<S> {
     ///
     /// # Errors
     /// As [`connection`](Self::connection). The stream ends with an error of the store.
-    pub fn connections<C: Contract>(
+    pub fn connections<C: TokenContract>(
         &self,
         contract: &C,
     ) -> impl Stream<Item = Result<(String, Connection), Error>> + Send + use<'_, C, S> {
@@ -241,7 +261,8 @@ impl<S: TokenStore> SharedTokens<S> {
                 let next = listed.last().map(|(last, _)| last.clone());
                 let page = listed.into_iter().filter_map(move |(user, tokens)| {
                     let name = name(&user, &prefix)?;
-                    let connection = Connection::read(&tokens).map_err(Error::from);
+                    let connection = Connection::read::<C::Granted>(&tokens);
+                    let connection = connection.map_err(Error::from);
                     Some(connection.map(|connection| (name, connection)))
                 });
                 Ok(Some((stream::iter(page.collect::<Vec<_>>()), next)))
@@ -250,14 +271,52 @@ impl<S: TokenStore> SharedTokens<S> {
         .try_flatten()
     }
 
+    /// The users of a contract whose consent ends before a time, or has ended: those to ask to renew it. As
+    /// [`connections`](Self::connections) otherwise.
+    ///
+    /// It is for contracts whose platform says when a consent ends. A postbox's does not:
+    /// [`Connection::consented_at`] shows what to do there.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use digime::store::{SharedTokens, Store};
+    /// use digime::tokens::TokenContract;
+    /// use digime::Error;
+    /// use futures_util::TryStreamExt;
+    ///
+    /// /// The customers whose consent ends within seven days.
+    /// async fn to_remind<C: TokenContract>(
+    ///     tokens: &SharedTokens<impl Store>,
+    ///     contract: &C,
+    /// ) -> Result<Vec<String>, Error> {
+    ///     let in_a_week = SystemTime::now() + Duration::from_secs(7 * 24 * 60 * 60);
+    ///     let lapsing = tokens.lapsing(contract, in_a_week);
+    ///     lapsing.map_ok(|(customer, _)| customer).try_collect().await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`connection`](Self::connection). The stream ends with an error of the store.
+    pub fn lapsing<C: TokenContract>(
+        &self,
+        contract: &C,
+        before: SystemTime,
+    ) -> impl Stream<Item = Result<(String, Connection), Error>> + Send + use<'_, C, S> {
+        self.connections(contract)
+            .try_filter(move |(_, connection)| {
+                let ends = connection.consent_expires_at();
+                ready(connection.ended().is_some() || ends.is_some_and(|ends| ends < before))
+            })
+    }
+
     /// Attaches the application's own data to a user's tokens, in place of what was attached before. It stays with them
     /// through refreshes and later consents. False if the user has no tokens.
     ///
     /// ```
     /// use digime::store::{SharedTokens, Store};
-    /// use digime::{Contract, Error};
+    /// use digime::{Error, OngoingContract};
     ///
-    /// async fn note_plan<C: Contract>(tokens: &SharedTokens<impl Store>, contract: &C) -> Result<(), Error> {
+    /// async fn note_plan<C: OngoingContract>(tokens: &SharedTokens<impl Store>, contract: &C) -> Result<(), Error> {
     ///     tokens.attach("customer-42", contract, &"gold").await?;
     ///     let connection = tokens.connection("customer-42", contract).await?;
     ///     let plan: Option<String> = connection.map(|it| it.data()).transpose()?.flatten();
@@ -269,7 +328,7 @@ impl<S: TokenStore> SharedTokens<S> {
     /// # Errors
     /// [`Error::Suspended`] if the data can't be serialized or this machine can't read the record, [`Error::Store`] if the
     /// store failed, or another machine is refreshing the tokens for longer than a call of the store may take.
-    pub fn attach<C: Contract, D: Serialize>(
+    pub fn attach<C: TokenContract, D: Serialize>(
         &self,
         user: &str,
         contract: &C,
@@ -279,19 +338,55 @@ impl<S: TokenStore> SharedTokens<S> {
         let user = key(&contract, user);
         let data = to_data(data);
         async move {
-            let trace = Trace::of_ids(&contract, Authorized::NAME, "attach");
+            let trace = Trace::of_ids(&contract, C::Granted::NAME, "attach");
             let attaching = async {
                 let data = data?;
-                let timeout = self.store.timeout();
-                tokio::time::timeout(timeout, self.attach_by_key(&user, data))
+                self.change_by_key::<C::Granted>(&user, |record| record.attached.clone_from(&data))
                     .await
-                    .unwrap_or(Err(StoreError::Busy.into()))
             };
             trace.of(attaching).await
         }
     }
 
-    async fn attach_by_key(&self, user: &str, data: Data) -> Result<bool, Error> {
+    /// Changes what the store keeps of a user's state, for libraries whose states have more than tokens. Waits while another
+    /// machine refreshes the tokens. False if the user has no tokens.
+    ///
+    /// `change` may be called more than once, each time with what the store has then. It must leave the tokens as they are.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach).
+    pub fn change_record<C: TokenContract>(
+        &self,
+        user: &str,
+        contract: &C,
+        change: impl Fn(&mut <C::Granted as Durable>::Record) + Send + Sync,
+    ) -> impl Future<Output = Result<bool, Error>> + Send {
+        let contract = contract_ids(contract);
+        let user = key(&contract, user);
+        async move {
+            let trace = Trace::of_ids(&contract, C::Granted::NAME, "change_record");
+            let changing =
+                self.change_by_key::<C::Granted>(&user, |record| change(&mut record.payload));
+            trace.of(changing).await
+        }
+    }
+
+    async fn change_by_key<G: HoldsTokens>(
+        &self,
+        user: &str,
+        change: impl Fn(&mut UserRecord<G>) + Send + Sync,
+    ) -> Result<bool, Error> {
+        let timeout = self.store.timeout();
+        tokio::time::timeout(timeout, self.change_without_limit(user, change))
+            .await
+            .unwrap_or(Err(StoreError::Busy.into()))
+    }
+
+    async fn change_without_limit<G: HoldsTokens>(
+        &self,
+        user: &str,
+        change: impl Fn(&mut UserRecord<G>) + Send + Sync,
+    ) -> Result<bool, Error> {
         let mut sender = WatchedSender::default();
         loop {
             let is_being_saved =
@@ -300,14 +395,14 @@ impl<S: TokenStore> SharedTokens<S> {
                 let Some(found) = self.store.load(user).await? else {
                     return Ok(false);
                 };
-                let mut record = UserRecord::from_json(&found.record)?;
-                let is_free = match record.payload.tokens.refresh {
+                let mut record = UserRecord::<G>::from_json(&found.record)?;
+                let is_free = match G::tokens(&record.payload).refresh {
                     RefreshToken::Sent { .. } => {
                         sender.is_silent(self, user, &found.version).await?
                     }
                     _ => true,
                 };
-                record.attached.clone_from(&data);
+                change(&mut record);
                 if is_free
                     && self
                         .store
@@ -317,7 +412,7 @@ impl<S: TokenStore> SharedTokens<S> {
                     return Ok(true);
                 }
             }
-            tokio::time::sleep(ATTACH_PAUSE).await;
+            tokio::time::sleep(CHANGE_PAUSE).await;
         }
     }
 
@@ -327,7 +422,7 @@ impl<S: TokenStore> SharedTokens<S> {
     ///
     /// # Errors
     /// [`Error::Store`] if the store failed.
-    pub fn forget<C: Contract>(
+    pub fn forget<C: TokenContract>(
         &self,
         user: &str,
         contract: &C,
@@ -335,17 +430,18 @@ impl<S: TokenStore> SharedTokens<S> {
         let contract = contract_ids(contract);
         let user = key(&contract, user);
         async move {
-            let trace = Trace::of_ids(&contract, Authorized::NAME, "forget");
+            let trace = Trace::of_ids(&contract, C::Granted::NAME, "forget");
             self.unsaved.forget(&user);
             trace.of(self.store.forget(&user)).await
         }
     }
 
-    async fn save(&self, user: &str, written: &UserRecord) -> Result<(), Error> {
+    async fn save<G: HoldsTokens>(&self, user: &str, written: &UserRecord<G>) -> Result<(), Error> {
         let save = Save {
             store: self.store.clone(),
             user: user.to_owned(),
             record: token_record(written)?,
+            format: RecordFormat::of::<G>(),
             place: Place::Consent { earlier: None },
         };
         let unsaved = self.newer_than_store(user);
@@ -399,10 +495,11 @@ impl<S: TokenStore> SharedTokens<S> {
         self.unsaved.none_left().await;
     }
 
-    pub(super) fn refresher(&self, user: String) -> Arc<dyn Refresher> {
-        Arc::new(StoreRefresher {
+    pub(super) fn refresher<G: HoldsTokens>(&self, user: String) -> Arc<dyn Refresher> {
+        Arc::new(StoreRefresher::<S, G> {
             tokens: self.clone(),
             user,
+            state: PhantomData,
         })
     }
 }

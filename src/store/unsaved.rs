@@ -10,10 +10,9 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{oneshot, watch};
 
 use super::bounded::Bounded;
-use super::user_record::{Data, UserRecord, is_none};
+use super::user_record::{Data, Kept, RecordFormat, attached, is_none, no_data};
 use super::{StoreError, TokenRecord, TokenStore};
 use crate::chain::Chain;
-use crate::flow::AuthorizedRecord;
 use crate::observe::{self, in_millis, numbers};
 
 /// The pauses between two tries to save.
@@ -38,6 +37,7 @@ struct Inner {
 #[derive(Debug)]
 struct UnsavedRecord {
     kept: TokenRecord,
+    format: RecordFormat,
     place: Place,
     /// Lives as long as the task that saves it.
     task: Weak<()>,
@@ -103,6 +103,7 @@ impl Unsaved {
     fn take_in<S: TokenStore>(&self, save: &Save<S>, task: &Arc<()>) -> bool {
         let record = UnsavedRecord {
             kept: save.record.clone(),
+            format: save.format,
             place: save.place.clone(),
             task: Arc::downgrade(task),
         };
@@ -148,6 +149,7 @@ impl Unsaved {
                     store: store.clone(),
                     user: user.clone(),
                     record: record.kept.clone(),
+                    format: record.format,
                     place: record.place.clone(),
                 });
             }
@@ -244,6 +246,8 @@ pub(super) struct Save<S> {
     pub store: Bounded<S>,
     pub user: String,
     pub record: TokenRecord,
+    /// How the user's records are read.
+    pub format: RecordFormat,
     pub place: Place,
 }
 
@@ -300,7 +304,7 @@ impl<S: TokenStore> Save<S> {
     /// How old a known record of the user is. One that can't be read counts as earlier. A consent that was there when this one
     /// was received is earlier, whatever the clocks say. Refreshed tokens replace only those of their own consent.
     pub(super) fn age_of(&self, known: &TokenRecord) -> Age {
-        let (Some(known), Some(new)) = (read(known), read(&self.record)) else {
+        let (Some(known), Some(new)) = (self.read(known), self.read(&self.record)) else {
             return Age::Earlier;
         };
         let consent = Consent::from(&known);
@@ -310,6 +314,35 @@ impl<S: TokenStore> Save<S> {
             } if consent == *earlier => Age::Earlier,
             Place::Spent { .. } if consent != Consent::from(&new) => Age::LaterConsent,
             _ => Age::of(&known, &new),
+        }
+    }
+
+    /// The content of a record, if it can be read.
+    fn read(&self, kept: &TokenRecord) -> Option<Kept> {
+        (self.format.read)(&kept.record)
+    }
+
+    /// Whether a record holds a refresh token, sent or not.
+    fn holds(&self, found: &TokenRecord, refresh_token: &SecretString) -> bool {
+        self.read(found).is_some_and(|found| {
+            found.tokens.refresh_token.expose_secret() == refresh_token.expose_secret()
+        })
+    }
+
+    /// The record with the data that `choose` picks from its own data and that of the one that it replaces. A record that can't
+    /// be read has none.
+    fn with_data(
+        &self,
+        record: &TokenRecord,
+        replaced: &TokenRecord,
+        choose: impl FnOnce(Data, Data) -> Data,
+    ) -> TokenRecord {
+        let [own, of_replaced] =
+            [record, replaced].map(|record| attached(&record.record).unwrap_or_else(no_data));
+        let combined = (self.format.with_data)(&record.record, choose(own, of_replaced));
+        TokenRecord {
+            version: record.version.clone(),
+            record: combined.unwrap_or_else(|| record.record.clone()),
         }
     }
 
@@ -346,7 +379,7 @@ impl<S: TokenStore> Save<S> {
 
     /// Replaces the record of an earlier consent, whose data stays if the new one has none.
     async fn replace_found(&self, found: &TokenRecord) -> Result<bool, StoreError> {
-        let record = with_data(
+        let record = self.with_data(
             &self.record,
             found,
             |new, found| {
@@ -404,9 +437,9 @@ impl<S: TokenStore> Save<S> {
                 // An attempt has saved it although the store reported an error.
                 Some(found) if found.version == self.record.version => return Ok(()),
                 Some(found) if found.version == version => return replaced.map(drop),
-                Some(found) if holds(&found, refresh_token) => {
+                Some(found) if self.holds(&found, refresh_token) => {
                     // Somebody has attached other data meanwhile.
-                    record = with_data(&record, &found, |_, newer| newer);
+                    record = self.with_data(&record, &found, |_, newer| newer);
                     version = found.version;
                 }
                 // It was replaced by others, or the user is forgotten.
@@ -416,58 +449,26 @@ impl<S: TokenStore> Save<S> {
     }
 }
 
-/// A record with the data that `choose` picks from the record's own data and that of the one that it replaces. A record
-/// that can't be read has none.
-fn with_data(
-    record: &TokenRecord,
-    replaced: &TokenRecord,
-    choose: impl FnOnce(Data, Data) -> Data,
-) -> TokenRecord {
-    let combine = || {
-        let replaced = UserRecord::from_json(&replaced.record).ok()?;
-        let mut combined = UserRecord::from_json(&record.record).ok()?;
-        combined.attached = choose(combined.attached, replaced.attached);
-        combined.to_json().ok()
-    };
-    TokenRecord {
-        version: record.version.clone(),
-        record: combine().unwrap_or_else(|| record.record.clone()),
-    }
-}
-
-/// The content of a record, if it can be read.
-fn read(kept: &TokenRecord) -> Option<AuthorizedRecord> {
-    let record = UserRecord::from_json(&kept.record).ok()?;
-    Some(record.payload)
-}
-
-/// Whether a record holds a refresh token, sent or not.
-fn holds(found: &TokenRecord, refresh_token: &SecretString) -> bool {
-    read(found).is_some_and(|found| {
-        found.tokens.refresh_token.expose_secret() == refresh_token.expose_secret()
-    })
-}
-
 /// Tells one consent of a user from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Consent {
-    postbox_id: String,
+    id: String,
     /// In Unix milliseconds by the platform's clock.
     received_at: u64,
 }
 
 impl Consent {
     /// The consent of a record, if it can be read.
-    pub(super) fn of(kept: &TokenRecord) -> Option<Self> {
-        read(kept).as_ref().map(Self::from)
+    pub(super) fn of(kept: &TokenRecord, format: RecordFormat) -> Option<Self> {
+        (format.read)(&kept.record).as_ref().map(Self::from)
     }
 }
 
-impl From<&AuthorizedRecord> for Consent {
-    fn from(record: &AuthorizedRecord) -> Self {
+impl From<&Kept> for Consent {
+    fn from(kept: &Kept) -> Self {
         Self {
-            postbox_id: record.postbox_id().to_owned(),
-            received_at: record.tokens.consented_at(),
+            id: kept.consent.clone(),
+            received_at: kept.tokens.consented_at(),
         }
     }
 }
@@ -483,11 +484,11 @@ pub(super) enum Age {
 }
 
 impl Age {
-    fn of(found: &AuthorizedRecord, new: &AuthorizedRecord) -> Self {
+    fn of(found: &Kept, new: &Kept) -> Self {
         let [received, of_new] = [found, new].map(|record| record.tokens.consented_at());
         // Records that an earlier version of this library wrote do not say when consent was received.
         let may_be_same = received == of_new || received == 0 || of_new == 0;
-        if may_be_same && new.postbox_id() == found.postbox_id() {
+        if may_be_same && new.consent == found.consent {
             if new.tokens.are_refreshed_from(&found.tokens) {
                 Self::Earlier
             } else {

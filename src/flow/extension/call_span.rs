@@ -2,7 +2,8 @@
 
 use tracing::Instrument;
 
-use crate::flow::Flow;
+use crate::error::{Error, outcome};
+use crate::flow::{Flow, Rejected};
 use crate::observe::{Call, Outcome};
 
 /// The span of a call. [`calls!`](crate::calls) writes it.
@@ -17,11 +18,69 @@ impl CallSpan {
         Self(Call::begin(contract, state, call))
     }
 
-    /// Runs the call in its span. What the call returns is the library's own, so the log does not say whether it failed; the
-    /// requests in it do.
-    pub async fn of<F: Future>(self, work: F) -> F::Output {
+    /// Runs the call in its span, and notes how it ended.
+    pub async fn of<F: Future>(
+        self,
+        work: F,
+        ending: impl FnOnce(&F::Output) -> Ending<'_>,
+    ) -> F::Output {
         let output = work.instrument(self.0.span().clone()).await;
-        self.0.end(Outcome::Ended, None);
+        match ending(&output) {
+            Ending::Unknown => self.0.end(Outcome::Ended, None),
+            Ending::Done => self.0.end(Outcome::Done, None),
+            Ending::Failed(error) => self.0.end(outcome(error), Some(error)),
+        }
         output
+    }
+}
+
+/// How a call of a library has ended.
+#[derive(Debug)]
+pub enum Ending<'a> {
+    /// The call returns something of the library's own, which does not say whether it failed.
+    Unknown,
+    /// It was successful.
+    Done,
+    /// It failed.
+    Failed(&'a Error),
+}
+
+/// What a call has returned. [`calls!`](crate::calls) asks it for its ending: the compiler takes the method of
+/// [`KnownEnding`] if the type has it, since that needs one reference less, and otherwise that of [`UnknownEnding`].
+#[derive(Debug)]
+pub struct Returned<'a, T>(pub &'a T);
+
+/// A result with an error of this library.
+pub trait KnownEnding<'a> {
+    /// How the call has ended.
+    fn ending(&self) -> Ending<'a>;
+}
+
+impl<'a, T> KnownEnding<'a> for Returned<'a, Result<T, Error>> {
+    fn ending(&self) -> Ending<'a> {
+        self.0
+            .as_ref()
+            .map_or_else(Ending::Failed, |_| Ending::Done)
+    }
+}
+
+impl<'a, T, F> KnownEnding<'a> for Returned<'a, Result<T, Rejected<F>>> {
+    fn ending(&self) -> Ending<'a> {
+        match self.0 {
+            Ok(_) => Ending::Done,
+            Err(rejected) => Ending::Failed(rejected.error()),
+        }
+    }
+}
+
+/// Anything else.
+pub trait UnknownEnding<'a> {
+    /// How the call has ended.
+    fn ending(&self) -> Ending<'a>;
+}
+
+impl<'a, T> UnknownEnding<'a> for &Returned<'a, T> {
+    fn ending(&self) -> Ending<'a> {
+        Ending::Unknown
     }
 }

@@ -189,10 +189,14 @@ macro_rules! __calls {
     (@output [] $output:ty) => { $output };
     (@output [$call:lifetime] $output:ty) => { $crate::extend::Call<$call, $output> };
 
-    (@run [] $this:tt $state:ty, $method:tt, $run:expr) => { $run };
-    (@run [$call:lifetime] $this:tt $state:ty, $method:tt, $run:expr) => {{
+    (@run [] $this:tt $state:ty, $method:tt, $output:ty, $run:expr) => { $run };
+    (@run [$call:lifetime] $this:tt $state:ty, $method:tt, $output:ty, $run:expr) => {{
         let span = $crate::__private::CallSpan::new(&$this, ::std::stringify!($state), ::std::stringify!($method));
-        ::std::boxed::Box::pin(span.of($run))
+        ::std::boxed::Box::pin(span.of($run, |output: &$output| {
+            #[allow(unused_imports)]
+            use $crate::__private::{KnownEnding as _, UnknownEnding as _};
+            (&$crate::__private::Returned(output)).ending()
+        }))
     }};
 
     // The last row: the trait of all rows, with the text for every other state.
@@ -241,7 +245,7 @@ macro_rules! __calls {
             fn call$(<$call>)?($($receiver)* $(, $argument: $type)*)
                 -> $crate::__calls!(@output [$($call)?] $output) $(where Self: $call)?
             {
-                $crate::__calls!(@run [$($call)?] $this $state, $method, $function($this $(, $argument)*))
+                $crate::__calls!(@run [$($call)?] $this $state, $method, $output, $function($this $(, $argument)*))
             }
         }
 

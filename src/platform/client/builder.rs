@@ -101,6 +101,7 @@ impl ClientBuilder {
                 random: Random::default(),
                 network: NetworkSettings::Ours,
                 layers: Vec::new(),
+                extensions: http::Extensions::new(),
             },
         }
     }
@@ -475,6 +476,26 @@ impl ClientBuilder {
         self.settings.layers.push(Arc::new(move |inner| {
             Arc::new(Tower(layer.layer(TransportService::new(inner))))
         }));
+        self
+    }
+
+    /// Adds a setting of a library, which finds it again by its type with [`Client::extension`]. It replaces an earlier one of the
+    /// same type.
+    ///
+    /// ```
+    /// use digime::Client;
+    ///
+    /// /// Where the pages of a library are.
+    /// #[derive(Clone)]
+    /// struct PagesUrl(String);
+    ///
+    /// let pages = PagesUrl("https://pages.example/".into());
+    /// let client = Client::builder().extension(pages).build()?;
+    /// assert_eq!(client.extension::<PagesUrl>().map(|it| it.0.as_str()), Some("https://pages.example/"));
+    /// # Ok::<(), digime::error::ClientError>(())
+    /// ```
+    pub fn extension<T: Clone + Send + Sync + 'static>(mut self, setting: T) -> Self {
+        self.settings.extensions.insert(setting);
         self
     }
 

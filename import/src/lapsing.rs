@@ -1,0 +1,95 @@
+//! Who has to be asked to renew the consent.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use digime::store::{Connection, SharedTokens, TokenStore};
+use digime::tokens::TokenContract;
+use digime::{Client, Error};
+use futures_util::{Stream, TryStreamExt, stream};
+
+/// How often the store is asked.
+const PAUSE: Duration = Duration::from_secs(60 * 60);
+
+/// Tells of every consent that ends within `notice`, once for each consent, as long as it is polled: a job that asks people in time.
+/// It looks into the store at once and then once an hour.
+///
+/// What it has told is known to this stream alone: after a restart of the process, each is told once more. An application that must
+/// not ask twice notes whom it has asked.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use digime::store::{SharedTokens, Store};
+/// use digime::{Client, Contract, Error};
+/// use digime_import::{Import, lapsing_soon};
+/// use futures_util::TryStreamExt;
+///
+/// async fn ask_in_time<C: Contract<Kind = Import> + Sync>(
+///     tokens: &SharedTokens<impl Store>,
+///     contract: &C,
+///     client: &Client,
+/// ) -> Result<(), Error> {
+///     let a_week = Duration::from_secs(7 * 24 * 60 * 60);
+///     let mut lapsing = std::pin::pin!(lapsing_soon(tokens, contract, client, a_week));
+///     while let Some((customer, connection)) = lapsing.try_next().await? {
+///         println!("{customer}: your consent ends at {:?}", connection.consent_expires_at());
+///     }
+///     Ok(())
+/// }
+/// ```
+///
+/// # Errors
+/// The stream has an error of the store as an item, and continues after the usual pause.
+pub fn lapsing_soon<'a, S: TokenStore, C: TokenContract + Sync>(
+    tokens: &'a SharedTokens<S>,
+    contract: &'a C,
+    client: &'a Client,
+    notice: Duration,
+) -> impl Stream<Item = Result<(String, Connection), Error>> + Send + 'a {
+    let told = HashMap::new();
+    let begin = Some((told, Vec::new(), Duration::ZERO));
+    stream::unfold(begin, move |state| async move {
+        let (mut told, mut found, mut pause): (Told, Found, Duration) = state?;
+        loop {
+            if let Some(next) = found.pop() {
+                return Some((Ok(next), Some((told, found, pause))));
+            }
+            tokio::time::sleep(pause).await;
+            pause = PAUSE;
+            let before = client.platform_clock() + notice;
+            match look(tokens, contract, before, &mut told).await {
+                Ok(news) => found = news,
+                Err(error) => return Some((Err(error), Some((told, found, pause)))),
+            }
+        }
+    })
+}
+
+/// The end of the consent of which was told, by user.
+type Told = HashMap<String, Option<SystemTime>>;
+
+type Found = Vec<(String, Connection)>;
+
+/// Those whose consent ends before a time, and of whom was not told yet.
+async fn look<S: TokenStore, C: TokenContract>(
+    tokens: &SharedTokens<S>,
+    contract: &C,
+    before: SystemTime,
+    told: &mut Told,
+) -> Result<Found, Error> {
+    let lapsing: Found = tokens.lapsing(contract, before).try_collect().await?;
+    let ends = |connection: &Connection| connection.consent_expires_at();
+    let now: Told = lapsing
+        .iter()
+        .map(|(user, connection)| (user.clone(), ends(connection)))
+        .collect();
+    let is_news = |(user, connection): &(String, Connection)| {
+        told.get(user).is_none_or(|told| *told != ends(connection))
+    };
+    let mut news: Found = lapsing.into_iter().filter(is_news).collect();
+    // The first is told first.
+    news.reverse();
+    *told = now;
+    Ok(news)
+}
