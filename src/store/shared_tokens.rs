@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
-use futures_util::{Stream, TryStreamExt, stream};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt, TryStreamExt};
 use serde::Serialize;
 
 use super::bounded::Bounded;
@@ -66,6 +67,7 @@ pub struct SharedTokens<S> {
     pub(super) unsaved: Unsaved,
 }
 
+// The futures are boxed: with an opaque type a contract of the wrong kind is an error for each use of it, and not one.
 impl<S: TokenStore> SharedTokens<S> {
     /// Keeps tokens in `store`.
     pub fn new(store: S) -> Self {
@@ -148,7 +150,6 @@ impl<S: TokenStore> SharedTokens<S> {
     ///
     /// # Errors
     /// [`Error::Store`] if the store failed, [`Error::Suspended`] if this machine can't read the record.
-    // The future is boxed: with a named type a contract of the wrong kind is one error, and not one for each use of it.
     #[allow(
         clippy::type_complexity,
         reason = "an alias would hide what comes back"
@@ -204,10 +205,10 @@ impl<S: TokenStore> SharedTokens<S> {
         &self,
         user: &str,
         contract: &C,
-    ) -> impl Future<Output = Result<Option<Connection>, Error>> + Send + use<'_, C, S> {
+    ) -> BoxFuture<'_, Result<Option<Connection>, Error>> {
         let contract = contract_ids(contract);
         let user = key(&contract, user);
-        async move {
+        Box::pin(async move {
             let trace = Trace::of_ids(&contract, C::Granted::NAME, "connection");
             let tokens = async {
                 let tokens = self.newest(&user).await?;
@@ -215,7 +216,7 @@ impl<S: TokenStore> SharedTokens<S> {
                 Ok::<_, Error>(tokens.as_ref().map(read).transpose()?)
             };
             trace.of(tokens).await
-        }
+        })
     }
 
     /// All users of a contract who are connected, in the order of their names' keys, each with what the store knows. The
@@ -249,7 +250,7 @@ impl<S: TokenStore> SharedTokens<S> {
     pub fn connections<C: TokenContract>(
         &self,
         contract: &C,
-    ) -> impl Stream<Item = Result<(String, Connection), Error>> + Send + use<'_, C, S> {
+    ) -> BoxStream<'_, Result<(String, Connection), Error>> {
         let prefix = prefix(&contract_ids(contract));
         stream::try_unfold(Some(String::new()), move |after| {
             let prefix = prefix.clone();
@@ -269,6 +270,7 @@ impl<S: TokenStore> SharedTokens<S> {
             }
         })
         .try_flatten()
+        .boxed()
     }
 
     /// The users of a contract whose consent ends before a time, or has ended: those to ask to renew it. As
@@ -301,12 +303,13 @@ impl<S: TokenStore> SharedTokens<S> {
         &self,
         contract: &C,
         before: SystemTime,
-    ) -> impl Stream<Item = Result<(String, Connection), Error>> + Send + use<'_, C, S> {
+    ) -> BoxStream<'_, Result<(String, Connection), Error>> {
         self.connections(contract)
             .try_filter(move |(_, connection)| {
                 let ends = connection.consent_expires_at();
                 ready(connection.ended().is_some() || ends.is_some_and(|ends| ends < before))
             })
+            .boxed()
     }
 
     /// Attaches the application's own data to a user's tokens, in place of what was attached before. It stays with them
@@ -333,11 +336,11 @@ impl<S: TokenStore> SharedTokens<S> {
         user: &str,
         contract: &C,
         data: &D,
-    ) -> impl Future<Output = Result<bool, Error>> + Send + use<'_, C, D, S> {
+    ) -> BoxFuture<'_, Result<bool, Error>> {
         let contract = contract_ids(contract);
         let user = key(&contract, user);
         let data = to_data(data);
-        async move {
+        Box::pin(async move {
             let trace = Trace::of_ids(&contract, C::Granted::NAME, "attach");
             let attaching = async {
                 let data = data?;
@@ -345,7 +348,7 @@ impl<S: TokenStore> SharedTokens<S> {
                     .await
             };
             trace.of(attaching).await
-        }
+        })
     }
 
     /// Changes what the store keeps of a user's state, for libraries whose states have more than tokens. Waits while another
@@ -355,20 +358,20 @@ impl<S: TokenStore> SharedTokens<S> {
     ///
     /// # Errors
     /// As [`attach`](Self::attach).
-    pub fn change_record<C: TokenContract>(
-        &self,
+    pub fn change_record<'a, C: TokenContract>(
+        &'a self,
         user: &str,
         contract: &C,
-        change: impl Fn(&mut <C::Granted as Durable>::Record) + Send + Sync,
-    ) -> impl Future<Output = Result<bool, Error>> + Send {
+        change: impl Fn(&mut <C::Granted as Durable>::Record) + Send + Sync + 'a,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
         let contract = contract_ids(contract);
         let user = key(&contract, user);
-        async move {
+        Box::pin(async move {
             let trace = Trace::of_ids(&contract, C::Granted::NAME, "change_record");
             let changing =
                 self.change_by_key::<C::Granted>(&user, |record| change(&mut record.payload));
             trace.of(changing).await
-        }
+        })
     }
 
     async fn change_by_key<G: HoldsTokens>(
@@ -426,14 +429,14 @@ impl<S: TokenStore> SharedTokens<S> {
         &self,
         user: &str,
         contract: &C,
-    ) -> impl Future<Output = Result<(), Error>> + Send {
+    ) -> BoxFuture<'_, Result<(), Error>> {
         let contract = contract_ids(contract);
         let user = key(&contract, user);
-        async move {
+        Box::pin(async move {
             let trace = Trace::of_ids(&contract, C::Granted::NAME, "forget");
             self.unsaved.forget(&user);
             trace.of(self.store.forget(&user)).await
-        }
+        })
     }
 
     async fn save<G: HoldsTokens>(&self, user: &str, written: &UserRecord<G>) -> Result<(), Error> {
