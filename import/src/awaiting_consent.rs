@@ -16,6 +16,9 @@ use crate::{Connected, Import, ImportError, ReadingSession};
 /// How long a flow waits for its person. digi.me does not say how long its own codes live.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The parameter of a callback that says which account the person has added.
+const ACCOUNT: &str = "accountReference";
+
 /// The state of a flow that waits until the person has consented on digi.me's page. `V` is the [`Verifier`].
 ///
 /// What comes next, in order:
@@ -158,6 +161,8 @@ impl AwaitsCode for AwaitingConsent<Verifier> {
             Some(_) => return Err(CallbackError::Unknown("success")),
             None => return Err(CallbackError::Missing("success")),
         }
+        // It is read after the code is spent, when it is too late to find it wrong.
+        callback.parameter(ACCOUNT)?;
         state.map(drop).ok_or(CallbackError::Missing("state"))
     }
 
@@ -167,7 +172,7 @@ impl AwaitsCode for AwaitingConsent<Verifier> {
         {
             return Err(ImportError::AnotherPerson.into());
         }
-        let account = callback.parameter("accountReference")?;
+        let account = callback.parameter(ACCOUNT)?;
         Ok(Connected::new(
             tokens,
             self.session.clone(),

@@ -40,10 +40,10 @@ pub enum ImportError {
         /// The longest that is sent.
         longest: usize,
     },
-    /// The consent that was to be renewed is one person's, and another person has consented. The tokens of that person were
-    /// dropped, and the connection is as it was before.
+    /// The consent that was to be renewed is one person's, and another person has consented. The code is spent, the tokens of that
+    /// person were dropped, and the connection is as it was before.
     #[error(
-        "another person has consented than the one whose consent was to be renewed: ask the same person to log in, or begin a new flow with `authorize` for the other"
+        "another person has consented than the one whose consent was to be renewed: call `reauthorize` again and ask the same person to log in, or begin a new flow with `authorize` for the other"
     )]
     AnotherPerson,
 }

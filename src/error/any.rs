@@ -116,6 +116,7 @@ impl Error {
         match self {
             Self::Request(error) => error.may_have_taken_effect(),
             Self::EarlierAttempt { .. } => true,
+            Self::Extension(error) => error.is_after_the_effect,
             _ => false,
         }
     }
@@ -250,16 +251,27 @@ impl Error {
     /// ```
     #[must_use]
     pub fn extension(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self::Extension(ExtensionError(error.into().into()))
+        Self::Extension(ExtensionError {
+            error: error.into().into(),
+            is_after_the_effect: false,
+        })
     }
 
     /// The error of a library that extends this one, if it is of this type, or the [reason](Self::reason) of this error is.
     #[must_use]
     pub fn as_extension<E: StdError + 'static>(&self) -> Option<&E> {
         match self.reason() {
-            Self::Extension(ExtensionError(error)) => error.downcast_ref(),
+            Self::Extension(ExtensionError { error, .. }) => error.downcast_ref(),
             _ => None,
         }
+    }
+
+    /// The same error, of a library that has refused what the platform did for the call.
+    pub(crate) fn after_the_effect(mut self) -> Self {
+        if let Self::Extension(error) = &mut self {
+            error.is_after_the_effect = true;
+        }
+        self
     }
 
     /// An error that leaves open whether the platform acted.
@@ -286,17 +298,21 @@ impl Error {
 
 /// The error of a library that extends this one: it is printed as that error, and has its source.
 #[derive(Clone, Debug)]
-pub struct ExtensionError(Arc<dyn StdError + Send + Sync>);
+pub struct ExtensionError {
+    error: Arc<dyn StdError + Send + Sync>,
+    /// The platform has acted, and the library has refused what came of it.
+    is_after_the_effect: bool,
+}
 
 impl fmt::Display for ExtensionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.error.fmt(f)
     }
 }
 
 impl StdError for ExtensionError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source()
+        self.error.source()
     }
 }
 

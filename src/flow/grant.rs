@@ -272,7 +272,8 @@ pub trait AwaitsCode: Parkable + Send + Sync + 'static {
     /// The state with the tokens for which the code of a callback was exchanged.
     ///
     /// # Errors
-    /// [`Error`] if they are not the tokens that the flow waits for. Then nobody gets them.
+    /// An [`Error::extension`] if they are not the tokens that the flow waits for. Then nobody gets them, and
+    /// [`Error::may_have_taken_effect`] is true, since the code is spent.
     fn granted(&self, callback: &Callback, tokens: Tokens) -> Result<Self::Granted, Error>;
 }
 
@@ -383,7 +384,8 @@ impl<C, S: AwaitsCode> Flow<C, S> {
             .platform
             .exchange_code::<<S::Granted as HoldsTokens>::Answer>(code, verifier, deadline)
             .await?;
-        self.state.granted(callback, tokens)
+        let granted = self.state.granted(callback, tokens);
+        granted.map_err(Error::after_the_effect)
     }
 
     /// Exchanges the code as [`exchange_code`] does, but without the limit of `call_timeout`: it waits as long as an answer may

@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 use super::attempts::Deadline;
 use super::client::Client;
 use super::error::{Cause, Operation, PlatformError, RequestError};
+use super::http::without_secrets;
 use super::oauth::AccessToken;
 use super::{Platform, jws};
 use crate::internal::InternalError;
@@ -522,7 +523,8 @@ impl Platform {
         }
         for (name, payload) in &request.signed_headers {
             let token = self.signed(operation, limit(), jws::unsigned_json(payload));
-            let mut value = HeaderValue::try_from(&**token.await?)
+            let token = token.await.map_err(|error| hide_signed(error, payload))?;
+            let mut value = HeaderValue::try_from(&**token)
                 .map_err(|_| InternalError("writing a signed header"))?;
             value.set_sensitive(true);
             sent = sent.header(name, value);
@@ -545,6 +547,13 @@ impl Platform {
             }
         })
     }
+}
+
+/// Hides what was to be signed, which a signer may repeat. It may say much about a person.
+fn hide_signed(error: PlatformError, payload: &[u8]) -> PlatformError {
+    let unsigned = jws::unsigned_json(payload);
+    let message = String::from_utf8_lossy(unsigned.message());
+    without_secrets(error, &[&message])
 }
 
 impl fmt::Debug for Request {

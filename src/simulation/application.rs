@@ -6,22 +6,24 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
+use digime::error::{Operation, RequestError};
+use digime::store::ParkedFlows;
+use digime::url::Url;
+use digime::{Callback, Delivery, DeliveryStatus, Error, Flow, PostboxItem, Suspended};
 use futures_util::future::{join_all, join3, poll_fn};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::api::{self, Awaiting, Connected, Receipts};
 use super::invariants::{CALL, Failure, KEEP, PUSH, STORE, store_calls};
-use super::machine::{Machine, Receipts};
+use super::machine::Machine;
 use super::store::Records;
 use super::weather::{Dates, pick};
-use crate::error::Error;
-use crate::flow::{Authorized, AwaitingCallback, Flow, Verifier};
-use crate::platform::error::{Operation, RequestError};
-use crate::store::ParkedFlows;
-use crate::{Callback, DeliveryStatus, PostboxItem, Suspended};
+pub(super) type Authorization = Flow<Receipts, Connected>;
 
-type Authorization = Flow<Receipts, Authorized>;
+/// A flow that waits for a user, with the user's name.
+pub(super) type Waiting = Suspended<Receipts, Awaiting, String>;
 
 /// What the application knows about its users, and what the simulation knows about the application.
 #[derive(Default)]
@@ -44,7 +46,7 @@ pub(super) struct User {
     /// How many calls may keep tokens for the user.
     pub connecting: usize,
     /// Dropped calls may do that too, since they continue.
-    has_dropped_a_callback: bool,
+    pub has_dropped_a_callback: bool,
     /// How many exchanges there were when the user was forgotten while none was running.
     pub forgotten_for_good: Option<usize>,
     /// The flows that each machine holds.
@@ -129,7 +131,7 @@ impl Drop {
     }
 
     /// Polls a future until it ends or is dropped.
-    async fn apply<T>(self, future: impl Future<Output = T>) -> Option<T> {
+    pub(super) async fn apply<T>(self, future: impl Future<Output = T>) -> Option<T> {
         match self {
             Self::Never => Some(future.await),
             Self::After(time) => timeout(time, future).await.ok(),
@@ -224,7 +226,7 @@ impl Machine {
         };
         let expires = suspended.expires_at().expect("a session ends");
         if self.park(suspended).await {
-            let link = self.consent(user, &url, expires);
+            let link = self.consent(user, user, &url, expires);
             self.check_parking(link);
         }
     }
@@ -236,7 +238,7 @@ impl Machine {
             return;
         };
         let expires = suspended.expires_at().expect("a session ends");
-        let link = self.consent(user, &url, expires);
+        let link = self.consent(user, user, &url, expires);
         self.world.lock().users.links[link].is_parked = false;
         let calling_back = async {
             sleep(Duration::from_millis(200)).await;
@@ -248,10 +250,7 @@ impl Machine {
     }
 
     /// Parks a flow, and retries if that fails.
-    async fn park(
-        &self,
-        mut suspended: Suspended<Receipts, AwaitingCallback<Verifier>, String>,
-    ) -> bool {
+    pub(super) async fn park(&self, mut suspended: Waiting) -> bool {
         let flows = ParkedFlows::new(self.store());
         for _ in 0..3 {
             match self.call("park", STORE, flows.park(suspended)).await {
@@ -265,12 +264,12 @@ impl Machine {
 
     /// A flow that was just parked waits until its session ends, or for the ten minutes that a session is assumed to last if a
     /// clock or a `Date` says that it has already ended.
-    fn check_parking(&self, link: usize) {
+    pub(super) fn check_parking(&self, link: usize) {
         let now = self.world.time();
         let state = self.world.lock();
         let link = &state.users.links[link];
         let left = link.expires.duration_since(now).unwrap_or_default();
-        let life = state.platform.session_life;
+        let life = state.platform.terms.session_life;
         let assumed = Duration::from_mins(10).min(life);
         // Without a `Date`, the error of a clock is unknown unless it makes something new seem expired.
         let unknown = match state.weather.dates {
@@ -295,44 +294,19 @@ impl Machine {
         }
     }
 
-    async fn ask(
+    /// The user whom the application sent there consents, or another one who logs in.
+    pub(super) fn consent(
         &self,
         user: usize,
-    ) -> Option<(
-        Suspended<Receipts, AwaitingCallback<Verifier>, String>,
-        url::Url,
-    )> {
-        let flow = crate::Contract::flow(&self.contract, &self.client);
-        let session = self.call("establish", CALL, flow.establish_session()).await;
-        let session = session.ok()?;
-        let expires = session.expires_at();
-        match self
-            .call("create", CALL, flow.create_postbox(session))
-            .await
-        {
-            Ok(awaiting) => {
-                let url = awaiting.url().clone();
-                Some((awaiting.suspend().with(name(user)), url))
-            }
-            Err(rejected) => {
-                let has_expired = expires <= self.world.time() + Duration::from_secs(20);
-                if matches!(rejected.error(), Error::SessionExpired) && !has_expired {
-                    self.world.violation(format!(
-                        "5: a fresh session is said to have expired on {:?}",
-                        self.host
-                    ));
-                }
-                None
-            }
-        }
-    }
-
-    fn consent(&self, user: usize, url: &url::Url, expires: SystemTime) -> usize {
+        consenting: usize,
+        url: &Url,
+        expires: SystemTime,
+    ) -> usize {
         let mut pairs = url.query_pairs();
-        let code = pairs.find(|(name, _)| name == "preauthorizationCode");
+        let code = pairs.find(|(name, _)| name == api::CODE_OF_LINK);
         let code = code.expect("a link has a code").1.into_owned();
         let mut state = self.world.lock();
-        let (query, code) = state.platform.consent(&code, user);
+        let (query, code) = state.platform.consent(&code, consenting);
         let callback = Callback::from_query(&query).expect("a callback");
         state.users.links.push(Link {
             user,
@@ -344,7 +318,7 @@ impl Machine {
             is_given_up: false,
             was_suspended: false,
             is_parked: true,
-            excuse: None,
+            excuse: (user != consenting).then_some("another user has consented"),
             touched_by: Vec::new(),
             receiving: 0,
             goes_on: false,
@@ -392,8 +366,7 @@ impl Machine {
     fn note_received(&self, link: &Link, received: Option<Result<(Authorization, String), Error>>) {
         match received {
             Some(Ok((flow, data))) => {
-                if data != name(link.user) || flow.postbox_id() != format!("postbox-{}", link.user)
-                {
+                if data != name(link.user) || !api::belongs_to(&flow, link.user) {
                     self.world
                         .violation(format!("two users were mixed up: {data}"));
                 }
@@ -406,7 +379,7 @@ impl Machine {
         }
     }
 
-    fn receiving(
+    pub(super) fn receiving(
         &self,
         query: &str,
     ) -> impl Future<Output = Result<(Authorization, String), Error>> + use<> {
@@ -460,7 +433,7 @@ impl Machine {
     /// The user declines first, and the flow still waits.
     pub(super) async fn decline(self: Arc<Self>, link: usize) {
         let link = self.touch(link);
-        let query = format!("result=CANCEL&state={}", link.state);
+        let query = api::declined(&link.state);
         let _ = self.call("decline", CALL, self.receiving(&query)).await;
     }
 
@@ -471,9 +444,7 @@ impl Machine {
         let _connecting = self.connecting(link.user);
         self.world.lock().users.links[number].goes_on = true;
         let callback = Callback::from_query(&link.query).expect("a callback");
-        let store = self.store();
-        let flows = ParkedFlows::new(store);
-        let claiming = flows.claim::<_, _, String>(&callback, &self.contract, &self.client);
+        let claiming = api::claim(&self, &callback);
         let claiming = self.call(format!("claim link {number}"), store_calls(2), claiming);
         let Some(Ok((awaiting, _))) = Drop::any(&mut rng).apply(claiming).await else {
             return;
@@ -484,7 +455,7 @@ impl Machine {
         let Some(flow) = self.exchange(&link, &parked, &mut rng).await else {
             return;
         };
-        if flow.postbox_id() != format!("postbox-{}", link.user) {
+        if !api::belongs_to(&flow, link.user) {
             self.world.violation("two users were mixed up".to_owned());
         }
         let Some(mut flow) = self.use_alone(&link, flow, &mut rng).await else {
@@ -522,7 +493,7 @@ impl Machine {
 
     async fn exchange(&self, link: &Link, parked: &str, rng: &mut StdRng) -> Option<Authorization> {
         for _ in 0..5 {
-            let suspended: Suspended<Receipts, AwaitingCallback<Verifier>> =
+            let suspended: Suspended<Receipts, Awaiting> =
                 serde_json::from_str(parked).expect("a flow");
             let flow = suspended
                 .resume(&self.contract, &self.client)
@@ -530,7 +501,7 @@ impl Machine {
             let callback = Callback::from_query(&link.query).expect("a callback");
             let drop = Drop::any(rng);
             let what = format!("exchange_code, {drop:?}");
-            let exchanging = self.call(what, CALL, flow.exchange_code(callback));
+            let exchanging = self.call(what, CALL, api::exchange_code(flow, callback));
             match drop.apply(exchanging).await {
                 Some(Ok(flow)) => return Some(flow),
                 Some(Err(rejected)) => {
@@ -539,6 +510,9 @@ impl Machine {
                     if matches!(error, Error::Callback(_)) {
                         self.world
                             .violation(format!("3: an exchange was lost: {error}"));
+                        return None;
+                    }
+                    if api::is_another_users(error) {
                         return None;
                     }
                     if error.may_have_taken_effect() {
@@ -581,7 +555,7 @@ impl Machine {
                 ));
                 let text = serde_json::to_string(&flow.suspend()).expect("JSON");
                 std::mem::drop(flow);
-                let suspended: Suspended<Receipts, Authorized> =
+                let suspended: Suspended<Receipts, Connected> =
                     serde_json::from_str(&text).expect("a flow");
                 flow = suspended
                     .resume(&self.contract, &self.client)
@@ -621,7 +595,7 @@ impl Machine {
                 }
                 Shape::BesideOneThatIsKept => {
                     let item = self.item();
-                    let mut kept = pin!(flow.push(PostboxItem::bytes(item.clone(), vec![7; size])));
+                    let mut kept = pin!(api::push(&flow, api::item(&item, size, user)));
                     let polled = poll_fn(|context| Poll::Ready(kept.as_mut().poll(context))).await;
                     drop(self.push_one(&flow, user, size).await);
                     let result = match polled {
@@ -637,10 +611,9 @@ impl Machine {
 
     async fn push_many(&self, flow: &Authorization, user: usize, number: usize, between: Between) {
         let names: Vec<String> = (0..number).map(|_| self.item()).collect();
-        let items = names
-            .iter()
-            .map(|name| PostboxItem::bytes(name.clone(), vec![7; 300]));
-        let mut pushes = flow.push_many(items.collect::<Vec<_>>()).concurrency(3);
+        let items = names.iter().map(|name| api::item(name, 300, user));
+        let items: Vec<PostboxItem> = items.collect();
+        let mut pushes = api::push_many(flow, items).concurrency(3);
         while let Some(pushed) = pushes.next().await {
             self.pushed(user, &names[pushed.index], &pushed.result);
             match between {
@@ -655,9 +628,9 @@ impl Machine {
         flow: &Authorization,
         user: usize,
         size: usize,
-    ) -> Result<crate::Delivery, Error> {
+    ) -> Result<Delivery, Error> {
         let item = self.item();
-        let pushing = flow.push(PostboxItem::bytes(item.clone(), vec![7; size]));
+        let pushing = api::push(flow, api::item(&item, size, user));
         let begun = Instant::now();
         let (was_in_doubt, before) = (is_in_doubt(flow), refresh_token(flow));
         let result = self
@@ -673,7 +646,7 @@ impl Machine {
         result
     }
 
-    fn pushed(&self, user: usize, item: &str, result: &Result<crate::Delivery, Error>) {
+    pub(super) fn pushed(&self, user: usize, item: &str, result: &Result<Delivery, Error>) {
         let is_delivered = result
             .as_ref()
             .is_ok_and(|delivery| delivery.status() == DeliveryStatus::Delivered);
@@ -686,6 +659,7 @@ impl Machine {
 
     /// Checks that consent is reported as ended only for a reason.
     fn check_ended(&self, user: usize, error: &Error) {
+        let now = self.world.millis();
         let state = self.world.lock();
         let known = &state.users.all[user];
         let may_have_ended = known.has_withdrawn
@@ -696,7 +670,7 @@ impl Machine {
                 .platform
                 .grants
                 .iter()
-                .any(|grant| grant.user == user && grant.excuse.is_some())
+                .any(|it| it.user == user && (it.excuse.is_some() || it.has_ended(now)))
             || state
                 .users
                 .links
@@ -712,7 +686,7 @@ impl Machine {
     }
 
     /// Checks that a flow that is not shared is in doubt about its refresh token only after a lost answer.
-    fn check_doubt(&self, link: &Link, results: &[Result<crate::Delivery, Error>]) {
+    fn check_doubt(&self, link: &Link, results: &[Result<Delivery, Error>]) {
         let state = self.world.lock();
         let links = &state.users.links;
         let may_be_in_doubt = state.platform.has_lost_a_refresh(link.user)
@@ -729,7 +703,7 @@ impl Machine {
         }
     }
 
-    fn item(&self) -> String {
+    pub(super) fn item(&self) -> String {
         let mut state = self.world.lock();
         state.users.items += 1;
         format!("item-{}-end", state.users.items)
@@ -769,7 +743,7 @@ impl Machine {
         }
         let begun = Instant::now();
         let (was_in_doubt, before) = (is_in_doubt(&flow), refresh_token(&flow));
-        let refreshing = self.call(format!("refresh {}", name(user)), CALL, flow.refresh());
+        let refreshing = self.call(format!("refresh {}", name(user)), CALL, api::refresh(&flow));
         if let Some(Err(error)) = drop.apply(refreshing).await
             && !was_in_doubt
         {
@@ -904,7 +878,7 @@ impl Machine {
     }
 
     /// How many exchanges of a user are running, and how many there were.
-    fn exchanges(&self, user: usize) -> (usize, usize) {
+    pub(super) fn exchanges(&self, user: usize) -> (usize, usize) {
         let state = self.world.lock();
         let connecting = state.users.all[user].connecting;
         (connecting, state.platform.grants_of(user))
@@ -962,14 +936,11 @@ impl Machine {
             return self.lost(user, "the store has nothing");
         };
         let item = self.item();
-        let push = async || {
-            flow.push(PostboxItem::bytes(item.clone(), vec![7; 100]))
-                .await
-        };
+        let push = async || api::push(&flow, api::item(&item, 100, user)).await;
         let mut result = push().await;
         if matches!(result, Err(Error::RefreshInDoubt)) {
             self.world.lock().users.refreshes[user] += 1;
-            if let Err(error) = flow.refresh().await {
+            if let Err(error) = api::refresh(&flow).await {
                 return self.lost(user, &error.report().to_string());
             }
             result = push().await;
@@ -980,7 +951,7 @@ impl Machine {
         }
     }
 
-    fn lost(&self, user: usize, why: &str) {
+    pub(super) fn lost(&self, user: usize, why: &str) {
         self.world
             .violation(format!("3: the consent of {} is lost: {why}", name(user)));
     }

@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use digime::transport::TransportError;
 use futures_util::future::poll_fn;
 use tokio::time::Instant;
-
-use crate::platform::transport::TransportError;
 
 /// The configuration of a machine, which may be wrong.
 #[derive(Clone, Copy, Debug, Default)]

@@ -6,14 +6,16 @@ use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::World;
+use digime::error::RequestError;
+use digime::{Error, Rejected};
+
+use super::api;
+use super::application::name;
 use super::host::Host;
 use super::machine::Machine;
 use super::platform::SECRET;
 use super::weather::{Dates, STORE_PATIENCE};
-use crate::error::Error;
-use crate::flow::Rejected;
-use crate::platform::error::RequestError;
+use super::world::{State, World};
 
 /// How long a call that only asks the platform may take: the default of `call_timeout`.
 pub(super) const CALL: Duration = Duration::from_secs(30);
@@ -311,7 +313,8 @@ impl World {
                 "2: {code} never left a machine, and its exchange says: {error}"
             ));
         }
-        if is_spent && matches!(error, Error::Request(_)) && !error.may_have_taken_effect() {
+        let says_that_it_was_sent = matches!(error, Error::Request(_) | Error::Extension(_));
+        if is_spent && says_that_it_was_sent && !error.may_have_taken_effect() {
             self.violation(format!(
                 "2: {code} is spent, and its exchange says: {error}"
             ));
@@ -336,6 +339,32 @@ impl World {
             .collect();
         state.book.violations.extend(found);
         state.book.violations.extend(late);
+        let wrong = state.wrong_records();
+        state.book.violations.extend(wrong);
+    }
+}
+
+impl State {
+    /// What is wrong with the store: records with the tokens of others, and records that have lost the application's data.
+    fn wrong_records(&mut self) -> Vec<String> {
+        let mut wrong = api::wrong_records(self);
+        for (key, record) in self.records.all() {
+            let grant = self.platform.grant_in(&record);
+            let owner = grant.map(|grant| self.platform.grants[grant].user);
+            if owner.is_some_and(|owner| !key.ends_with(&format!(" {}", name(owner)))) {
+                wrong.push(format!(
+                    "two users were mixed up: {key} has another's tokens"
+                ));
+            }
+        }
+        let bared = std::mem::take(&mut self.records.bared);
+        wrong.extend(
+            bared
+                .iter()
+                .map(|key| format!("3: {key} has lost its data")),
+        );
+        self.records.removed.clear();
+        wrong
     }
 }
 

@@ -5,43 +5,32 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use bytes::Bytes;
+use digime::bytes::Bytes;
+use digime::error::SignerError;
+use digime::store::SharedTokens;
+use digime::transport::{Body, Transport, TransportError};
+use digime::{Client, PrivateKey, RedirectUri, Signer, async_trait};
 use futures_util::future::pending;
 use futures_util::stream;
-use http::header::{AUTHORIZATION, DATE, RETRY_AFTER};
+use http::header::{DATE, RETRY_AFTER};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-use super::World;
+use super::api::{self, Receipts};
 use super::host::{Host, SetUp};
-use super::platform::{Answer, BASE_URL, REDIRECT_URI, Request};
+use super::keys;
+use super::platform::{Answer, REDIRECT_URI, Request};
 use super::store::Store;
 use super::weather::{Endpoint, FOR_EVER, Fault, SignerFault};
-use crate::contract::SignerError;
-use crate::platform::transport::{Body, Transport, TransportError};
-use crate::store::SharedTokens;
-use crate::{
-    ApplicationId, Client, ContractId, PrivateKey, RedirectUri, Signer, digime_contract, vectors,
-};
-
+use super::world::World;
 /// How long the library waits for an answer with tokens in it, even if no caller waits for it.
 pub(super) const PATIENCE: Duration = Duration::from_mins(5);
 
-#[digime_contract(ongoing)]
-#[derive(Clone)]
-pub(super) struct Receipts {
-    application_id: ApplicationId,
-    contract_id: ContractId,
-    private_key: Hsm,
-    redirect_uri: RedirectUri,
-}
-
 /// The signer of a machine, which fails as the weather says.
 #[derive(Clone)]
-struct Hsm {
+pub(super) struct Hsm {
     world: Arc<World>,
     host: Arc<Host>,
     key: PrivateKey,
@@ -74,25 +63,19 @@ impl Signer for Hsm {
     }
 }
 
-impl fmt::Debug for Hsm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Hsm")
+impl Hsm {
+    fn new(world: &Arc<World>, host: &Arc<Host>) -> Self {
+        Self {
+            world: world.clone(),
+            host: host.clone(),
+            key: keys::private_key("contract"),
+        }
     }
 }
 
-impl Receipts {
-    fn new(world: &Arc<World>, host: &Arc<Host>, redirect_uri: &str) -> Self {
-        let pem = vectors::key_pem("contract", "RSA PRIVATE KEY", "pkcs1_private_der_b64");
-        Self {
-            application_id: ApplicationId::new("shop").expect("an id"),
-            contract_id: ContractId::new("receipts").expect("an id"),
-            private_key: Hsm {
-                world: world.clone(),
-                host: host.clone(),
-                key: PrivateKey::from_pem(pem).expect("a key"),
-            },
-            redirect_uri: RedirectUri::new(redirect_uri).expect("a redirect URI"),
-        }
+impl fmt::Debug for Hsm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hsm")
     }
 }
 
@@ -120,8 +103,7 @@ impl Machine {
                 _ => world.time() - ahead,
             }
         };
-        let client = Client::builder()
-            .base_url(BASE_URL)
+        let client = api::client()
             .clock(clock)
             .transport(network)
             .build()
@@ -137,7 +119,10 @@ impl Machine {
         };
         Arc::new(Self {
             world: world.clone(),
-            contract: Receipts::new(world, &host, redirect_uri),
+            contract: Receipts::new(
+                Hsm::new(world, &host),
+                RedirectUri::new(redirect_uri).expect("a redirect URI"),
+            ),
             host,
             client,
             tokens: SharedTokens::new(store),
@@ -173,12 +158,12 @@ async fn exchange(
     host: Arc<Host>,
     mut request: http::Request<Body>,
 ) -> Result<http::Response<Body>, TransportError> {
-    let authorization = request
-        .headers()
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default()
-        .to_owned();
+    let header = |name: &str| {
+        let value = request.headers().get(name);
+        let value = value.and_then(|value| value.to_str().ok());
+        value.unwrap_or_default().to_owned()
+    };
+    let (authorization, descriptor) = (header("authorization"), header("filedescriptor"));
     world.lock().platform.leaves(&authorization);
     let unsent = Unsent {
         world: &world,
@@ -226,6 +211,7 @@ async fn exchange(
         endpoint,
         postbox,
         authorization,
+        descriptor,
         body,
     };
     let (answer, answered) = oneshot::channel();
@@ -317,6 +303,8 @@ fn endpoint(url: &http::Uri) -> (Endpoint, String) {
         "session" => Endpoint::Session,
         "authorize" => Endpoint::Authorize,
         "token" => Endpoint::Token,
+        "reference" => Endpoint::Renewal,
+        "user" => Endpoint::User,
         "keys" => Endpoint::Keys,
         _ => Endpoint::Push,
     };

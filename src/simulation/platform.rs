@@ -9,44 +9,37 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use digime::PrivateKey;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::api::{self, BASE_URL, Terms};
+use super::keys;
 use super::weather::{Endpoint, Fault};
-use crate::contract::PrivateKey;
-use crate::vectors;
 
 /// A word in every secret that the model issues, so no error or log may contain it.
 pub(super) const SECRET: &str = "5ecr3t";
 
-pub(super) const BASE_URL: &str = "http://127.0.0.1:9/v1.5";
 pub(super) const REDIRECT_URI: &str = "https://shop.example/digime";
 pub(super) const CLIENT_ID: &str = "shop_receipts";
 
 /// How far an application's clock may be off, in milliseconds.
 const CLOCK_SKEW: u64 = 5 * 60 * 1000;
 
-static OWN_KEY: LazyLock<PrivateKey> = LazyLock::new(|| key("platform"));
-static FOREIGN_KEY: LazyLock<PrivateKey> = LazyLock::new(|| key("rogue"));
-static POSTBOX_KEY: LazyLock<String> =
-    LazyLock::new(|| vectors::key_pem("postbox", "RSA PUBLIC KEY", "pkcs1_public_der_b64"));
-
-fn key(owner: &str) -> PrivateKey {
-    let pem = vectors::key_pem(owner, "RSA PRIVATE KEY", "pkcs1_private_der_b64");
-    PrivateKey::from_pem(pem).expect("a key of the vectors")
-}
+static OWN_KEY: LazyLock<PrivateKey> = LazyLock::new(|| keys::private_key("platform"));
+static FOREIGN_KEY: LazyLock<PrivateKey> = LazyLock::new(|| keys::private_key("rogue"));
 
 /// The platform, and a record of what it did.
 #[derive(Debug)]
 pub(super) struct Platform {
-    pub session_life: Duration,
-    pub token_life: Duration,
-    sessions: BTreeMap<String, u64>,
-    preauthorizations: BTreeMap<String, (String, String)>,
+    pub terms: Terms,
+    /// When each session ends.
+    pub sessions: BTreeMap<String, u64>,
+    authorizations: BTreeMap<String, Authorization>,
     pub codes: BTreeMap<String, Code>,
     pub grants: Vec<Grant>,
     refresh_tokens: BTreeMap<String, RefreshToken>,
-    access_tokens: BTreeMap<String, AccessToken>,
+    pub access_tokens: BTreeMap<String, AccessToken>,
     /// How many times each item was delivered, by its name.
     pub inbox: BTreeMap<String, usize>,
     /// Items whose delivery was confirmed to their sender.
@@ -63,10 +56,20 @@ pub(super) struct Platform {
     pub violations: Vec<String>,
 }
 
+/// What the application has announced of a flow.
+#[derive(Clone, Debug)]
+pub(super) struct Authorization {
+    challenge: String,
+    state: String,
+    /// The consent that is to be renewed.
+    pub renews: Option<usize>,
+}
+
 #[derive(Debug)]
 pub(super) struct Code {
     pub user: usize,
     challenge: String,
+    renews: Option<usize>,
     pub grant: Option<usize>,
     /// The machine whose request was granted.
     spent_by: Option<u64>,
@@ -79,14 +82,24 @@ pub(super) struct Code {
 #[derive(Debug)]
 pub(super) struct Grant {
     pub user: usize,
-    /// The user has withdrawn it.
+    /// The user has withdrawn it, or it was replaced.
     pub is_withdrawn: bool,
+    /// The application has deleted what the user has at the platform.
+    pub is_deleted: bool,
+    /// When it ends.
+    pub ends: u64,
     /// The refresh token that is valid now.
     pub current: String,
     /// The machine to which that token was sent.
     pub holder: u64,
     /// Why the loss of the token is nobody's fault, if it is.
     pub excuse: Option<&'static str>,
+}
+
+impl Grant {
+    pub(super) fn has_ended(&self, now: u64) -> bool {
+        self.is_withdrawn || self.is_deleted || self.ends <= now
+    }
 }
 
 #[derive(Debug)]
@@ -96,9 +109,15 @@ struct RefreshToken {
 }
 
 #[derive(Debug)]
-struct AccessToken {
-    grant: usize,
+pub(super) struct AccessToken {
+    pub grant: usize,
     expiry: u64,
+}
+
+impl AccessToken {
+    pub(super) fn has_expired(&self, now: u64) -> bool {
+        self.expiry <= now
+    }
 }
 
 /// How many times a secret that can be used once has arrived.
@@ -171,12 +190,37 @@ struct Sent {
 }
 
 /// A request that has arrived.
+#[allow(dead_code, reason = "a flow needs not all of it")]
 pub(super) struct Request {
     pub id: u64,
     pub endpoint: Endpoint,
     pub postbox: String,
     pub authorization: String,
+    /// The header with which an item is described, if it is not in the body.
+    pub descriptor: String,
     pub body: Vec<u8>,
+}
+
+/// What arrived of an item.
+pub(super) struct Pushed {
+    pub name: String,
+    /// Where it was sent.
+    pub to: String,
+    pub is_whole: bool,
+}
+
+/// Tokens that the platform issues.
+#[allow(dead_code, reason = "a flow needs not all of it")]
+pub(super) struct Issued {
+    pub access_token: String,
+    pub refresh_token: String,
+    /// In Unix seconds.
+    pub expires_on: u64,
+    /// When the consent ends, in Unix seconds.
+    pub ends_on: u64,
+    pub user: usize,
+    /// The number of the consent.
+    pub grant: usize,
 }
 
 #[derive(Debug)]
@@ -193,7 +237,7 @@ impl Answer {
         text(&body["error"], "message")
     }
 
-    fn ok(body: &Value) -> Self {
+    pub(super) fn ok(body: &Value) -> Self {
         Self {
             status: 200,
             body: body.to_string(),
@@ -201,7 +245,7 @@ impl Answer {
         }
     }
 
-    fn refused(status: u16, code: &str, message: &str) -> Self {
+    pub(super) fn refused(status: u16, code: &str, message: &str) -> Self {
         Self {
             status,
             body: json!({"error": {"code": code, "message": message, "reference": message}})
@@ -212,12 +256,11 @@ impl Answer {
 }
 
 impl Platform {
-    pub(super) fn new(session_life: Duration, token_life: Duration) -> Self {
+    pub(super) fn new(terms: Terms) -> Self {
         Self {
-            session_life,
-            token_life,
+            terms,
             sessions: BTreeMap::new(),
-            preauthorizations: BTreeMap::new(),
+            authorizations: BTreeMap::new(),
             codes: BTreeMap::new(),
             grants: Vec::new(),
             refresh_tokens: BTreeMap::new(),
@@ -234,7 +277,7 @@ impl Platform {
         }
     }
 
-    fn secret(&mut self, kind: &str) -> String {
+    pub(super) fn secret(&mut self, kind: &str) -> String {
         self.handed_out += 1;
         format!("{SECRET}-{kind}-{}", self.handed_out)
     }
@@ -418,7 +461,8 @@ impl Platform {
             let grants = &self.grants;
             let known = self.refresh_tokens.get_mut(&token);
             known.map_or(Right::First, |it| {
-                it.arrivals.count(&mut allowances[grants[it.grant].user])
+                let allowance = allowances.get_mut(grants[it.grant].user);
+                it.arrivals.count(allowance.unwrap_or(&mut none))
             })
         };
         if right == Right::None {
@@ -486,16 +530,12 @@ impl Platform {
             Endpoint::Keys => return Answer::ok(&key_set(self.key)),
             _ => {}
         }
-        if let Some(refusal) = self.check(claims, words, now) {
+        if let Some(refusal) = self.check(request.endpoint, claims, words, now) {
             return refusal;
         }
         match request.endpoint {
-            Endpoint::Authorize => {
-                let code = self.secret("pre");
-                let state = text(claims, "state");
-                let announced = (text(claims, "code_challenge"), state);
-                self.preauthorizations.insert(code.clone(), announced);
-                self.signed(&json!({"preauthorization_code": code}), is_forged)
+            Endpoint::Authorize | Endpoint::Renewal | Endpoint::User => {
+                api::act(self, request.endpoint, claims, words, now, is_forged)
             }
             Endpoint::Push => self.push(request, claims, words, now),
             _ => match claims["grant_type"].as_str() {
@@ -507,7 +547,13 @@ impl Platform {
         }
     }
 
-    fn check(&mut self, claims: &Value, words: &str, now: u64) -> Option<Answer> {
+    fn check(
+        &mut self,
+        endpoint: Endpoint,
+        claims: &Value,
+        words: &str,
+        now: u64,
+    ) -> Option<Answer> {
         let timestamp = claims["timestamp"].as_u64().unwrap_or_default();
         if claims["client_id"] != CLIENT_ID || timestamp.abs_diff(now) > CLOCK_SKEW {
             return Some(Answer::refused(401, "InvalidJWT", words));
@@ -515,16 +561,28 @@ impl Platform {
         if !self.nonces.insert(text(claims, "nonce")) {
             self.violations.push("a nonce was sent twice".to_owned());
         }
-        if claims["redirect_uri"] != REDIRECT_URI {
+        if api::names_redirect_uri(endpoint) && claims["redirect_uri"] != REDIRECT_URI {
             return Some(Answer::refused(400, "InvalidRedirectUri", words));
         }
         None
     }
 
+    /// Notes what the application announces, and hands out the code that leads to it.
+    pub(super) fn announce(&mut self, claims: &Value, renews: Option<usize>) -> String {
+        let code = self.secret("pre");
+        let announced = Authorization {
+            challenge: text(claims, "code_challenge"),
+            state: text(claims, "state"),
+            renews,
+        };
+        self.authorizations.insert(code.clone(), announced);
+        code
+    }
+
     fn establish_session(&mut self, now: u64) -> Answer {
         let key = self.secret("ses");
         let exchange_token = self.secret("exc");
-        let expiry = now + millis(self.session_life);
+        let expiry = now + millis(self.terms.session_life);
         self.sessions.insert(key.clone(), expiry);
         Answer::ok(
             &json!({"sessionKey": key, "sessionExchangeToken": exchange_token, "expiry": expiry}),
@@ -547,10 +605,15 @@ impl Platform {
             Some(code) if code.grant.is_none() && code.challenge == challenge => {
                 code.grant = Some(grant);
                 code.spent_by = self.requests.get(&id).map(|sent| sent.machine);
-                let user = code.user;
+                let (user, renews) = (code.user, code.renews);
+                if let Some(renewed) = renews.filter(|_| self.terms.renewal_ends_earlier) {
+                    self.grants[renewed].is_withdrawn |= self.grants[renewed].user == user;
+                }
                 self.grants.push(Grant {
                     user,
                     is_withdrawn: false,
+                    is_deleted: false,
+                    ends: self.terms.consent_ends(now),
                     current: String::new(),
                     holder: 0,
                     excuse: None,
@@ -573,7 +636,7 @@ impl Platform {
         let known = self.refresh_tokens.get(&token).map(|it| it.grant);
         match known {
             Some(grant)
-                if self.grants[grant].current == token && !self.grants[grant].is_withdrawn =>
+                if self.grants[grant].current == token && !self.grants[grant].has_ended(now) =>
             {
                 self.issue(id, grant, now, is_forged)
             }
@@ -583,7 +646,8 @@ impl Platform {
 
     fn issue(&mut self, id: u64, grant: usize, now: u64, is_forged: bool) -> Answer {
         let (access_token, refresh_token) = (self.secret("acc"), self.secret("ref"));
-        let expiry = now + millis(self.token_life);
+        let ends = self.grants[grant].ends;
+        let expiry = ends.min(now + millis(self.terms.token_life));
         self.access_tokens
             .insert(access_token.clone(), AccessToken { grant, expiry });
         let arrivals = Arrivals::default();
@@ -598,29 +662,31 @@ impl Platform {
             grant.excuse = sent.excuse;
             sent.issued = Some(grant_number);
         }
-        let tokens = json!({
-            "access_token": access_token,
-            "refresh_token": refresh_token,
-            "expires_on": expiry / 1000,
+        let tokens = self.terms.tokens(&Issued {
+            access_token,
+            refresh_token,
+            expires_on: expiry / 1000,
+            ends_on: ends / 1000,
+            user: grant.user,
+            grant: grant_number,
         });
         self.signed(&tokens, is_forged)
     }
 
     fn push(&mut self, request: &Request, claims: &Value, words: &str, now: u64) -> Answer {
-        let session = self.sessions.get(&text(claims, "session_key"));
-        if session.is_none_or(|expiry| *expiry <= now) {
-            return Answer::refused(401, "InvalidSession", words);
+        if let Some(refusal) = api::refuse_session(self, claims, words, now) {
+            return refusal;
         }
         let Some(token) = self.access_tokens.get(&text(claims, "access_token")) else {
             return Answer::refused(401, "InvalidToken", words);
         };
-        let (name, is_whole) = file(&request.body);
-        if !is_whole || request.postbox != postbox(self.grants[token.grant].user) {
+        let Pushed { name, to, is_whole } = api::pushed(request);
+        if !is_whole || to != api::destination(self.grants[token.grant].user) {
             self.violations
-                .push(format!("{name} arrived damaged or at another postbox"));
+                .push(format!("{name} arrived damaged or at another user's"));
         }
-        if token.expiry <= now {
-            return Answer::ok(&json!({"status": "pending", "expires": 60}));
+        if token.has_expired(now) {
+            return api::expired(words);
         }
         if self.confirmed.contains(&name) {
             self.violations
@@ -634,36 +700,40 @@ impl Platform {
     }
 
     /// A user opens the link and consents. Returns the query that their client calls back, and the code in it.
-    pub(super) fn consent(&mut self, preauthorization: &str, user: usize) -> (String, String) {
-        let (challenge, state) = self.preauthorizations[preauthorization].clone();
+    pub(super) fn consent(&mut self, link: &str, user: usize) -> (String, String) {
+        let Authorization {
+            challenge,
+            state,
+            renews,
+        } = self.authorizations[link].clone();
         let code = self.secret("code");
         let issued = Code {
             user,
             challenge,
+            renews,
             grant: None,
             spent_by: None,
             arrivals: Arrivals::default(),
             must_not_be_sent: false,
         };
         self.codes.insert(code.clone(), issued);
-        let query = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("result", "SUCCESS")
-            .append_pair("postboxId", &postbox(user))
-            .append_pair("publicKey", &POSTBOX_KEY)
-            .append_pair("code", &code)
-            .append_pair("state", &state)
-            .finish();
-        (query, code)
+        (api::consented(user, &code, &state), code)
     }
 
-    fn signed(&self, claims: &Value, is_forged: bool) -> Answer {
+    /// The consent whose tokens are in a record of the store.
+    pub(super) fn grant_in(&self, record: &Value) -> Option<usize> {
+        let token = text(&record["state_data"]["tokens"], "refresh_token");
+        self.refresh_tokens.get(&token).map(|it| it.grant)
+    }
+
+    pub(super) fn signed(&self, claims: &Value, is_forged: bool) -> Answer {
         let jku = format!("{BASE_URL}/keys");
         let header = json!({"alg": "PS512", "kid": kid(self.key), "jku": jku});
         let [header, claims] = [header.to_string(), claims.to_string()]
             .map(|part| BASE64_URL_SAFE_NO_PAD.encode(part));
         let message = format!("{header}.{claims}");
         let key = if is_forged { &FOREIGN_KEY } else { &OWN_KEY };
-        let signature = vectors::sign(key, message.as_bytes());
+        let signature = keys::sign(key, message.as_bytes());
         let signature = BASE64_URL_SAFE_NO_PAD.encode(signature);
         Answer::ok(&json!({"token": format!("{message}.{signature}")}))
     }
@@ -716,22 +786,8 @@ impl Platform {
     }
 }
 
-fn postbox(user: usize) -> String {
-    format!("postbox-{user}")
-}
-
-/// The name of the file in a body, and whether the body is whole.
-fn file(body: &[u8]) -> (String, bool) {
-    let text = String::from_utf8_lossy(body);
-    let name = text
-        .split_once("filename=\"")
-        .and_then(|(_, rest)| rest.split_once('"'))
-        .map(|(name, _)| name.to_owned());
-    let is_whole = name.is_some() && text.ends_with("--\r\n");
-    (name.unwrap_or_default(), is_whole)
-}
-
-fn claims(authorization: &str) -> Value {
+/// The claims of a token that the application has signed.
+pub(super) fn claims(authorization: &str) -> Value {
     let payload = authorization.split('.').nth(1).unwrap_or_default();
     let json = BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap_or_default();
     serde_json::from_slice(&json).unwrap_or_default()
@@ -750,13 +806,13 @@ fn echo(claims: &Value, authorization: &str) -> String {
     words.join(" ")
 }
 
-fn text(claims: &Value, name: &str) -> String {
+pub(super) fn text(claims: &Value, name: &str) -> String {
     claims[name].as_str().unwrap_or_default().to_owned()
 }
 
 /// The keys that have signed so far.
 fn key_set(newest: u32) -> Value {
-    let pem = vectors::key_pem("platform", "RSA PUBLIC KEY", "pkcs1_public_der_b64");
+    let pem = keys::public_pem("platform");
     let keys = (0..=newest).map(|key| json!({"kid": kid(key), "pem": pem}));
     json!({"keys": keys.collect::<Vec<_>>()})
 }

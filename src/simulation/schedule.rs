@@ -10,28 +10,31 @@ use rand::{RngExt, SeedableRng};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
+use super::api::{self, Terms};
 use super::application::{Drop, Pushing, Shape, Then, Users, name};
 use super::host::SetUp;
 use super::invariants::{Book, PUSH};
 use super::machine::{Machine, PATIENCE};
 use super::platform::Platform;
+use super::runs::Outcome;
+use super::store::Records;
 use super::trace::Texts;
 use super::weather::{Dates, Weather, pick};
-use super::{Outcome, State, World, base};
+use super::world::{State, World, base};
 
 /// The machines of a run, and the random numbers that decide the steps.
-struct Run {
-    world: Arc<World>,
-    rng: StdRng,
-    machines: Vec<Running>,
+pub(super) struct Run {
+    pub world: Arc<World>,
+    pub rng: StdRng,
+    pub machines: Vec<Running>,
     started: u64,
     has_crashes: bool,
     has_refreshes: bool,
     has_wrong_set_ups: bool,
 }
 
-struct Running {
-    machine: Arc<Machine>,
+pub(super) struct Running {
+    pub machine: Arc<Machine>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -55,13 +58,12 @@ pub(super) async fn run(seed: u64, texts: Texts) -> Outcome {
 impl Run {
     fn new(seed: u64, texts: Texts) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let session_life = Duration::from_secs(pick(&mut rng, &[120, 600, 3600, 86_400]));
-        let token_life = Duration::from_secs(pick(&mut rng, &[20, 60, 300, 3600]));
+        let terms = Terms::any(&mut rng);
         let users = rng.random_range(1..4);
         let state = State {
             weather: Weather::new(rng.random()),
-            platform: Platform::new(session_life, token_life),
-            records: super::Records::default(),
+            platform: Platform::new(terms),
+            records: Records::default(),
             users: Users::new(users),
             book: Book::default(),
         };
@@ -184,13 +186,13 @@ impl Run {
         }
     }
 
-    fn user(&mut self) -> usize {
+    pub(super) fn user(&mut self) -> usize {
         let users = self.world.lock().users.all.len();
         self.rng.random_range(0..users)
     }
 
     /// A user whose tokens are in the store.
-    fn connected_user(&mut self) -> Option<usize> {
+    pub(super) fn connected_user(&mut self) -> Option<usize> {
         let state = self.world.lock();
         let users = 0..state.users.all.len();
         let connected: Vec<usize> = users
@@ -213,11 +215,15 @@ impl Run {
         (!links.is_empty()).then(|| self.rng.random_range(0..links.len()))
     }
 
-    fn machine(&mut self) -> usize {
+    pub(super) fn machine(&mut self) -> usize {
         self.rng.random_range(0..self.machines.len())
     }
 
-    fn spawn(&mut self, machine: usize, work: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn spawn(
+        &mut self,
+        machine: usize,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) {
         self.machines[machine].tasks.push(tokio::spawn(work));
     }
 
@@ -225,6 +231,9 @@ impl Run {
         let machine = self.machine();
         let running = self.machines[machine].machine.clone();
         let user = self.user();
+        if api::step(self, machine, user) {
+            return;
+        }
         match self.rng.random_range(0..100) {
             0..7 => self.spawn(machine, running.begin(user)),
             7..10 => {
@@ -416,6 +425,7 @@ impl Run {
                 sound.push_at_last(user).await;
             }
         }
+        api::end(&sound).await;
         self.check();
     }
 
@@ -477,6 +487,9 @@ impl Run {
         // The platform's time decides which of two consents is the later one.
         let is_order_known =
             state.weather.dates == Dates::Right || state.platform.grants_of(user) == 1;
-        !grant.is_withdrawn && grant.excuse.is_none() && !is_given_up && is_order_known
+        !grant.has_ended(self.world.millis())
+            && grant.excuse.is_none()
+            && !is_given_up
+            && is_order_known
     }
 }

@@ -6,15 +6,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
+use digime::error::StoreError;
+use digime::store::{FlowRecord, FlowStore, Found, TokenRecord, TokenStore, async_trait};
+use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-use super::World;
 use super::host::Host;
 use super::weather::{STORE_PATIENCE, StoreFault};
-use crate::error::StoreError;
-use crate::store::{FlowRecord, FlowStore, Found, TokenRecord, TokenStore};
+use super::world::World;
 
 /// What the store holds.
 #[derive(Default)]
@@ -22,6 +22,10 @@ pub(super) struct Records {
     /// Flows never expire here, so that nothing is lost by time alone. How long they were parked for is checked.
     flows: BTreeMap<String, Parking>,
     kept: BTreeMap<String, Entry>,
+    /// The keys of records that were removed since the last check.
+    pub removed: Vec<String>,
+    /// The keys of records whose data was lost since the last check.
+    pub bared: Vec<String>,
 }
 
 struct Parking {
@@ -55,6 +59,14 @@ impl Records {
             .map(|(_, entry)| entry.kept.record.as_str())
     }
 
+    /// The users' keys, and their records as JSON.
+    pub(super) fn all(&self) -> Vec<(String, Value)> {
+        let read = |entry: &Entry| serde_json::from_str(&entry.kept.record).unwrap_or_default();
+        let kept = self.kept.iter();
+        kept.map(|(key, entry)| (key.clone(), read(entry)))
+            .collect()
+    }
+
     /// Whether a flow waits for the callback with a `state`, or what it brought is noted.
     pub(super) fn wait_for(&self, state: &str) -> bool {
         let name = format!(" {state}");
@@ -69,6 +81,18 @@ impl Records {
         let mut flows = self.flows.iter();
         let (_, parking) = flows.find(|(key, _)| key.ends_with(&name))?;
         Some(parking.ends.saturating_duration_since(Instant::now()))
+    }
+
+    fn replace(&mut self, user: String, kept: TokenRecord) {
+        let has_data = |record: &str| {
+            let record: Value = serde_json::from_str(record).unwrap_or_default();
+            !record["user_data"].is_null()
+        };
+        let before = self.kept.get(&user);
+        if before.is_some_and(|it| has_data(&it.kept.record)) && !has_data(&kept.record) {
+            self.bared.push(user.clone());
+        }
+        self.kept.insert(user, Entry { kept, lease: None });
     }
 
     fn put(&mut self, key: String, parked: FlowRecord) {
@@ -286,7 +310,7 @@ impl TokenStore for Store {
             }
             let fits = found == version.as_ref();
             if fits {
-                records.kept.insert(user, Entry { kept, lease: None });
+                records.replace(user, kept);
             }
             fits
         })
@@ -300,6 +324,7 @@ impl TokenStore for Store {
             let fits = found.is_some_and(|entry| entry.kept.version == version);
             if fits {
                 records.kept.remove(&user);
+                records.removed.push(user);
             }
             fits
         })

@@ -13,6 +13,10 @@ pub(super) enum Endpoint {
     Token,
     Keys,
     Push,
+    /// Asks for the renewal of a consent.
+    Renewal,
+    /// Deletes the user.
+    User,
 }
 
 /// What happens to a request.

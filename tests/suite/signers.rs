@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use digime::error::{Operation, RequestError, SignerError};
+use digime::request::Request;
 use digime::store::{MemoryStore, SharedTokens};
 use digime::{
     ApplicationId, Authorized, AwaitingCallback, Callback, Client, ContractId, Error, Flow,
@@ -420,6 +421,28 @@ async fn an_error_shows_no_secret_that_a_signer_repeats() {
     assert!(shown.contains("[redacted]"), "{shown}");
     assert!(!shown.contains(token.secret()), "{shown}");
     // The tokens of the sandbox are JSON in base64url, in which their beginning is encoded.
+    assert!(!shown.contains("eyJ"), "{shown}");
+}
+
+#[tokio::test]
+async fn an_error_shows_nothing_of_a_signed_header_that_a_signer_repeats() {
+    let sandbox = sandbox().await;
+    let client = quick(&sandbox).build().expect("a client");
+    let receipts = receipts(&sandbox);
+    let flow = receipts.flow(&client);
+    receipts
+        .private_key
+        .inject([Fault::None, Fault::Echoes, Fault::Echoes, Fault::Echoes]);
+    let request = Request::post(["import"], Operation::custom("import"))
+        .claims(&serde_json::json!({}))
+        .signed_header(
+            "FileDescriptor",
+            &serde_json::json!({"tags": ["pregnancy"]}),
+        );
+    let error = flow.request(request).await.expect_err("no signature");
+    let (_, source) = unsigned(&error);
+    let shown = format!("{} {source:?}", error.report());
+    assert!(shown.contains("[redacted]"), "{shown}");
     assert!(!shown.contains("eyJ"), "{shown}");
 }
 
