@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{oneshot, watch};
 
 use super::bounded::Bounded;
-use super::user_record::{Data, Kept, RecordFormat, attached, is_none, no_data};
+use super::user_record::{Kept, RecordFormat, attached, is_none, no_data};
 use super::{StoreError, TokenRecord, TokenStore};
 use crate::chain::Chain;
 use crate::observe::{self, in_millis, numbers};
@@ -329,20 +329,26 @@ impl<S: TokenStore> Save<S> {
         })
     }
 
-    /// The record with the data that `choose` picks from its own data and that of the one that it replaces. A record that can't
-    /// be read has none.
-    fn with_data(
-        &self,
-        record: &TokenRecord,
-        replaced: &TokenRecord,
-        choose: impl FnOnce(Data, Data) -> Data,
-    ) -> TokenRecord {
-        let [own, of_replaced] =
-            [record, replaced].map(|record| attached(&record.record).unwrap_or_else(no_data));
-        let combined = (self.format.with_data)(&record.record, choose(own, of_replaced));
+    /// A record that was found, with the new tokens in place of its own.
+    fn with_new_tokens(&self, found: &TokenRecord) -> TokenRecord {
+        let new = self.read(&self.record);
+        let record = new.and_then(|new| (self.format.with_tokens)(&found.record, new.tokens));
         TokenRecord {
-            version: record.version.clone(),
-            record: combined.unwrap_or_else(|| record.record.clone()),
+            version: self.record.version.clone(),
+            record: record.unwrap_or_else(|| self.record.record.clone()),
+        }
+    }
+
+    /// The new record. It has the data of the one that it replaces if it has none. A record that can't be read has none.
+    fn with_data_of(&self, replaced: &TokenRecord) -> TokenRecord {
+        let data = [&self.record, replaced]
+            .into_iter()
+            .filter_map(|record| attached(&record.record))
+            .find(|data| !is_none(data));
+        let combined = (self.format.with_data)(&self.record.record, data.unwrap_or_else(no_data));
+        TokenRecord {
+            version: self.record.version.clone(),
+            record: combined.unwrap_or_else(|| self.record.record.clone()),
         }
     }
 
@@ -379,13 +385,7 @@ impl<S: TokenStore> Save<S> {
 
     /// Replaces the record of an earlier consent, whose data stays if the new one has none.
     async fn replace_found(&self, found: &TokenRecord) -> Result<bool, StoreError> {
-        let record = self.with_data(
-            &self.record,
-            found,
-            |new, found| {
-                if is_none(&new) { found } else { new }
-            },
-        );
+        let record = self.with_data_of(found);
         let version = Some(found.version.as_str());
         self.store.replace(&self.user, version, &record).await
     }
@@ -438,8 +438,8 @@ impl<S: TokenStore> Save<S> {
                 Some(found) if found.version == self.record.version => return Ok(()),
                 Some(found) if found.version == version => return replaced.map(drop),
                 Some(found) if self.holds(&found, refresh_token) => {
-                    // Somebody has attached other data meanwhile.
-                    record = self.with_data(&record, &found, |_, newer| newer);
+                    // Somebody has changed something else of it meanwhile.
+                    record = self.with_new_tokens(&found);
                     version = found.version;
                 }
                 // It was replaced by others, or the user is forgotten.

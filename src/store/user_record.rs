@@ -62,6 +62,8 @@ pub(super) struct RecordFormat {
     pub read: fn(&str) -> Option<Kept>,
     /// The record with other data of the application.
     pub with_data: fn(&str, Data) -> Option<String>,
+    /// The record with other tokens.
+    pub with_tokens: fn(&str, Tokens) -> Option<String>,
 }
 
 impl RecordFormat {
@@ -77,6 +79,11 @@ impl RecordFormat {
             with_data: |record, data| {
                 let mut record = UserRecord::<G>::from_json(record).ok()?;
                 record.attached = data;
+                record.to_json().ok()
+            },
+            with_tokens: |record, tokens| {
+                let mut record = UserRecord::<G>::from_json(record).ok()?;
+                *G::tokens_mut(&mut record.payload) = tokens;
                 record.to_json().ok()
             },
         }

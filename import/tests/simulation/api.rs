@@ -1,5 +1,7 @@
 //! What differs from the flow of `digime`: the contract, the calls, and the steps of a run.
 
+use std::sync::Arc;
+
 use digime::push::PushMany;
 use digime::store::ParkedFlows;
 use digime::url::Url;
@@ -165,9 +167,10 @@ pub(super) fn step(run: &mut Run, machine: usize, user: usize) -> bool {
 }
 
 /// Makes checks that only this flow has, after all others.
-pub(super) async fn end(sound: &Machine) {
+pub(super) async fn end(sound: &Arc<Machine>) {
     let users = sound.world.lock().users.all.len();
     for user in 0..users {
         sound.renew_at_last(user).await;
+        sound.end_at_last(user).await;
     }
 }

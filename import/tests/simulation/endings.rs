@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use digime::Error;
 use digime_import::ConnectionEnd;
 use rand::RngExt;
 use rand::rngs::StdRng;
 use tokio::time::sleep;
 
+use super::api;
 use super::application::{Drop, name};
 use super::invariants::{CALL, store_calls};
 use super::machine::Machine;
@@ -34,7 +36,7 @@ impl Machine {
             let what = format!("end the connection of {customer}, {drop:?}");
             match drop.apply(self.call(what, limit(), ending)).await {
                 Some(Ok(end)) => return self.has_ended(user, end, before, is_sound),
-                Some(Err(_)) => {}
+                Some(Err(_)) => self.check_remembered(user, is_sound),
                 None => return,
             }
             sleep(Duration::from_secs(1)).await;
@@ -50,6 +52,50 @@ impl Machine {
             && !known.is_muddled
             && state.platform.grants_of(user) == 1
             && grants.all(|grant| grant.user != user || grant.excuse.is_none())
+    }
+
+    /// Checks that nobody was forgotten who may still have data at the platform.
+    fn check_remembered(&self, user: usize, is_sound: bool) {
+        let now = self.world.millis();
+        let state = self.world.lock();
+        let mut own = state.platform.grants.iter();
+        let is_forgotten = state.records.of(&name(user)).is_none()
+            && own.any(|grant| grant.user == user && !grant.has_ended(now));
+        std::mem::drop(state);
+        if is_sound && is_forgotten {
+            let user = name(user);
+            self.world
+                .violation(format!("7: {user} was forgotten and not deleted"));
+        }
+    }
+
+    /// Checks that nothing is pushed for somebody whose connection is ending, and ends it.
+    pub(super) async fn end_at_last(self: &Arc<Self>, user: usize) {
+        if !self.is_ending(user) {
+            return;
+        }
+        if let Some(flow) = self.found(user).await {
+            let item = self.item();
+            let pushed = api::push(&flow, api::item(&item, 100, user)).await;
+            if !matches!(pushed, Err(Error::ConsentEnded { .. })) {
+                self.lost(
+                    user,
+                    &format!("its end has begun, and a push says {pushed:?}"),
+                );
+            }
+        }
+        self.clone().end_connection(user, Drop::Never).await;
+        if self.is_ending(user) {
+            self.lost(user, "its end has begun, and does not come");
+        }
+    }
+
+    fn is_ending(&self, user: usize) -> bool {
+        let state = self.world.lock();
+        let end = format!(" {}", name(user));
+        let mut records = state.records.all().into_iter();
+        let record = records.find(|(key, _)| key.ends_with(&end));
+        record.is_some_and(|(_, record)| record["state_data"]["is_ending"] == true)
     }
 
     /// Checks what is said of the end of a connection.

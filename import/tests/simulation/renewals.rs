@@ -95,7 +95,7 @@ impl Machine {
         !known.is_forgotten && !known.is_muddled && record.is_some()
     }
 
-    async fn found(&self, user: usize) -> Option<Authorization> {
+    pub(super) async fn found(&self, user: usize) -> Option<Authorization> {
         let name = name(user);
         let finding = self.tokens.find(&name, &self.contract, &self.client);
         let found = self.call(format!("find {name}"), STORE, finding).await;
