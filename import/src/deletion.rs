@@ -14,7 +14,8 @@ pub enum ConnectionEnd {
     /// The platform has deleted the person's data, and the connection here is gone.
     Deleted,
     /// The platform says that the consent is over: the data was deleted by an earlier call whose answer was lost, or the consent had
-    /// lapsed before. The connection here is gone. What a lapsed person has in their library stays theirs.
+    /// lapsed before, or the tokens were lost in a refresh whose answer was lost. The connection here is gone. What such a person
+    /// has in their library stays theirs.
     WasOver,
     /// There was no connection.
     NotConnected,
@@ -28,12 +29,26 @@ pub(crate) async fn delete_user<C>(flow: &Flow<C, Connected>) -> Result<(), Erro
     Ok(())
 }
 
+/// Deletes the user even if the refresh token may be spent: there is nothing left that a second attempt could lose.
+async fn delete_at_last<C>(flow: &Flow<C, Connected>) -> Result<(), Error> {
+    match delete_user(flow).await {
+        Err(error) if matches!(error.reason(), Error::RefreshInDoubt) => {
+            flow.as_state().grant().refresh(flow).await?;
+            delete_user(flow).await
+        }
+        deleted => deleted,
+    }
+}
+
 /// Ends a connection: deletes the person's library at digi.me, with everything in it, and then the connection in the store. It can't
 /// be undone.
 ///
 /// The store notes first that the connection is ending, so that nothing is pushed any more. Then the platform deletes. At last the
 /// store forgets the connection. If the process dies or a step fails, call it again: the store never says that a person is
 /// connected whose data is gone, and never forgets a person whose data may still be there.
+///
+/// A consent that is being received meanwhile is kept when the store takes it, as with
+/// [`SharedTokens::forget`](digime::store::SharedTokens::forget).
 ///
 /// To end only the connection here, and leave the person's library as it is, call
 /// [`SharedTokens::forget`](digime::store::SharedTokens::forget).
@@ -57,8 +72,8 @@ pub(crate) async fn delete_user<C>(flow: &Flow<C, Connected>) -> Result<(), Erro
 /// ```
 ///
 /// # Errors
-/// [`Error::Request`] if the platform was not reached or refused, [`Error::Store`] if the store failed,
-/// [`Error::RefreshInDoubt`] if the refresh token may be spent. The connection is still noted as ending: call it again.
+/// [`Error::Request`] if the platform was not reached or refused, [`Error::Store`] if the store failed. The connection is still
+/// noted as ending: call it again. A refresh token that may be spent is sent again.
 pub async fn end_connection<S: TokenStore, C>(
     tokens: &SharedTokens<S>,
     user: &str,
@@ -77,7 +92,7 @@ where
     let Some(flow) = tokens.find(user, contract, client).await? else {
         return Ok(ConnectionEnd::NotConnected);
     };
-    let end = match delete_user(&flow).await {
+    let end = match delete_at_last(&flow).await {
         Ok(()) => ConnectionEnd::Deleted,
         Err(error) if matches!(error.reason(), Error::ConsentEnded { .. }) => {
             ConnectionEnd::WasOver

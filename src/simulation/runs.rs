@@ -58,19 +58,6 @@ fn the_promises_hold_under_generated_schedules() {
         let seed = first + made;
         let outcome = run(seed);
         made += 1;
-        if let Ok(f) = std::env::var("SIM_DUMP") {
-            use std::io::Write;
-            writeln!(
-                std::fs::OpenOptions::new()
-                    .append(true)
-                    .create(true)
-                    .open(f)
-                    .unwrap(),
-                "SEED {seed}\n{}",
-                outcome.log.join("\n")
-            )
-            .unwrap();
-        } // DUMP
         calls += outcome.calls;
         requests += outcome.requests;
         assert!(

@@ -15,12 +15,17 @@ use super::invariants::{CALL, store_calls};
 use super::machine::Machine;
 use super::world::State;
 
-/// Why the store may get tokens of somebody whose data was deleted: the tokens were on their way to the store.
+/// Why the store may get tokens of somebody whose data was deleted: they were on their way to the store, or a machine that has
+/// brought them there may not know it.
 const UNSAVED: &str = "it was deleted before its tokens were saved";
 
-/// How long the end of a connection may take: it asks the store four times, and the platform for new tokens and twice to delete.
+/// The tokens were in the store when somebody's data was deleted.
+const SAVED: &str = "it was deleted";
+
+/// How long the end of a connection may take: it asks the store four times, and the platform for new tokens
+/// and twice to delete, and all that twice.
 fn limit() -> Duration {
-    store_calls(4) + CALL * 4
+    store_calls(4) + CALL * 8
 }
 
 impl Machine {
@@ -31,6 +36,7 @@ impl Machine {
         let customer = name(user);
         for _ in 0..3 {
             let before = self.exchanges(user);
+            self.world.lock().users.refreshes[user] += 1;
             let (tokens, contract, client) = (&self.tokens, &self.contract, &self.client);
             let ending = digime_import::end_connection(tokens, &customer, contract, client);
             let what = format!("end the connection of {customer}, {drop:?}");
@@ -47,11 +53,21 @@ impl Machine {
     fn is_sound(&self, user: usize) -> bool {
         let state = self.world.lock();
         let known = &state.users.all[user];
-        let mut grants = state.platform.grants.iter();
-        !known.is_forgotten
+        let record = state.records.of(&name(user)).unwrap_or_default();
+        let is_known = !known.is_forgotten
             && !known.is_muddled
-            && state.platform.grants_of(user) == 1
-            && grants.all(|grant| grant.user != user || grant.excuse.is_none())
+            && !record.is_empty()
+            && !record.contains(r#""sent""#)
+            && state.platform.grants_of(user) == 1;
+        std::mem::drop(state);
+        is_known && self.has_lost_nothing(user)
+    }
+
+    /// Whether all tokens of a user have reached the application.
+    fn has_lost_nothing(&self, user: usize) -> bool {
+        let platform = &self.world.lock().platform;
+        let mut own = platform.grants.iter().filter(|grant| grant.user == user);
+        own.all(|grant| grant.excuse.is_none()) && !platform.has_lost_a_refresh(user)
     }
 
     /// Checks that nobody was forgotten who may still have data at the platform.
@@ -62,7 +78,7 @@ impl Machine {
         let is_forgotten = state.records.of(&name(user)).is_none()
             && own.any(|grant| grant.user == user && !grant.has_ended(now));
         std::mem::drop(state);
-        if is_sound && is_forgotten {
+        if is_sound && is_forgotten && self.has_lost_nothing(user) {
             let user = name(user);
             self.world
                 .violation(format!("7: {user} was forgotten and not deleted"));
@@ -100,6 +116,7 @@ impl Machine {
 
     /// Checks what is said of the end of a connection.
     fn has_ended(&self, user: usize, end: ConnectionEnd, before: (usize, usize), is_sound: bool) {
+        let is_sound = is_sound && self.has_lost_nothing(user);
         let after = self.exchanges(user);
         let now = self.world.millis();
         let mut state = self.world.lock();
@@ -162,9 +179,14 @@ pub(super) fn has_arrived(state: &mut State) {
         .iter()
         .filter_map(|(_, record)| platform.grant_in(record))
         .collect();
-    for (number, grant) in platform.grants.iter_mut().enumerate() {
-        if grant.is_deleted && !saved.contains(&number) {
+    let grants = platform.grants.iter_mut().enumerate();
+    for (number, grant) in grants.filter(|(_, grant)| grant.is_deleted) {
+        let known = state.users.all.get(grant.user);
+        let is_coming = known.is_some_and(|it| it.connecting > 0 || it.has_dropped_a_callback);
+        if !saved.contains(&number) || (grant.excuse != Some(SAVED) && is_coming) {
             grant.excuse = Some(UNSAVED);
+        } else if grant.excuse != Some(UNSAVED) {
+            grant.excuse = Some(SAVED);
         }
     }
     let wrong = state.lying_records();
