@@ -231,6 +231,10 @@ pub(super) fn declined(state: &str) -> String {
     format!("result=CANCEL&state={state}")
 }
 
+/// What only this flow notes: nothing.
+#[derive(Default)]
+pub(super) struct Notes;
+
 /// Looks at a request that has arrived.
 pub(super) fn has_arrived(_: &mut State) {}
 

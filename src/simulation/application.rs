@@ -45,6 +45,8 @@ pub(super) struct User {
     pub is_muddled: bool,
     /// How many calls may keep tokens for the user.
     pub connecting: usize,
+    /// How many such calls there were.
+    pub connections: usize,
     /// Dropped calls may do that too, since they continue.
     pub has_dropped_a_callback: bool,
     /// How many exchanges there were when the user was forgotten while none was running.
@@ -877,17 +879,19 @@ impl Machine {
         }
     }
 
-    /// How many exchanges of a user are running, and how many there were.
-    pub(super) fn exchanges(&self, user: usize) -> (usize, usize) {
+    /// How many exchanges of a user are running, how many there were, and how many calls that may exchange.
+    pub(super) fn exchanges(&self, user: usize) -> (usize, usize, usize) {
         let state = self.world.lock();
-        let connecting = state.users.all[user].connecting;
-        (connecting, state.platform.grants_of(user))
+        let known = &state.users.all[user];
+        let exchanged = state.platform.grants_of(user);
+        (known.connecting, exchanged, known.connections)
     }
 
     /// Notes that a call may keep tokens for a user.
     fn connecting(&self, user: usize) -> Connecting<'_> {
         let mut state = self.world.lock();
         state.users.all[user].connecting += 1;
+        state.users.all[user].connections += 1;
         state.users.all[user].forgotten_for_good = None;
         Connecting {
             machine: self,

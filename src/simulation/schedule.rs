@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use super::api::{self, Terms};
+use super::api::{self, Notes, Terms};
 use super::application::{Drop, Pushing, Shape, Then, Users, name};
 use super::host::SetUp;
 use super::invariants::{Book, PUSH};
@@ -66,6 +66,7 @@ impl Run {
             records: Records::default(),
             users: Users::new(users),
             book: Book::default(),
+            notes: Notes::default(),
         };
         let world = Arc::new(World {
             state: Mutex::new(state),

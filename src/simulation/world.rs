@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::api;
+use super::api::{self, Notes};
 use super::application::Users;
 use super::host::Host;
 use super::invariants::Book;
@@ -30,6 +30,8 @@ pub(super) struct State {
     pub records: Records,
     pub users: Users,
     pub book: Book,
+    #[allow(dead_code, reason = "only some flows have notes")]
+    pub notes: Notes,
 }
 
 impl World {

@@ -14,15 +14,17 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::application::{Authorization, Drop, Waiting, name};
+use super::host::SetUp;
 use super::invariants::CALL;
 use super::machine::{Hsm, Machine};
 use super::schedule::Run;
+use super::weather::Dates;
 use super::wire::person;
 use super::world::State;
 
 pub(super) use digime_import::Connected;
 
-pub(super) use super::endings::has_arrived;
+pub(super) use super::endings::{Notes, has_arrived};
 pub(super) use super::wire::{
     Terms, act, consented, declined, destination, expired, names_redirect_uri, pushed,
     refuse_session,
@@ -169,8 +171,17 @@ pub(super) fn step(run: &mut Run, machine: usize, user: usize) -> bool {
 /// Makes checks that only this flow has, after all others.
 pub(super) async fn end(sound: &Arc<Machine>) {
     let users = sound.world.lock().users.all.len();
+    // Without a date, nothing tells a machine that its clock is behind.
+    sound.world.lock().weather.dates = Dates::Missing;
+    let clock_ahead = -240_000;
+    let set_up = SetUp {
+        clock_ahead,
+        ..SetUp::default()
+    };
+    let late = Machine::start(&sound.world, sound.host.id + 1, set_up);
     for user in 0..users {
         sound.renew_at_last(user).await;
+        late.renew_at_last(user).await;
         sound.end_at_last(user).await;
     }
 }

@@ -1,5 +1,6 @@
 //! The application ends a connection: it deletes what the person has at the platform, and then what the store has.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,14 @@ const UNSAVED: &str = "it was deleted before its tokens were saved";
 /// The tokens were in the store when somebody's data was deleted.
 const SAVED: &str = "it was deleted";
 
+/// What is noted of the ends of connections.
+#[derive(Default)]
+pub(super) struct Notes {
+    /// How many calls had begun that may keep tokens for a user, when the end of the user's connection began and none was
+    /// running.
+    alone: BTreeMap<usize, usize>,
+}
+
 /// How long the end of a connection may take: it asks the store four times, and the platform for new tokens
 /// and twice to delete, and all that twice.
 fn limit() -> Duration {
@@ -36,7 +45,7 @@ impl Machine {
         let customer = name(user);
         for _ in 0..3 {
             let before = self.exchanges(user);
-            self.world.lock().users.refreshes[user] += 1;
+            self.begin_the_end(user);
             let (tokens, contract, client) = (&self.tokens, &self.contract, &self.client);
             let ending = digime_import::end_connection(tokens, &customer, contract, client);
             let what = format!("end the connection of {customer}, {drop:?}");
@@ -46,6 +55,19 @@ impl Machine {
                 None => return,
             }
             sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    fn begin_the_end(&self, user: usize) {
+        let mut state = self.world.lock();
+        // It sends a refresh token that may be spent.
+        state.users.refreshes[user] += 1;
+        let known = &state.users.all[user];
+        let is_alone = known.connecting == 0 && !known.has_dropped_a_callback;
+        let connections = known.connections;
+        state.notes.alone.remove(&user);
+        if is_alone {
+            state.notes.alone.insert(user, connections);
         }
     }
 
@@ -115,7 +137,13 @@ impl Machine {
     }
 
     /// Checks what is said of the end of a connection.
-    fn has_ended(&self, user: usize, end: ConnectionEnd, before: (usize, usize), is_sound: bool) {
+    fn has_ended(
+        &self,
+        user: usize,
+        end: ConnectionEnd,
+        before: (usize, usize, usize),
+        is_sound: bool,
+    ) {
         let is_sound = is_sound && self.has_lost_nothing(user);
         let after = self.exchanges(user);
         let now = self.world.millis();
@@ -182,8 +210,11 @@ pub(super) fn has_arrived(state: &mut State) {
     let grants = platform.grants.iter_mut().enumerate();
     for (number, grant) in grants.filter(|(_, grant)| grant.is_deleted) {
         let known = state.users.all.get(grant.user);
-        let is_coming = known.is_some_and(|it| it.connecting > 0 || it.has_dropped_a_callback);
-        if !saved.contains(&number) || (grant.excuse != Some(SAVED) && is_coming) {
+        let is_alone = known.is_some_and(|it| {
+            let connections = state.notes.alone.get(&grant.user);
+            connections == Some(&it.connections) && !it.has_dropped_a_callback
+        });
+        if !saved.contains(&number) || (grant.excuse != Some(SAVED) && !is_alone) {
             grant.excuse = Some(UNSAVED);
         } else if grant.excuse != Some(UNSAVED) {
             grant.excuse = Some(SAVED);
