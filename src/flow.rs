@@ -13,6 +13,7 @@ pub(crate) mod grant;
 mod postbox_ready;
 mod push_many;
 pub mod reasons;
+pub(crate) mod received_consent;
 mod refresh;
 mod rejected;
 mod renewable;

@@ -227,6 +227,7 @@ pub mod tokens {
     pub use crate::flow::grant::{
         AwaitsCode, Grant, HoldsTokens, TokenContract, TokenKind, exchange_code, refresh,
     };
+    pub use crate::flow::received_consent::ReceivedConsent;
     pub use crate::platform::{IssuedTokens, TokenAnswer, Tokens};
 }
 

@@ -6,7 +6,7 @@ use digime::error::{CallbackError, SuspendedError};
 use digime::extend::ExtensionState;
 use digime::request::CodeVerifier;
 use digime::suspended::{Durable, Parkable, Resuming};
-use digime::tokens::{AwaitsCode, Tokens};
+use digime::tokens::{AwaitsCode, ReceivedConsent, Tokens};
 use digime::{Callback, Error, Verifier};
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -36,6 +36,7 @@ pub struct AwaitingConsent<V> {
     verifier: V,
     /// The platform's id of the person whose consent is renewed. `None` if it is a first consent, or the id is not known.
     person: Option<String>,
+    renews: Option<ReceivedConsent>,
     /// When the flow ends.
     ends: SystemTime,
 }
@@ -54,13 +55,15 @@ impl AwaitingConsent<Verifier> {
             session,
             verifier,
             person: None,
+            renews: None,
             ends: now + LONGEST_WAIT,
         }
     }
 
-    /// Waits for this person and no other.
-    pub(crate) fn for_person(mut self, id: Option<&str>) -> Self {
-        self.person = id.map(str::to_owned);
+    /// Waits for the person of a connection and no other, to renew the consent.
+    pub(crate) fn renewing(mut self, connection: &Connected) -> Self {
+        self.person = connection.person_id();
+        self.renews = Some(ReceivedConsent::of::<Connected>(&connection.record()));
         self
     }
 }
@@ -97,6 +100,8 @@ pub struct AwaitingRecord {
     verifier: Verifier,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     person: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    renews: Option<ReceivedConsent>,
     ends: SystemTime,
 }
 
@@ -112,6 +117,7 @@ impl Durable for AwaitingConsent<Verifier> {
             session: self.session.clone(),
             verifier: self.verifier.clone(),
             person: self.person.clone(),
+            renews: self.renews.clone(),
             ends: self.ends,
         }
     }
@@ -123,6 +129,7 @@ impl Durable for AwaitingConsent<Verifier> {
             session: record.session,
             verifier: record.verifier,
             person: record.person,
+            renews: record.renews,
             ends: record.ends,
         })
     }
@@ -164,6 +171,10 @@ impl AwaitsCode for AwaitingConsent<Verifier> {
         // It is read after the code is spent, when it is too late to find it wrong.
         callback.parameter(ACCOUNT)?;
         state.map(drop).ok_or(CallbackError::Missing("state"))
+    }
+
+    fn renews(&self) -> Option<ReceivedConsent> {
+        self.renews.clone()
     }
 
     fn granted(&self, callback: &Callback, tokens: Tokens) -> Result<Connected, Error> {

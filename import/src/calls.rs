@@ -361,8 +361,7 @@ async fn renew<C, S>(
 ) -> Result<Awaiting<C>, Error> {
     let token = connection.access_token();
     let awaiting = authorization::reauthorize(flow, &token, &options).await?;
-    let awaiting = awaiting.for_person(connection.person_id().as_deref());
-    Ok(flow.branch(awaiting))
+    Ok(flow.branch(awaiting.renewing(connection)))
 }
 
 pub(crate) mod reasons {

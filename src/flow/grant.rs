@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::doubt::settle;
+use super::received_consent::ReceivedConsent;
 use super::refresh::{Demand, PlatformRefresher, Refresher};
 use super::renewable::Renewable;
 use super::{Flow, Rejected, Trace};
@@ -269,6 +270,11 @@ pub trait AwaitsCode: Parkable + Send + Sync + 'static {
     /// [`CallbackError`] says what is wrong with the callback.
     fn check(&self, callback: &Callback) -> Result<(), CallbackError>;
 
+    /// The consent that is to be renewed. The new tokens take the place of its tokens, whatever the clocks say.
+    fn renews(&self) -> Option<ReceivedConsent> {
+        None
+    }
+
     /// The state with the tokens for which the code of a callback was exchanged.
     ///
     /// # Errors
@@ -397,6 +403,11 @@ impl<C, S: AwaitsCode> Flow<C, S> {
     ) -> Result<Flow<C, S::Granted>, Error> {
         let granted = self.redeem_without_limit(callback, deadline).await?;
         Ok(self.with_state(granted))
+    }
+
+    /// The consent that is to be renewed.
+    pub(crate) fn renews(&self) -> Option<ReceivedConsent> {
+        self.state.renews()
     }
 
     /// The code of a callback that is a valid answer to this flow.

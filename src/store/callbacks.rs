@@ -11,13 +11,14 @@ use tokio::time::Instant;
 
 use super::keys::{key, parking_key};
 use super::taken::Taken;
-use super::unsaved::{Consent, Place, Save};
+use super::unsaved::{Place, Save};
 use super::user_record::{Data, RecordFormat, to_data, token_record};
 use super::{FlowStore, Found, SharedTokens, StoreError, TokenStore};
 use crate::callback::{Callback, CallbackError};
 use crate::error::Error;
 use crate::flow::contract;
 use crate::flow::grant::TokenContract;
+use crate::flow::received_consent::ReceivedConsent;
 use crate::flow::suspended::{ContractIds, Durable, Suspended, SuspendedError, SuspendedRecord};
 use crate::flow::{Flow, Trace};
 use crate::platform::Platform;
@@ -223,6 +224,7 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
         } = waiting;
         let claim = taken.hand_over();
         let format = RecordFormat::of::<C::Granted>();
+        let renewed = flow.renews();
         let earlier = self.consent_of(user.clone(), format);
         let flow = match flow.redeem_in_full(callback, decision.deadline).await {
             Ok(flow) => flow,
@@ -242,7 +244,7 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
             record: token_record(suspended.record())?,
             format,
             place: Place::Consent {
-                earlier: found(earlier).await,
+                earlier: found(earlier).await.or(renewed),
             },
         };
         // The tokens are in this process from now on, until the store has taken them.
@@ -259,11 +261,15 @@ impl<S: FlowStore + TokenStore> SharedTokens<S> {
     }
 
     /// Looks for the user's earlier consent, in the background.
-    fn consent_of(&self, user: String, format: RecordFormat) -> JoinHandle<Option<Consent>> {
+    fn consent_of(
+        &self,
+        user: String,
+        format: RecordFormat,
+    ) -> JoinHandle<Option<ReceivedConsent>> {
         let tokens = self.clone();
         tokio::spawn(async move {
             let kept = tokens.newest(&user).await.ok()??;
-            Consent::of(&kept, format)
+            (format.read)(&kept.record).map(|kept| kept.consent())
         })
     }
 }
@@ -314,7 +320,7 @@ impl<C: TokenContract, D: Serialize + DeserializeOwned> Waiting<C, D> {
 }
 
 /// The earlier consent, if it was found by now.
-async fn found(earlier: JoinHandle<Option<Consent>>) -> Option<Consent> {
+async fn found(earlier: JoinHandle<Option<ReceivedConsent>>) -> Option<ReceivedConsent> {
     if earlier.is_finished() {
         earlier.await.ok().flatten()
     } else {

@@ -13,6 +13,7 @@ use super::bounded::Bounded;
 use super::user_record::{Kept, RecordFormat, attached, is_none, no_data};
 use super::{StoreError, TokenRecord, TokenStore};
 use crate::chain::Chain;
+use crate::flow::received_consent::ReceivedConsent;
 use crate::observe::{self, in_millis, numbers};
 
 /// The pauses between two tries to save.
@@ -256,7 +257,7 @@ pub(super) struct Save<S> {
 pub(super) enum Place {
     /// The consent that was there when this one was received, and any other except newer tokens of the same consent and
     /// tokens of a later one.
-    Consent { earlier: Option<Consent> },
+    Consent { earlier: Option<ReceivedConsent> },
     /// The first of these versions that the store has, and no other.
     Versions(Vec<String>),
     /// The record of this version, or any that still holds the refresh token that was spent.
@@ -307,12 +308,12 @@ impl<S: TokenStore> Save<S> {
         let (Some(known), Some(new)) = (self.read(known), self.read(&self.record)) else {
             return Age::Earlier;
         };
-        let consent = Consent::from(&known);
+        let consent = known.consent();
         match &self.place {
             Place::Consent {
                 earlier: Some(earlier),
             } if consent == *earlier => Age::Earlier,
-            Place::Spent { .. } if consent != Consent::from(&new) => Age::LaterConsent,
+            Place::Spent { .. } if consent != new.consent() => Age::LaterConsent,
             _ => Age::of(&known, &new),
         }
     }
@@ -445,30 +446,6 @@ impl<S: TokenStore> Save<S> {
                 // It was replaced by others, or the user is forgotten.
                 _ => return Ok(()),
             }
-        }
-    }
-}
-
-/// Tells one consent of a user from another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Consent {
-    id: String,
-    /// In Unix milliseconds by the platform's clock.
-    received_at: u64,
-}
-
-impl Consent {
-    /// The consent of a record, if it can be read.
-    pub(super) fn of(kept: &TokenRecord, format: RecordFormat) -> Option<Self> {
-        (format.read)(&kept.record).as_ref().map(Self::from)
-    }
-}
-
-impl From<&Kept> for Consent {
-    fn from(kept: &Kept) -> Self {
-        Self {
-            id: kept.consent.clone(),
-            received_at: kept.tokens.consented_at(),
         }
     }
 }

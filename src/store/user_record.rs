@@ -8,6 +8,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::TokenRecord;
 use crate::error::Error;
 use crate::flow::grant::HoldsTokens;
+use crate::flow::received_consent::ReceivedConsent;
 use crate::flow::suspended::{Durable, SuspendedError, SuspendedRecord};
 use crate::platform::Tokens;
 
@@ -54,6 +55,12 @@ pub(super) struct Kept {
     pub tokens: Tokens,
     /// Tells a consent from others that were received at the same time.
     pub consent: String,
+}
+
+impl Kept {
+    pub(super) fn consent(&self) -> ReceivedConsent {
+        ReceivedConsent::new(self.consent.clone(), &self.tokens)
+    }
 }
 
 /// How the records of a state are read and written, for code that keeps the records of many states.
