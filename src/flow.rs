@@ -192,7 +192,13 @@ impl<C, S: ExtensionState + Durable> Flow<C, S> {
     /// }
     /// ```
     pub fn suspend(&self) -> Suspended<C, S> {
-        Suspended::new(&self.platform.credentials, self.state.record())
+        let suspended = Suspended::new(&self.platform.credentials, self.state.record());
+        let Some(ends) = suspended.expires_at() else {
+            return suspended;
+        };
+        // The end is by the platform's clock, from which this machine's may differ.
+        let left = ends.duration_since(self.platform.client.platform_clock());
+        suspended.ending_in(left.unwrap_or_default())
     }
 }
 

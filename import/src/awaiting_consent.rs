@@ -199,3 +199,25 @@ impl<V> fmt::Debug for AwaitingConsent<V> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_callback_is_found_before_its_code_is_spent() {
+        let client = crate::client().build().expect("a client");
+        let verifier = Verifier::new(client.code_verifier(), "announced".to_owned());
+        let page = Url::parse("https://pages.example/").expect("a URL");
+        let session = serde_json::from_str(r#"{"key":"k","expiry":1}"#).expect("a session");
+        let now = client.platform_clock();
+        let awaiting = AwaitingConsent::new(page, "s".to_owned(), session, verifier, now);
+        let good = "success=true&state=s&code=c&accountReference=a";
+        let check = |query: &str| awaiting.check(&Callback::from_query(query).expect("a query"));
+        assert_eq!(check(good), Ok(()));
+        assert_eq!(
+            check(&format!("{good}&accountReference=b")),
+            Err(CallbackError::Twice(ACCOUNT))
+        );
+    }
+}

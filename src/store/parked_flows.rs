@@ -307,9 +307,13 @@ impl<S> fmt::Debug for ParkedFlows<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
     use crate::Verifier;
     use crate::error::StoreError;
+    use crate::extend::ExtensionState;
+    use crate::flow::suspended::Resuming;
     use crate::platform::scripted::{self, Receipts};
     use crate::store::{MemoryStore, SharedTokens};
 
@@ -370,6 +374,50 @@ mod tests {
         let tenants = [scripted::receipts()];
         let found = flows.contract_of(&callback, &tenants).await;
         assert!(found.expect("an answer").is_none());
+    }
+
+    /// A library's state that ends in an hour by the platform's clock.
+    struct Asked(SystemTime);
+
+    impl ExtensionState for Asked {}
+
+    impl Durable for Asked {
+        const NAME: &str = "parked_flows::Asked";
+        type Kind = crate::kind::Ongoing;
+        type Record = SystemTime;
+
+        fn record(&self) -> SystemTime {
+            self.0
+        }
+
+        fn from_record(record: SystemTime, _: &Resuming<'_>) -> Result<Self, SuspendedError> {
+            Ok(Self(record))
+        }
+
+        fn expires_at(record: &SystemTime) -> Option<SystemTime> {
+            Some(*record)
+        }
+    }
+
+    impl Parkable for Asked {
+        fn parking_key(_: &SystemTime) -> &'static str {
+            "asked"
+        }
+    }
+
+    #[tokio::test]
+    async fn a_librarys_flow_waits_until_its_end_whatever_the_machines_clock_says() {
+        let now = SystemTime::now() - Duration::from_hours(24);
+        let client = scripted::client(scripted::good).clock(move || now);
+        let client = client.build().expect("a client");
+        let flows = ParkedFlows::new(MemoryStore::new());
+        let tenant = scripted::receipts();
+        let ends = client.platform_clock() + Duration::from_hours(1);
+        let asked = tenant.flow(&client).extend(|_| Asked(ends));
+        flows.park(asked.suspend()).await.expect("a place");
+        let claimed: Result<(Flow<_, Asked>, ()), _> =
+            flows.claim_by_key("asked", &tenant, &client).await;
+        assert!(claimed.is_ok(), "{:?}", claimed.err());
     }
 
     #[tokio::test]
