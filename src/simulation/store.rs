@@ -22,6 +22,8 @@ pub(super) struct Records {
     /// Flows never expire here, so that nothing is lost by time alone. How long they were parked for is checked.
     flows: BTreeMap<String, Parking>,
     kept: BTreeMap<String, Entry>,
+    /// Records that a machine has tried to save, and does not know to be in the store, by their versions.
+    pub unsure: BTreeMap<String, TokenRecord>,
     /// The keys of records that were removed since the last check.
     pub removed: Vec<String>,
     /// The keys of records whose data was lost since the last check.
@@ -302,8 +304,10 @@ impl TokenStore for Store {
         kept: &TokenRecord,
     ) -> Result<bool, StoreError> {
         let (user, version) = (user.to_owned(), version.map(str::to_owned));
-        let kept = kept.clone();
-        self.ask("replace", move |records| {
+        let (kept, of_kept) = (kept.clone(), kept.version.clone());
+        let unsure = (of_kept.clone(), kept.clone());
+        self.world.lock().records.unsure.extend([unsure]);
+        let replacing = self.ask("replace", move |records| {
             let found = records.kept.get(&user).map(|entry| &entry.kept.version);
             if found == Some(&kept.version) {
                 return true;
@@ -313,8 +317,10 @@ impl TokenStore for Store {
                 records.replace(user, kept);
             }
             fits
-        })
-        .await
+        });
+        let replaced = replacing.await?;
+        self.world.lock().records.unsure.remove(&of_kept);
+        Ok(replaced)
     }
 
     async fn remove(&self, user: &str, version: &str) -> Result<bool, StoreError> {

@@ -153,7 +153,7 @@ pub(super) fn step(run: &mut Run, machine: usize, user: usize) -> bool {
             }
             run.spawn(machine, running.end_connection(connected, drop));
         }
-        15..17 if run.machines.len() > 1 => {
+        15..18 if run.machines.len() > 1 => {
             let other = (machine + 1) % run.machines.len();
             let other = run.machines[other].machine.clone();
             let rng = StdRng::seed_from_u64(run.rng.random());
@@ -162,7 +162,7 @@ pub(super) fn step(run: &mut Run, machine: usize, user: usize) -> bool {
                 running.be_overtaken_by_the_end(other, connected, rng),
             );
         }
-        17..20 => run.spawn(machine, running.attach(connected)),
+        18..21 => run.spawn(machine, running.attach(connected)),
         _ => return false,
     }
     true

@@ -26,9 +26,8 @@ const SAVED: &str = "it was deleted";
 /// What is noted of the ends of connections.
 #[derive(Default)]
 pub(super) struct Notes {
-    /// How many calls had begun that may keep tokens for a user, when the end of the user's connection began and none was
-    /// running.
-    alone: BTreeMap<usize, usize>,
+    /// The consents that were in the store when the ends of their users' connections began.
+    ending: BTreeMap<usize, usize>,
 }
 
 /// How long the end of a connection may take: it asks the store four times, and the platform for new tokens
@@ -62,13 +61,12 @@ impl Machine {
         let mut state = self.world.lock();
         // It sends a refresh token that may be spent.
         state.users.refreshes[user] += 1;
-        let known = &state.users.all[user];
-        let is_alone = known.connecting == 0 && !known.has_dropped_a_callback;
-        let connections = known.connections;
-        state.notes.alone.remove(&user);
-        if is_alone {
-            state.notes.alone.insert(user, connections);
-        }
+        let record = state.records.of(&name(user)).unwrap_or_default();
+        let record = serde_json::from_str(record).unwrap_or_default();
+        match state.platform.grant_in(&record) {
+            Some(grant) => state.notes.ending.insert(user, grant),
+            None => state.notes.ending.remove(&user),
+        };
     }
 
     /// Whether nothing has happened to a user that lets the application and the store differ about the consent.
@@ -179,7 +177,7 @@ impl Machine {
             return;
         }
         tokio::spawn(self.clone().refresh(user, Drop::Never));
-        if rng.random_bool(0.5) {
+        if rng.random_bool(0.8) {
             self.host.pause_at(Some("lease"));
         } else {
             sleep(Duration::from_millis(rng.random_range(10..70))).await;
@@ -207,14 +205,17 @@ pub(super) fn has_arrived(state: &mut State) {
         .iter()
         .filter_map(|(_, record)| platform.grant_in(record))
         .collect();
+    let unsure: Vec<usize> = state
+        .records
+        .unsure
+        .values()
+        .filter_map(|kept| platform.grant_in(&serde_json::from_str(&kept.record).ok()?))
+        .collect();
     let grants = platform.grants.iter_mut().enumerate();
     for (number, grant) in grants.filter(|(_, grant)| grant.is_deleted) {
-        let known = state.users.all.get(grant.user);
-        let is_alone = known.is_some_and(|it| {
-            let connections = state.notes.alone.get(&grant.user);
-            connections == Some(&it.connections) && !it.has_dropped_a_callback
-        });
-        if !saved.contains(&number) || (grant.excuse != Some(SAVED) && !is_alone) {
+        let is_ending = state.notes.ending.get(&grant.user) == Some(&number);
+        let is_known = is_ending && !unsure.contains(&number);
+        if !saved.contains(&number) || (grant.excuse != Some(SAVED) && !is_known) {
             grant.excuse = Some(UNSAVED);
         } else if grant.excuse != Some(UNSAVED) {
             grant.excuse = Some(SAVED);
