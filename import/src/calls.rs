@@ -1,5 +1,7 @@
 //! The calls of the flow, the states in which each is right or wrong, and why.
 
+pub mod reasons;
+
 use digime::push::PushMany;
 use digime::url::Url;
 use digime::{
@@ -37,13 +39,13 @@ digime::calls! {
             Self: CanAuthorize<C>,
         {
             Unstarted => authorize;
-            AwaitingConsent<V>: AwaitsItsPerson, for any V;
-            Connected: IsConnected;
-            Lapsed: IsRenewed;
-            PostboxUnstarted: HasAPostboxFlow;
-            AwaitingCallback<V>: HasAPostboxFlow, for any V;
-            PostboxReady: HasAPostboxFlow;
-            Authorized: HasAPostboxFlow;
+            AwaitingConsent<V>: AsksForAnotherConsent, for any V;
+            Connected: AsksWhenConnected;
+            Lapsed: AsksWhenLapsed;
+            PostboxUnstarted: PushesByImport;
+            AwaitingCallback<V>: PushesByImportWhileWaiting, for any V;
+            PostboxReady: PushesByImportWhenReady;
+            Authorized: PushesByImportWhenAuthorized;
             _:  "cannot authorize: `{Self}` is no flow that pushes by import",
                 "only a flow of a contract of the kind `Import` is authorized",
                 "begin a flow under a contract that is `#[digime_contract(kind = Import)]`, or, in generic code, that is `C: Contract<Kind = Import>`";
@@ -58,13 +60,13 @@ digime::calls! {
             Self: CanAuthorizeWith<C>,
         {
             Unstarted => authorize_with;
-            AwaitingConsent<V>: AwaitsItsPerson, for any V;
-            Connected: IsConnected;
-            Lapsed: IsRenewed;
-            PostboxUnstarted: HasAPostboxFlow;
-            AwaitingCallback<V>: HasAPostboxFlow, for any V;
-            PostboxReady: HasAPostboxFlow;
-            Authorized: HasAPostboxFlow;
+            AwaitingConsent<V>: AsksForAnotherConsent, for any V;
+            Connected: AsksWhenConnected;
+            Lapsed: AsksWhenLapsed;
+            PostboxUnstarted: PushesByImport;
+            AwaitingCallback<V>: PushesByImportWhileWaiting, for any V;
+            PostboxReady: PushesByImportWhenReady;
+            Authorized: PushesByImportWhenAuthorized;
             _:  "cannot authorize: `{Self}` is no flow that pushes by import",
                 "only a flow of a contract of the kind `Import` is authorized",
                 "begin a flow under a contract that is `#[digime_contract(kind = Import)]`, or, in generic code, that is `C: Contract<Kind = Import>`";
@@ -76,9 +78,9 @@ digime::calls! {
             Self: HasUrl<C>,
         {
             AwaitingConsent<V> => url, for any V;
-            Unstarted: HasAskedNobody;
-            Connected: IsConnected;
-            Lapsed: IsRenewed;
+            Unstarted: HasPageYet;
+            Connected: HasPageWhenConnected;
+            Lapsed: HasPageWhenLapsed;
             _:  "there is no page: `{Self}` does not wait for a person",
                 "only a flow that waits for consent has a page",
                 "ask for consent first: `let awaiting = flow.authorize().await?;`";
@@ -90,9 +92,9 @@ digime::calls! {
             Self: HasState<C>,
         {
             AwaitingConsent<V> => state, for any V;
-            Unstarted: HasAskedNobody;
-            Connected: IsConnected;
-            Lapsed: IsRenewed;
+            Unstarted: HasPageYet;
+            Connected: HasPageWhenConnected;
+            Lapsed: HasPageWhenLapsed;
             _:  "there is no `state`: `{Self}` does not wait for a person",
                 "only a flow that waits for consent has a `state`",
                 "ask for consent first: `let awaiting = flow.authorize().await?;`";
@@ -116,9 +118,9 @@ digime::calls! {
             Self: CanExchangeTheCode<C>,
         {
             AwaitingConsent<Verifier> => tokens::exchange_code;
-            Unstarted: HasAskedNobody;
-            Connected: IsConnected;
-            Lapsed: IsRenewed;
+            Unstarted: HasCodeYet;
+            Connected: AwaitsAnotherCallback;
+            Lapsed: HasCodeWhenLapsed;
             _:  "cannot exchange a code: `{Self}` does not wait for one",
                 "only a flow that waits for consent has a verifier",
                 "ask for consent first: `let awaiting = flow.authorize().await?;`";
@@ -144,9 +146,9 @@ digime::calls! {
             Self: CanPush<C>,
         {
             Connected => push;
-            Unstarted: HasAskedNobody;
-            AwaitingConsent<V>: HasNotExchangedTheCode, for any V;
-            Lapsed: HasLapsed;
+            Unstarted: HasConsentToPush;
+            AwaitingConsent<V>: HasExchangedTheCode, for any V;
+            Lapsed: PushesWhenLapsed;
             _:  "cannot push: `{Self}` is not connected",
                 "only a connected flow pushes",
                 "exchange the code first: `let connected = awaiting.exchange_code(callback).await?;`";
@@ -158,9 +160,9 @@ digime::calls! {
             Self: CanPushMany<C>,
         {
             Connected => push_many;
-            Unstarted: HasAskedNobody;
-            AwaitingConsent<V>: HasNotExchangedTheCode, for any V;
-            Lapsed: HasLapsed;
+            Unstarted: HasConsentToPush;
+            AwaitingConsent<V>: HasExchangedTheCode, for any V;
+            Lapsed: PushesWhenLapsed;
             _:  "cannot push: `{Self}` is not connected",
                 "only a connected flow pushes",
                 "exchange the code first: `let connected = awaiting.exchange_code(callback).await?;`";
@@ -179,13 +181,13 @@ digime::calls! {
             Self: CanPushToAProvider<C>,
         {
             Connected => push_to_provider;
-            Unstarted: HasAskedNobody;
-            AwaitingConsent<V>: HasNotExchangedTheCode, for any V;
-            Lapsed: HasLapsed;
-            PostboxUnstarted: HasAPostboxFlow;
-            AwaitingCallback<V>: HasAPostboxFlow, for any V;
-            PostboxReady: HasAPostboxFlow;
-            Authorized: HasAPostboxFlow;
+            Unstarted: HasConsentToPush;
+            AwaitingConsent<V>: HasExchangedTheCode, for any V;
+            Lapsed: PushesWhenLapsed;
+            PostboxUnstarted: PushesByImport;
+            AwaitingCallback<V>: PushesByImportWhileWaiting, for any V;
+            PostboxReady: PushesByImportWhenReady;
+            Authorized: PushesByImportWhenAuthorized;
             _:  "cannot push: `{Self}` is not connected",
                 "only a connected flow pushes",
                 "exchange the code first: `let connected = awaiting.exchange_code(callback).await?;`";
@@ -203,9 +205,9 @@ digime::calls! {
             Self: CanRefresh<C>,
         {
             Connected => refresh;
-            Unstarted: HasAskedNobody;
-            AwaitingConsent<V>: HasNotExchangedTheCode, for any V;
-            Lapsed: HasLapsed;
+            Unstarted: HasTokenYet;
+            AwaitingConsent<V>: HasTokenBeforeTheExchange, for any V;
+            Lapsed: HasTokenWhenLapsed;
             _:  "cannot refresh: `{Self}` is not connected",
                 "only a connected flow has tokens",
                 "exchange the code first: `let connected = awaiting.exchange_code(callback).await?;`";
@@ -217,13 +219,13 @@ digime::calls! {
             Self: HasConsent<C>,
         {
             Connected => into_consent;
-            Unstarted: HasAskedNobody;
-            AwaitingConsent<V>: HasNotExchangedTheCode, for any V;
-            Lapsed: HasLapsed;
-            PostboxUnstarted: HasAPostboxFlow;
-            AwaitingCallback<V>: HasAPostboxFlow, for any V;
-            PostboxReady: HasAPostboxFlow;
-            Authorized: HasAPostboxFlow;
+            Unstarted: HasConsentYet;
+            AwaitingConsent<V>: HasConsentBeforeTheExchange, for any V;
+            Lapsed: HasConsentWhenLapsed;
+            PostboxUnstarted: PushesByImport;
+            AwaitingCallback<V>: PushesByImportWhileWaiting, for any V;
+            PostboxReady: PushesByImportWhenReady;
+            Authorized: PushesByImportWhenAuthorized;
             _:  "there is no consent to look at: `{Self}` is not connected",
                 "only a connected flow has a consent",
                 "exchange the code first: `let connected = awaiting.exchange_code(callback).await?;`";
@@ -245,12 +247,12 @@ digime::calls! {
         {
             Connected => reauthorize;
             Lapsed => reauthorize_lapsed;
-            Unstarted: WasNeverAuthorized;
-            AwaitingConsent<V>: AwaitsItsPerson, for any V;
-            PostboxUnstarted: HasAPostboxFlow;
-            AwaitingCallback<V>: HasAPostboxFlow, for any V;
-            PostboxReady: HasAPostboxFlow;
-            Authorized: HasAPostboxFlow;
+            Unstarted: HasConsentToRenew;
+            AwaitingConsent<V>: RenewsBeforeTheExchange, for any V;
+            PostboxUnstarted: PushesByImport;
+            AwaitingCallback<V>: PushesByImportWhileWaiting, for any V;
+            PostboxReady: PushesByImportWhenReady;
+            Authorized: PushesByImportWhenAuthorized;
             _:  "cannot reauthorize: `{Self}` was never connected",
                 "only a consent that was given is renewed",
                 "ask for a first consent: `let awaiting = flow.authorize().await?;`";
@@ -266,12 +268,12 @@ digime::calls! {
         {
             Connected => reauthorize_with;
             Lapsed => reauthorize_lapsed_with;
-            Unstarted: WasNeverAuthorized;
-            AwaitingConsent<V>: AwaitsItsPerson, for any V;
-            PostboxUnstarted: HasAPostboxFlow;
-            AwaitingCallback<V>: HasAPostboxFlow, for any V;
-            PostboxReady: HasAPostboxFlow;
-            Authorized: HasAPostboxFlow;
+            Unstarted: HasConsentToRenew;
+            AwaitingConsent<V>: RenewsBeforeTheExchange, for any V;
+            PostboxUnstarted: PushesByImport;
+            AwaitingCallback<V>: PushesByImportWhileWaiting, for any V;
+            PostboxReady: PushesByImportWhenReady;
+            Authorized: PushesByImportWhenAuthorized;
             _:  "cannot reauthorize: `{Self}` was never connected",
                 "only a consent that was given is renewed",
                 "ask for a first consent: `let awaiting = flow.authorize().await?;`";
@@ -288,13 +290,13 @@ digime::calls! {
             Self: CanDeleteTheUser<C>,
         {
             Connected => delete_user;
-            Unstarted: HasAskedNobody;
-            AwaitingConsent<V>: HasNotExchangedTheCode, for any V;
-            Lapsed: HasLapsed;
-            PostboxUnstarted: HasAPostboxFlow;
-            AwaitingCallback<V>: HasAPostboxFlow, for any V;
-            PostboxReady: HasAPostboxFlow;
-            Authorized: HasAPostboxFlow;
+            Unstarted: HasUserYet;
+            AwaitingConsent<V>: HasUserBeforeTheExchange, for any V;
+            Lapsed: DeletesWhenLapsed;
+            PostboxUnstarted: PushesByImport;
+            AwaitingCallback<V>: PushesByImportWhileWaiting, for any V;
+            PostboxReady: PushesByImportWhenReady;
+            Authorized: PushesByImportWhenAuthorized;
             _:  "cannot delete the user: `{Self}` is not connected",
                 "only a connected flow acts for a person",
                 "exchange the code first: `let connected = awaiting.exchange_code(callback).await?;`";
@@ -364,79 +366,34 @@ async fn renew<C, S>(
     Ok(flow.branch(awaiting.renewing(connection)))
 }
 
-pub(crate) mod reasons {
-    digime::reasons! {
-        pub PushesByImport:
-            "this contract pushes by import: `{Self}` has no postbox",
-            "the contract is `#[digime_contract(kind = Import)]`",
-            "ask for consent with `let awaiting = flow.authorize().await?;`; for a postbox the contract must be `once` or `ongoing`";
-        pub HasAskedNobody:
-            "cannot do this yet: the person was not asked",
-            "`Unstarted` has no consent",
-            "ask for consent first, `let awaiting = flow.authorize().await?;`, and send the person to `awaiting.url()`";
-        pub AwaitsItsPerson:
-            "consent was asked for already: `AwaitingConsent` waits for the person",
-            "the person has a page to answer on",
-            "send the person to `awaiting.url()`, then `awaiting.exchange_code(callback).await?`; begin another flow for another person: `contract.flow(&client)`";
-        pub HasNotExchangedTheCode:
-            "cannot do this yet: the code was not exchanged",
-            "`AwaitingConsent` has no tokens",
-            "exchange the code first: `let connected = awaiting.exchange_code(callback).await?;`";
-        pub IsConnected:
-            "the person has consented already: `Connected` has tokens",
-            "nobody is waited for",
-            "push, `connected.push(item).await?`, or renew the consent: `let awaiting = connected.reauthorize().await?;`";
-        pub IsReadFromTheState:
-            "the token of `Connected` is read from the state",
-            "a push refreshes the token by itself",
-            "read it with `connected.as_state().access_token()`, or refresh it now with `connected.refresh().await?`";
-        pub HasLapsed:
-            "the consent has ended: `Lapsed` cannot do this",
-            "the person has to consent again first",
-            "renew the consent, `let awaiting = lapsed.reauthorize().await?;`, and send the person to `awaiting.url()`";
-        pub IsRenewed:
-            "the consent has ended: `Lapsed` waits for nobody",
-            "the consent of this person is renewed, and not given anew",
-            "renew it, `let awaiting = lapsed.reauthorize().await?;`, and send the person to `awaiting.url()`";
-        pub WasNeverAuthorized:
-            "there is no consent to renew: `Unstarted` has asked nobody",
-            "the person has not consented before",
-            "ask for a first consent: `let awaiting = flow.authorize().await?;`";
-        pub HasAPostboxFlow:
-            "this contract has a postbox: `{Self}` does not push by import",
-            "only a contract that is `#[digime_contract(kind = Import)]` has this call",
-            "make the next call of the postbox's flow, or give the contract's struct the kind `Import`";
-    }
-}
-
 digime::wrong_calls! {
     impl[] Unstarted {
         url, state, exchange_code, push, push_many, refresh => ImportFlow;
-        access_token, access_token_expires_at, valid_access_token, replace_access_token, refreshed_token: HasAskedNobody;
-        _: PushesByImport;
+        access_token, access_token_expires_at, valid_access_token, replace_access_token, refreshed_token: HasTokenYet;
+        _: HasAPostboxFlow;
     }
 }
 
 digime::wrong_calls! {
     impl[V] AwaitingConsent<V> {
         url, state, exchange_code, push, push_many, refresh => ImportFlow;
-        access_token, access_token_expires_at, valid_access_token, replace_access_token, refreshed_token: HasNotExchangedTheCode;
-        _: PushesByImport;
+        access_token, access_token_expires_at, valid_access_token, replace_access_token, refreshed_token: HasTokenBeforeTheExchange;
+        _: HasAPostboxFlowWhileWaiting;
     }
 }
 
 digime::wrong_calls! {
     impl[] Connected {
         url, state, exchange_code, push, push_many, refresh => ImportFlow;
-        access_token, access_token_expires_at, valid_access_token, replace_access_token, refreshed_token: IsReadFromTheState;
-        _: PushesByImport;
+        access_token, access_token_expires_at, valid_access_token, replace_access_token, refreshed_token: IsReadFromTheFlow;
+        _: HasAPostboxFlowWhenConnected;
     }
 }
 
 digime::wrong_calls! {
     impl[] Lapsed {
         url, state, exchange_code, push, push_many, refresh => ImportFlow;
-        access_token, access_token_expires_at, valid_access_token, replace_access_token, refreshed_token: HasLapsed;
-        _: PushesByImport;
+        access_token, access_token_expires_at, valid_access_token, replace_access_token, refreshed_token: HasTokenWhenLapsed;
+        _: HasAPostboxFlowWhenLapsed;
     }
 }

@@ -3,7 +3,8 @@
 use digime::error::Operation;
 use digime::request::Request;
 use digime::store::{SharedTokens, TokenStore};
-use digime::{Client, Error, Flow};
+use digime::{Client, Contract, Error, Flow};
+use futures_util::future::BoxFuture;
 
 use crate::{Connected, Import};
 
@@ -72,16 +73,29 @@ async fn delete_at_last<C>(flow: &Flow<C, Connected>) -> Result<(), Error> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Request`] if the platform was not reached or refused, [`Error::Store`] if the store failed. The connection is still
-/// noted as ending: call it again. A refresh token that may be spent is sent again.
-pub async fn end_connection<S: TokenStore, C>(
+/// [`Error::Request`] if the platform was not reached or refused, [`Error::Store`] if the store failed,
+/// [`Error::RefreshInDoubt`] if the refresh token may be spent. The connection is still noted as ending: call it again.
+// The future is boxed, so that a contract of another kind is one error.
+pub fn end_connection<'a, S: TokenStore, C>(
+    tokens: &'a SharedTokens<S>,
+    user: &'a str,
+    contract: &'a C,
+    client: &'a Client,
+) -> BoxFuture<'a, Result<ConnectionEnd, Error>>
+where
+    C: Contract<Kind = Import> + Sync + 'static,
+{
+    Box::pin(end(tokens, user, contract, client))
+}
+
+async fn end<S: TokenStore, C>(
     tokens: &SharedTokens<S>,
     user: &str,
     contract: &C,
     client: &Client,
 ) -> Result<ConnectionEnd, Error>
 where
-    C: digime::Contract<Kind = Import> + Sync + 'static,
+    C: Contract<Kind = Import> + Sync + 'static,
 {
     let is_connected = tokens
         .change_record(user, contract, |record| record.is_ending = true)

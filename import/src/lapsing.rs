@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use digime::store::{Connection, SharedTokens, TokenStore};
 use digime::tokens::TokenContract;
 use digime::{Client, Error};
-use futures_util::{Stream, TryStreamExt, stream};
+use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 /// How often the store is asked.
 const PAUSE: Duration = Duration::from_secs(60 * 60);
@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_secs(60 * 60);
 ///     client: &Client,
 /// ) -> Result<(), Error> {
 ///     let a_week = Duration::from_secs(7 * 24 * 60 * 60);
-///     let mut lapsing = std::pin::pin!(lapsing_soon(tokens, contract, client, a_week));
+///     let mut lapsing = lapsing_soon(tokens, contract, client, a_week);
 ///     while let Some((customer, connection)) = lapsing.try_next().await? {
 ///         println!("{customer}: your consent ends at {:?}", connection.consent_expires_at());
 ///     }
@@ -41,15 +41,16 @@ const PAUSE: Duration = Duration::from_secs(60 * 60);
 ///
 /// # Errors
 /// The stream has an error of the store as an item, and continues after the usual pause.
+// The stream is boxed, so that a contract without tokens is one error.
 pub fn lapsing_soon<'a, S: TokenStore, C: TokenContract + Sync>(
     tokens: &'a SharedTokens<S>,
     contract: &'a C,
     client: &'a Client,
     notice: Duration,
-) -> impl Stream<Item = Result<(String, Connection), Error>> + Send + 'a {
+) -> BoxStream<'a, Result<(String, Connection), Error>> {
     let told = HashMap::new();
     let begin = Some((told, Vec::new(), Duration::ZERO));
-    stream::unfold(begin, move |state| async move {
+    let lapsing = stream::unfold(begin, move |state| async move {
         let (mut told, mut found, mut pause): (Told, Found, Duration) = state?;
         loop {
             if let Some(next) = found.pop() {
@@ -63,7 +64,8 @@ pub fn lapsing_soon<'a, S: TokenStore, C: TokenContract + Sync>(
                 Err(error) => return Some((Err(error), Some((told, found, pause)))),
             }
         }
-    })
+    });
+    lapsing.boxed()
 }
 
 /// The end of the consent of which was told, by user.

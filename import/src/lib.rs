@@ -94,6 +94,13 @@ pub use kind::Import;
 pub use onboarding::{OnboardingUrl, OnboardingUrlError, client};
 
 pub use calls::ImportFlow;
+// The compiler prints the paths of private traits in full.
+#[doc(hidden)]
+pub use calls::{
+    CanAuthorize, CanAuthorizeWith, CanDeleteTheUser, CanExchangeTheCode, CanPush, CanPushMany,
+    CanPushToAProvider, CanReauthorize, CanReauthorizeWith, CanRefresh, HasConsent, HasState,
+    HasUrl, reasons,
+};
 pub use options::{ConsentOptions, PullOptions, RenewalOptions, SourcesScope};
 pub use unstarted::Unstarted;
 
@@ -108,12 +115,6 @@ pub use deletion::{ConnectionEnd, end_connection};
 pub use lapsing::lapsing_soon;
 
 pub use error::ImportError;
-
-/// The texts of the compile errors about wrong calls, and what the calls need. They are used by [`ImportFlow`] alone.
-#[doc(hidden)]
-pub mod reasons {
-    pub use crate::calls::reasons::*;
-}
 
 /// Compiles the programs of the README.
 #[cfg(doctest)]

@@ -66,7 +66,19 @@ impl Kind {
     fn meant_by(word: &str) -> Option<Self> {
         match word.to_lowercase().replace(['_', '-'], "").as_str() {
             "oneoff" | "onetime" | "onceoff" | "single" => Some(Self::Once),
-            plain => nearest(plain, ["once", "ongoing"]).and_then(Self::from_word),
+            plain => match nearest(plain, ["once", "ongoing", "import"])? {
+                "import" => Some(Self::Other(parse_quote!(::digime_import::Import))),
+                word => Self::from_word(word),
+            },
+        }
+    }
+
+    /// The argument that says the kind.
+    fn argument(&self) -> &'static str {
+        match self {
+            Self::Once | Self::Ongoing => self.word(),
+            // No other is ever suggested.
+            Self::Other(_) => "kind = digime_import::Import",
         }
     }
 

@@ -226,7 +226,7 @@ impl fmt::Debug for Grant {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a state that has tokens",
     label = "only a flow with tokens can be kept by `SharedTokens`",
-    note = "exchange the code first: `let authorized = awaiting.exchange_code(callback).await?;`"
+    note = "a flow has tokens once its code is exchanged: `let flow = awaiting.exchange_code(callback).await?;`"
 )]
 pub trait HoldsTokens: Durable<Record: Clone> + Send + Sync + 'static {
     /// How the platform answers a refresh.
@@ -316,7 +316,7 @@ pub trait TokenKind: FlowKind + Sized {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not known to be a contract whose flows have tokens",
     label = "this contract's flows have no tokens that a store could share",
-    note = "only a contract whose consent lasts has tokens: `#[digime_contract(ongoing)]`, or in generic code `C: OngoingContract`; keep the postbox of a one-off contract with `ReadyPostboxes`"
+    note = "only a contract whose consent lasts has tokens, such as `#[digime_contract(ongoing)]`; generic code says `C: OngoingContract` or `C: TokenContract`; keep the postbox of a one-off contract with `ReadyPostboxes`"
 )]
 pub trait TokenContract:
     Contract<Kind: TokenKind<Awaiting = Self::Awaiting, Granted = Self::Granted>>

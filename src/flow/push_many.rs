@@ -38,6 +38,11 @@ const DEFAULT_CONCURRENCY: usize = 4;
 ///     Ok(true)
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not known to be a state whose flow pushes",
+    label = "only a flow in a state that is `Pushes` can be pushed with here",
+    note = "generic code says that its flows push: `C: TokenContract<Granted: Pushes>`"
+)]
 pub trait Pushes: HoldsTokens {
     /// Pushes an item.
     fn push<C>(flow: &Flow<C, Self>, item: PostboxItem) -> BoxFuture<'_, Result<Delivery, Error>>;

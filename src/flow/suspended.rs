@@ -34,7 +34,9 @@ use crate::clock::Clock;
 use crate::contract::Credentials;
 use crate::error::Error;
 use crate::flow::reasons::IsResumed;
-use crate::flow::{Authorized, Flow, PostboxReady, wrong_calls};
+use crate::flow::{
+    Authorized, AwaitingCallback, Flow, NoVerifier, PostboxReady, Verifier, wrong_calls,
+};
 use crate::platform::Platform;
 use crate::platform::client::Client;
 use crate::postbox::{Delivery, PostboxItem};
@@ -425,8 +427,23 @@ wrong_calls! {
     impl[C, S: Durable, D] Suspended<C, S, D>: IsResumed {
         url(&self) -> &Url;
         receive_postbox(&self, _: Callback) -> Result<Flow<C, PostboxReady>, Error>;
-        exchange_code(&self, _: Callback) -> Ready<Result<Flow<C, Authorized>, Error>>;
         push(&self, _: PostboxItem) -> Ready<Result<Delivery, Error>>;
+    }
+
+    impl[C, D] Suspended<C, AwaitingCallback<Verifier>, D>: IsResumed {
+        exchange_code(&self, _: Callback) -> Ready<Result<Flow<C, Authorized>, Error>>;
+    }
+
+    impl[C, D] Suspended<C, AwaitingCallback<NoVerifier>, D>: IsResumed {
+        exchange_code(&self, _: Callback) -> Ready<Result<Flow<C, Authorized>, Error>>;
+    }
+
+    impl[C, D] Suspended<C, PostboxReady, D>: IsResumed {
+        exchange_code(&self, _: Callback) -> Ready<Result<Flow<C, Authorized>, Error>>;
+    }
+
+    impl[C, D] Suspended<C, Authorized, D>: IsResumed {
+        exchange_code(&self, _: Callback) -> Ready<Result<Flow<C, Authorized>, Error>>;
     }
 }
 

@@ -29,7 +29,8 @@ impl Compiler {
             None => output(Command::new(env!("CARGO")).args(["test", "--workspace", "--no-run"])),
             Some(name) => output(
                 tool(name, "cargo")
-                    .args(["check", "--package", "digime-extending", "--target-dir"])
+                    .args(["check", "--package", "digime-extending"])
+                    .args(["--package", "digime-import", "--target-dir"])
                     .arg(root().join("target").join(name)),
             ),
         };
@@ -136,7 +137,8 @@ fn output(cargo: &mut Command) -> String {
 
 /// What the programs name of the libraries that cargo has built.
 fn libraries(messages: &str) -> Vec<Library> {
-    ["digime", "digime_extending", "serde", "serde_json"]
+    let named = ["digime", "digime_extending", "digime_import", "serde", "serde_json"];
+    named
         .into_iter()
         .map(|name| Library {
             name: name.to_owned(),

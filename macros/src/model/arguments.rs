@@ -113,11 +113,11 @@ impl Arguments {
         mistakes.add(
             string,
             match &meant {
-                Some(kind) => format!(
+                Some(kind @ (Kind::Once | Kind::Ongoing)) => format!(
                     "the kind is a bare word, not a string: write `{}` without quotes",
                     kind.word()
                 ),
-                None => unknown_kind(&word, None),
+                other => unknown_kind(&word, other.as_ref()),
             },
         );
         self.kind = self.kind.take().or(meant);
@@ -221,7 +221,7 @@ fn unknown_kind(word: &str, meant: Option<&Kind>) -> String {
     match meant {
         Some(meant) => format!(
             "unknown kind of contract `{word}`: did you mean `{}`?",
-            meant.word()
+            meant.argument()
         ),
         None => format!("unknown kind of contract `{word}`: expected `once` or `ongoing`"),
     }

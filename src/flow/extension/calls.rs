@@ -115,6 +115,14 @@ macro_rules! __calls {
         impl<$c, AnyState> $name<$c> for $crate::Flow<$c, AnyState> {
             $($bodies)*
         }
+
+        #[doc(hidden)]
+        impl<$c, AnyState, AnyData> $name<$c> for $crate::Suspended<$c, AnyState, AnyData>
+        where
+            AnyState: $crate::suspended::Durable,
+        {
+            $($bodies)*
+        }
     };
 
     // The four sorts of methods.
@@ -224,6 +232,19 @@ macro_rules! __calls {
                 -> $crate::__calls!(@output [$($call)?] $output) $(where Self: $call)?
             {
                 $method::call($this $(, $argument)*)
+            }
+        }
+
+        impl<$c, AnyState, AnyData> $method<$c> for $crate::Suspended<$c, AnyState, AnyData>
+        where
+            AnyState: $crate::suspended::Durable,
+            for<'impossible> AnyState: $crate::reasons::IsResumed,
+        {
+            #[allow(unused_variables)]
+            fn call$(<$call>)?($($receiver)* $(, $argument: $type)*)
+                -> $crate::__calls!(@output [$($call)?] $output) $(where Self: $call)?
+            {
+                <AnyState as $crate::__private::Never>::never()
             }
         }
     };

@@ -11,9 +11,9 @@ use sealed::Is;
 /// `C: OnceContract` or `C: OngoingContract` is enough to know it.
 #[diagnostic::on_unimplemented(
     message = "a flow of the contract `{Self}` is not known to reach the state `{S}`",
-    label = "the state belongs to the other kind of contract, or the kind is not known here",
+    label = "the state belongs to another kind of contract, or the kind is not known here",
     note = "a one-off contract's flow is resumed as `AwaitingCallback<NoVerifier>` or `PostboxReady`, an ongoing one's as `AwaitingCallback<Verifier>` or `Authorized`: name the state in which it was suspended",
-    note = "generic code says the kind: `C: OnceContract` or `C: OngoingContract`"
+    note = "generic code says the kind: `C: OnceContract`, `C: OngoingContract`, or `C: Contract<Kind = …>` for the kind of a library"
 )]
 pub trait Reaches<S: Durable>: Contract<Kind: Is<S::Kind>> {}
 

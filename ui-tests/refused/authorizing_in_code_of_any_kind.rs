@@ -1,0 +1,10 @@
+use digime::{Client, Contract, Error};
+use digime_import::ImportFlow;
+
+async fn ask<C: Contract>(contract: &C, client: &Client) -> Result<(), Error> {
+    let awaiting = contract.flow(client).authorize().await?;
+    println!("open {}", awaiting.url());
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,19 @@
+use digime::{ApplicationId, Client, ContractId, Error, PrivateKey, RedirectUri, digime_contract};
+use digime_import::{Import, ImportFlow};
+
+#[digime_contract(kind = Import)]
+struct Receipts {
+    application_id: ApplicationId,
+    contract_id: ContractId,
+    private_key: PrivateKey,
+    redirect_uri: RedirectUri,
+}
+
+async fn ask(receipts: &Receipts, client: &Client) -> Result<(), Error> {
+    let awaiting = receipts.flow(client).authorize().await?;
+    let again = awaiting.authorize().await?;
+    println!("open {}", again.url());
+    Ok(())
+}
+
+fn main() {}
