@@ -6,11 +6,12 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The packages that are published, in the order in which they are.
-const PUBLISHED: [&str; 5] = [
+const PUBLISHED: [&str; 6] = [
     "digime-rules",
     "digime-macros",
     "digime-sandbox",
     "digime",
+    "digime-import",
     "digime-outbox",
 ];
 

@@ -14,6 +14,9 @@ use crate::{Deliver, DeliverError, Recipient};
 /// entry whose user has no tokens waits for consent. If the answer to a refresh was lost, it calls `refresh()` once, which
 /// shows whether the refresh token was used.
 ///
+/// The contracts are of one type, which is one for postboxes or of another kind whose flows push, such as `Import` of
+/// `digime-import`. For contracts of two types, see [`Deliver::or`](crate::Deliver::or).
+///
 /// ```
 /// use digime::store::{SharedTokens, Store};
 /// use digime::{Client, OngoingContract};

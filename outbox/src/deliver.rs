@@ -28,6 +28,44 @@ pub trait Deliver: Send + Sync + 'static {
         recipient: Recipient,
         item: PostboxItem,
     ) -> impl Future<Output = Result<(), DeliverError>> + Send;
+
+    /// Delivers by this, or by another for entries whose contract this one does not know: for applications with two sorts of
+    /// contracts, such as for postboxes and for the import of `digime-import`.
+    ///
+    /// ```
+    /// use digime::store::{SharedTokens, Store};
+    /// use digime::{Client, OngoingContract};
+    /// use digime_outbox::{ConnectedUsers, Deliver, Outbox};
+    ///
+    /// fn worker<C, D>(outbox: &Outbox, tokens: SharedTokens<impl Store>, client: Client, one: C, other: D)
+    /// where
+    ///     C: OngoingContract + Send + Sync + 'static,
+    ///     D: OngoingContract + Send + Sync + 'static,
+    /// {
+    ///     let first = ConnectedUsers::new(tokens.clone(), client.clone(), [one]);
+    ///     let second = ConnectedUsers::new(tokens, client, [other]);
+    ///     let worker = outbox.worker(first.or(second));
+    /// }
+    /// ```
+    fn or<D: Deliver>(self, other: D) -> Or<Self, D>
+    where
+        Self: Sized,
+    {
+        Or(self, other)
+    }
+}
+
+/// Delivers by the first that knows the contract: [`Deliver::or`].
+#[derive(Debug)]
+pub struct Or<A, B>(A, B);
+
+impl<A: Deliver, B: Deliver> Deliver for Or<A, B> {
+    async fn deliver(&self, recipient: Recipient, item: PostboxItem) -> Result<(), DeliverError> {
+        match self.0.deliver(recipient.clone(), item.clone()).await {
+            Err(DeliverError::UnknownContract) => self.1.deliver(recipient, item).await,
+            delivered => delivered,
+        }
+    }
 }
 
 impl<F, D> Deliver for F

@@ -141,7 +141,7 @@ pub use entry::{Entry, Item, Recipient};
 pub use outbox::{Enqueued, Outbox};
 
 pub use connected_users::ConnectedUsers;
-pub use deliver::{Deliver, DeliverError};
+pub use deliver::{Deliver, DeliverError, Or};
 pub use worker::Worker;
 
 pub use admin::{Counts, Filter, Listed, State};
