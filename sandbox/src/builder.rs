@@ -27,10 +27,7 @@ impl Builder {
             address: (Ipv4Addr::LOCALHOST, 0).into(),
             public_url: None,
             contracts: Vec::new(),
-            lifetimes: Lifetimes {
-                session: Duration::from_secs(30 * 60),
-                access_token: Duration::from_secs(24 * 60 * 60),
-            },
+            lifetimes: Lifetimes::default(),
         }
     }
 
@@ -55,15 +52,21 @@ impl Builder {
         self
     }
 
-    /// How long sessions last. Default: 30 minutes.
+    /// How long sessions last, and the links to the onboarding app of API 1.7. Default: 30 minutes.
     pub fn session_lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetimes.session = lifetime;
         self
     }
 
-    /// How long access tokens last, to the second. Default: one day.
+    /// How long access tokens last, to the second, and at most as long as their consent. Default: one day.
     pub fn access_token_lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetimes.access_token = lifetime;
+        self
+    }
+
+    /// How long consents last, and with them refresh tokens. Default: 30 days.
+    pub fn consent_lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetimes.consent = lifetime;
         self
     }
 

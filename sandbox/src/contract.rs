@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How often an application may push with one consent.
+/// How an application may push with one consent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -10,6 +10,8 @@ pub enum Kind {
     Once,
     /// An ongoing contract: a consent creates a postbox and tokens, with which the application can push again later.
     Ongoing,
+    /// A contract of API 1.7, under which an application imports into the user's library. A consent lasts, as an ongoing one.
+    Import,
 }
 
 /// A contract of the sandbox, with everything that an application needs to use it.
@@ -25,7 +27,7 @@ pub struct Contract {
     pub private_key: String,
     /// The first of the registered redirect URIs.
     pub redirect_uri: String,
-    /// Whether it is one-off or ongoing.
+    /// Whether it is one-off, ongoing or for imports.
     pub kind: Kind,
     /// The contract's name, which a person reads.
     pub name: String,
@@ -41,6 +43,10 @@ impl Contract {
     /// How the contract is named in request tokens.
     pub(crate) fn client_id(&self) -> String {
         format!("{}_{}", self.application_id, self.contract_id)
+    }
+
+    pub(crate) fn is_import(&self) -> bool {
+        self.kind == Kind::Import
     }
 
     pub(crate) fn is_ongoing(&self) -> bool {
@@ -66,21 +72,25 @@ pub struct Contracts {
     pub once: Contract,
     /// The ongoing contract that every sandbox has.
     pub ongoing: Contract,
+    /// The contract for imports, by API 1.7, that every sandbox has.
+    pub import: Contract,
     registered: Vec<Contract>,
 }
 
 impl Contracts {
-    pub(crate) fn new(once: Contract, ongoing: Contract, registered: Vec<Contract>) -> Self {
+    pub(crate) fn new([once, ongoing, import]: [Contract; 3], registered: Vec<Contract>) -> Self {
         Self {
             once,
             ongoing,
+            import,
             registered,
         }
     }
 
-    /// The contracts that were registered with the builder, and then the two that every sandbox has.
+    /// The contracts that were registered with the builder, and then the three that every sandbox has.
     pub fn iter(&self) -> impl Iterator<Item = &Contract> {
-        self.registered.iter().chain([&self.once, &self.ongoing])
+        let of_every_sandbox = [&self.once, &self.ongoing, &self.import];
+        self.registered.iter().chain(of_every_sandbox)
     }
 
     pub(crate) fn by_contract_id(&self, contract_id: &str) -> Option<&Contract> {

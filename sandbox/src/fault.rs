@@ -2,31 +2,48 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-/// An endpoint of the platform.
+use crate::api::Api;
+
+/// An endpoint of the platform. Those that both versions of its API have are one here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Endpoint {
-    /// `POST permission-access/session`
+    /// `POST permission-access/session` of API 1.5.
     Session,
-    /// `POST oauth/authorize`
+    /// `POST oauth/authorize` of both versions.
     Authorize,
-    /// `POST oauth/token`
+    /// `POST oauth/token` of both versions.
     Token,
-    /// `POST permission-access/postbox/{id}`
+    /// `POST permission-access/postbox/{id}` of API 1.5.
     Push,
-    /// The platform's key set.
+    /// The platform's key set, of both versions.
     Keys,
+    /// `POST permission-access/import` of API 1.7.
+    Import,
+    /// `POST permission-access/import/h:accountId/{standard}/{version}` of API 1.7.
+    ImportToProvider,
+    /// `POST oauth/token/reference` of API 1.7.
+    Reference,
+    /// `DELETE user` of API 1.7.
+    DeleteUser,
 }
 
 impl Endpoint {
     pub(crate) fn of_path(path: &str) -> Option<Self> {
-        let path = path.strip_prefix("/v1.5/")?;
-        match path {
-            "permission-access/session" => Some(Self::Session),
-            "oauth/authorize" => Some(Self::Authorize),
-            "oauth/token" => Some(Self::Token),
-            "jwks/oauth" => Some(Self::Keys),
-            _ if path.starts_with("permission-access/postbox/") => Some(Self::Push),
+        match Api::of_path(path)? {
+            (_, "oauth/authorize") => Some(Self::Authorize),
+            (_, "oauth/token") => Some(Self::Token),
+            (_, "jwks/oauth") => Some(Self::Keys),
+            (Api::Postbox, "permission-access/session") => Some(Self::Session),
+            (Api::Postbox, path) if path.starts_with("permission-access/postbox/") => {
+                Some(Self::Push)
+            }
+            (Api::Import, "oauth/token/reference") => Some(Self::Reference),
+            (Api::Import, "permission-access/import") => Some(Self::Import),
+            (Api::Import, "user") => Some(Self::DeleteUser),
+            (Api::Import, path) if path.starts_with("permission-access/import/") => {
+                Some(Self::ImportToProvider)
+            }
             _ => None,
         }
     }

@@ -10,7 +10,10 @@ use crate::fault::{Endpoint, Fault};
 const MOST: u32 = 10_000;
 
 /// The codes of the protocol, and the two with which the sandbox refuses what the protocol has no code for.
-const CODES: [&str; 12] = [
+const CODES: [&str; 17] = [
+    "InsufficientScope",
+    "InvalidAccount",
+    "InvalidClient",
     "InvalidConsentAccessApplication",
     "InvalidContractId",
     "InvalidGrant",
@@ -22,7 +25,9 @@ const CODES: [&str; 12] = [
     "InvalidToken",
     "InvalidTokenType",
     "SDKInvalid",
+    "SDKVersion",
     "SDKVersionInvalid",
+    "ServiceAuthorizationError",
 ];
 
 #[derive(Deserialize)]

@@ -11,6 +11,8 @@ use pem::Pem;
 pub(crate) static ONCE: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
 /// Signs for the ongoing contract that every sandbox has.
 pub(crate) static ONGOING: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
+/// Signs for the contract for imports that every sandbox has.
+pub(crate) static IMPORT: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
 /// Signs platform tokens.
 pub(crate) static PLATFORM: LazyLock<SigningKey> = LazyLock::new(SigningKey::generate);
 /// Signs platform tokens after [`crate::Sandbox::rotate_key`].
@@ -87,6 +89,7 @@ fn generate() -> (PrivateDecryptingKey, Vec<u8>) {
     (key, public.as_ref().to_vec())
 }
 
-fn public_pem(der: &[u8]) -> String {
+/// A public key as PKCS#1 PEM.
+pub(crate) fn public_pem(der: &[u8]) -> String {
     pem::encode(&Pem::new("RSA PUBLIC KEY", der))
 }

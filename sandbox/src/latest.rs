@@ -51,6 +51,11 @@ impl<T, const MOST: usize> Latest<T, MOST> {
         self.kept.range(..self.place_of(number)).rev()
     }
 
+    /// Those that are kept, the oldest first, to be changed.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.kept.iter_mut()
+    }
+
     fn place_of(&self, number: usize) -> usize {
         number.saturating_sub(self.dropped).min(self.kept.len())
     }

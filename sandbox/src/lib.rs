@@ -18,6 +18,8 @@
 //! # }
 //! ```
 //!
+//! It plays both versions of the platform's API: 1.5, with postboxes, and 1.7, with imports.
+//!
 //! [`Sandbox::inject`] makes it misbehave as a platform or a network may. [`Builder::contract`] registers contracts of
 //! further applications. [`Sandbox::phone_url`] and [`Sandbox::inbox_page_url`] are pages for a person in a browser.
 //!
@@ -26,32 +28,40 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations)]
 
+mod api;
+mod bad_link;
 mod builder;
 mod clock;
+mod content;
 mod contract;
+mod descriptor;
 mod fault;
 mod fault_request;
+mod import;
 mod keys;
 mod latest;
 mod new_contract;
+mod nonces;
 mod platform;
 mod push;
 mod random;
 mod refusal;
+mod reply;
 mod request_token;
 mod sandbox;
 mod server;
 mod start_error;
 mod user_client;
 
+pub use bad_link::BadLink;
 pub use builder::Builder;
 pub use contract::{Contract, Contracts, Kind};
 pub use fault::{Endpoint, Fault};
 pub use new_contract::NewContract;
-pub use platform::Received;
+pub use platform::{ProviderPush, Received};
+pub use reply::{Decision, Reply};
 pub use sandbox::Sandbox;
 pub use start_error::StartError;
-pub use user_client::{BadLink, Decision};
 
 /// Compiles the program of the README.
 #[cfg(doctest)]

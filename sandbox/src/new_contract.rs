@@ -45,6 +45,11 @@ impl NewContract {
         Self::new(Kind::Ongoing, contract_id)
     }
 
+    /// A contract for imports, by API 1.7, with this id.
+    pub fn import(contract_id: impl Into<String>) -> Self {
+        Self::new(Kind::Import, contract_id)
+    }
+
     /// A contract of this kind with this id.
     pub fn new(kind: Kind, contract_id: impl Into<String>) -> Self {
         Self {
@@ -64,7 +69,7 @@ impl NewContract {
         self
     }
 
-    /// The id of the contract's application. Several contracts may have the same. Default: the application of the two
+    /// The id of the contract's application. Several contracts may have the same. Default: the application of the three
     /// contracts that every sandbox has.
     pub fn application_id(mut self, application_id: impl Into<String>) -> Self {
         self.application_id = Some(application_id.into());
@@ -154,7 +159,7 @@ struct Application {
     name: &'static str,
 }
 
-/// Registers the contracts of a sandbox, and the two that every sandbox has. It takes long, since it makes keys.
+/// Registers the contracts of a sandbox, and the three that every sandbox has. It takes long, since it makes keys.
 pub(crate) fn register(new: Vec<NewContract>) -> Result<Contracts, StartError> {
     let suffix = random::suffix();
     let application = Application {
@@ -173,8 +178,11 @@ pub(crate) fn register(new: Vec<NewContract>) -> Result<Contracts, StartError> {
             .register(&application)
     };
     let contracts = Contracts::new(
-        of_every_sandbox(Kind::Once, "once", &keys::ONCE)?,
-        of_every_sandbox(Kind::Ongoing, "ongoing", &keys::ONGOING)?,
+        [
+            of_every_sandbox(Kind::Once, "once", &keys::ONCE)?,
+            of_every_sandbox(Kind::Ongoing, "ongoing", &keys::ONGOING)?,
+            of_every_sandbox(Kind::Import, "import", &keys::IMPORT)?,
+        ],
         registered,
     );
     check_ids(&contracts)?;
@@ -185,7 +193,7 @@ fn check_ids(contracts: &Contracts) -> Result<(), StartError> {
     let (mut contract_ids, mut client_ids) = (HashSet::new(), HashSet::new());
     for contract in contracts.iter() {
         let id = &contract.contract_id;
-        if id == "once" || id == "ongoing" {
+        if ["once", "ongoing", "import"].contains(&&**id) {
             return Err(StartError::ReservedId(id.clone()));
         }
         if !contract_ids.insert(id.clone()) {

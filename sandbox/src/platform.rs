@@ -1,8 +1,10 @@
 //! The state and the decisions of the platform, without HTTP.
 
-mod grants;
+pub(crate) mod grants;
 mod inbox;
+pub(crate) mod invitations;
 pub(crate) mod scope;
+pub(crate) mod users;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,12 +12,12 @@ use std::time::Duration;
 
 use aws_lc_rs::rsa::OaepPrivateDecryptingKey;
 use axum::http::{HeaderMap, StatusCode};
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::clock::{is_over, millis, now};
+use crate::api::Api;
+use crate::clock::{self, Clock, end, is_over};
 use crate::contract::Contracts;
+use crate::nonces::Nonces;
 use crate::push::{Envelope, Opened};
 use crate::random;
 use crate::refusal::Refusal;
@@ -24,7 +26,9 @@ use crate::request_token::{self, Request};
 use grants::Grants;
 use inbox::Inbox;
 pub(crate) use inbox::KEPT_PER_ITEM;
-pub use inbox::Received;
+pub use inbox::{ProviderPush, Received};
+use invitations::Invitations;
+use users::Users;
 
 /// How long what has ended is remembered, so that a refusal can say why: that a link's session has expired, and not that it
 /// is unknown.
@@ -35,26 +39,43 @@ const BETWEEN_SWEEPS: Duration = Duration::from_secs(60);
 /// The state of the sandbox.
 pub(crate) struct Platform {
     pub contracts: Contracts,
-    session_lifetime: Duration,
+    pub clock: Clock,
+    pub session_lifetime: Duration,
     pub sessions: HashMap<String, Session>,
     sessions_established: usize,
     pub preauthorizations: HashMap<String, Preauthorization>,
     pub grants: Grants,
     postboxes: HashMap<String, Postbox>,
+    /// The people of API 1.7.
+    pub users: Users,
+    /// What links to the onboarding app stand for.
+    pub invitations: Invitations,
     pub inbox: Inbox,
     /// Each key and IV, and when it was used.
     envelopes: HashMap<(Vec<u8>, [u8; 16]), u64>,
-    /// Each nonce, and when it was used.
-    nonces: HashMap<String, u64>,
+    nonces: Nonces,
     /// When something was last forgotten.
     swept: u64,
 }
 
-/// How long sessions and tokens are valid.
+/// How long sessions, tokens and consents are valid.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lifetimes {
     pub session: Duration,
     pub access_token: Duration,
+    pub consent: Duration,
+}
+
+impl Default for Lifetimes {
+    /// Those of digi.me.
+    fn default() -> Self {
+        let day = Duration::from_secs(24 * 60 * 60);
+        Self {
+            session: Duration::from_secs(30 * 60),
+            access_token: day,
+            consent: 30 * day,
+        }
+    }
 }
 
 pub(crate) struct Session {
@@ -97,25 +118,46 @@ pub(crate) struct Accepted {
 
 impl Platform {
     pub(crate) fn new(contracts: Contracts, lifetimes: Lifetimes) -> Self {
+        let clock = Clock::default();
         Self {
             contracts,
             session_lifetime: lifetimes.session,
             sessions: HashMap::new(),
             sessions_established: 0,
             preauthorizations: HashMap::new(),
-            grants: Grants::new(lifetimes.access_token),
+            grants: Grants::new(clock.clone(), lifetimes),
             postboxes: HashMap::new(),
+            users: Users::default(),
+            invitations: Invitations::default(),
             inbox: Inbox::default(),
             envelopes: HashMap::new(),
-            nonces: HashMap::new(),
-            swept: now(),
+            nonces: Nonces::default(),
+            swept: clock.now(),
+            clock,
         }
     }
 
+    /// Now, in Unix milliseconds, by the sandbox's clock.
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    /// Moves the clock ahead.
+    pub(crate) fn advance(&mut self, by: Duration) {
+        self.clock.advance(by);
+        self.sweep(self.now());
+    }
+
+    /// Verifies the token of a request to API 1.5.
     pub(crate) fn verify(&mut self, headers: &HeaderMap) -> Result<Request, Refusal> {
-        let now = now();
-        self.sweep(now);
-        request_token::verify(headers, &self.contracts, &mut self.nonces, now)
+        let request = self.verify_for(Api::Postbox, headers)?;
+        request.redirect_uri()?;
+        Ok(request)
+    }
+
+    pub(crate) fn verify_for(&mut self, api: Api, headers: &HeaderMap) -> Result<Request, Refusal> {
+        self.sweep(self.now());
+        request_token::verify(headers, api, &self.contracts, &mut self.nonces)
     }
 
     /// Ends and forgets what is over, at most once a minute. So a sandbox may run for months.
@@ -126,21 +168,23 @@ impl Platform {
         self.swept = now;
         let is_over = |since: u64, lifetime: Duration| is_over(since, lifetime, now);
         let link = self.session_lifetime.saturating_add(REMEMBERED);
+        let remembered = self.grants.remembered();
         self.sessions
             .retain(|_, session| !is_over(session.expiry, REMEMBERED));
         self.preauthorizations
             .retain(|_, authorized| !is_over(authorized.since, link));
         self.grants.sweep(now);
         self.postboxes
-            .retain(|_, postbox| !is_over(postbox.since, grants::REMEMBERED));
+            .retain(|_, postbox| !is_over(postbox.since, remembered));
+        self.users.sweep(|since| is_over(since, remembered));
+        self.invitations.sweep(|expiry| is_over(expiry, REMEMBERED));
         self.envelopes.retain(|_, used| !is_over(*used, REMEMBERED));
-        self.nonces
-            .retain(|_, used| !is_over(*used, request_token::LONGEST_VALID));
+        self.nonces.sweep(clock::now());
     }
 
     /// `POST permission-access/session`
     pub(crate) fn establish_session(&mut self, request: &Value) -> Result<Value, Refusal> {
-        self.sweep(now());
+        self.sweep(self.now());
         let text = |name: &str| request[name].as_str().unwrap_or_default();
         let contract = self
             .contracts
@@ -160,6 +204,7 @@ impl Platform {
                 message,
             ));
         }
+        Api::Postbox.admit(contract)?;
         let agent = &request["sdkAgent"];
         if !agent["name"].is_string() || !agent["version"].is_string() {
             return Err(Refusal::request("`sdkAgent` has no name or no version"));
@@ -167,7 +212,7 @@ impl Platform {
         let scope = &request["scope"];
         scope::check(scope)?;
         let (key, exchange_token) = (random::key(), random::key());
-        let expiry = now().saturating_add(millis(self.session_lifetime));
+        let expiry = end(self.now(), self.session_lifetime);
         let session = Session {
             number: self.sessions_established,
             contract_id: contract.contract_id.clone(),
@@ -186,19 +231,9 @@ impl Platform {
         if !request.contract.is_ongoing() {
             return Err(Refusal::request("a one-off contract can't be authorized"));
         }
-        request.fixed("code_challenge_method", "S256")?;
         request.fixed("response_mode", "query")?;
         request.fixed("response_type", "code")?;
-        let challenge = request.claim("code_challenge")?;
-        if BASE64_URL_SAFE_NO_PAD
-            .decode(challenge)
-            .map(|hash| hash.len())
-            != Ok(32)
-        {
-            return Err(Refusal::request(
-                "`code_challenge` is not base64url of a SHA-256",
-            ));
-        }
+        let challenge = request.challenge()?;
         let code = random::key();
         let preauthorization = Preauthorization {
             contract_id: request.contract.contract_id.clone(),
@@ -206,7 +241,7 @@ impl Platform {
             redirect_uri: request.redirect_uri()?.to_owned(),
             state: request.optional("state")?.map(ToOwned::to_owned),
             used: false,
-            since: now(),
+            since: self.now(),
         };
         self.preauthorizations
             .insert(code.clone(), preauthorization);
@@ -233,16 +268,17 @@ impl Platform {
         let postbox_id = random::key();
         let postbox = Postbox {
             contract_id: contract_id.to_owned(),
-            since: now(),
+            since: self.now(),
             key: Arc::new(key),
         };
         self.postboxes.insert(postbox_id.clone(), postbox);
         postbox_id
     }
 
-    /// Ends every session before the expiry that its holder knows.
+    /// Ends every session before the expiry that its holder knows, and every link to the onboarding app.
     pub(crate) fn end_sessions(&mut self) {
-        let now = now();
+        let now = self.now();
+        self.invitations.expire(now);
         for session in self.sessions.values_mut() {
             session.expiry = session.expiry.min(now);
         }
@@ -283,7 +319,7 @@ impl Platform {
         let delivered = self.grants.delivers(&request, &postbox_id)?;
         let envelope = Envelope::open(&request, &postbox.key)?;
         let used = (envelope.key.clone(), envelope.iv);
-        if self.envelopes.insert(used, now()).is_some() {
+        if self.envelopes.insert(used, self.clock.now()).is_some() {
             return Err(Refusal::request("the key and IV were used before"));
         }
         Ok(Accepted {
@@ -306,12 +342,14 @@ impl Platform {
                 contract_id: push.contract_id,
                 postbox_id: push.postbox_id,
                 name: file.name,
-                size: file.size,
-                sha256: file.sha256,
+                size: file.content.size,
+                sha256: file.content.sha256,
                 descriptor: push.envelope.descriptor,
-                arrived: now(),
+                arrived: self.now(),
+                user_id: None,
+                provider: None,
             };
-            self.inbox.add(item, file.content);
+            self.inbox.add(item, file.content.content);
         }
         let status = if push.delivered {
             "delivered"
@@ -327,7 +365,7 @@ impl Platform {
             Some(session) if session.contract_id != contract_id => {
                 Err(Refusal::session("the session is another contract's"))
             }
-            Some(session) if session.expiry <= now() => {
+            Some(session) if session.expiry <= self.now() => {
                 Err(Refusal::session("the session has expired"))
             }
             Some(_) => Ok(()),
@@ -339,6 +377,7 @@ impl Platform {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::now;
     use crate::new_contract;
 
     const MINUTE: u64 = 60 * 1000;
@@ -348,6 +387,7 @@ mod tests {
         let lifetimes = Lifetimes {
             session: Duration::from_secs(60),
             access_token: Duration::from_secs(60),
+            ..Lifetimes::default()
         };
         let contracts = new_contract::register(Vec::new()).expect("good contracts");
         Platform::new(contracts, lifetimes)
@@ -397,16 +437,6 @@ mod tests {
         assert_eq!(platform.postboxes.len(), 1);
         platform.sweep(now() + 60 * DAY);
         assert!(platform.postboxes.is_empty());
-    }
-
-    #[test]
-    fn a_nonce_is_remembered_for_as_long_as_a_token_with_it_can_be_valid() {
-        let mut platform = platform();
-        platform.nonces.insert("n".into(), now());
-        platform.sweep(now() + 9 * MINUTE);
-        assert_eq!(platform.nonces.len(), 1);
-        platform.sweep(now() + 11 * MINUTE);
-        assert!(platform.nonces.is_empty());
     }
 
     #[test]

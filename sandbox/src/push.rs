@@ -8,11 +8,10 @@ use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey};
 use axum::extract::Multipart;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use bytes::{Bytes, BytesMut};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
-use crate::platform::KEPT_PER_ITEM;
+use crate::content::{Arrived, Arriving};
+use crate::descriptor::is_descriptor;
 use crate::refusal::Refusal;
 use crate::request_token::Request;
 
@@ -26,10 +25,7 @@ pub(crate) struct Envelope {
 /// A file that arrived whole and could be decrypted.
 pub(crate) struct Opened {
     pub name: String,
-    pub size: u64,
-    pub sha256: String,
-    /// Its bytes, unless they are too many to be kept.
-    pub content: Option<Bytes>,
+    pub content: Arrived,
 }
 
 impl Envelope {
@@ -62,7 +58,9 @@ impl Envelope {
         decryptor.finish(|part| json.extend_from_slice(part))?;
         envelope.descriptor = serde_json::from_slice(&json)
             .map_err(|_| Refusal::request("`metadata` is not encrypted JSON"))?;
-        check_descriptor(&envelope.descriptor)?;
+        if !is_descriptor(&envelope.descriptor) {
+            return Err(Refusal::request("`metadata` is not a descriptor"));
+        }
         Ok(envelope)
     }
 
@@ -84,18 +82,8 @@ impl Envelope {
                 .filter(|name| !name.is_empty())
                 .ok_or_else(|| Refusal::request("the part has no file name"))?,
         );
-        let (mut size, mut hash) = (0, Sha256::new());
-        let mut content = Some(BytesMut::new());
-        let mut take = |part: &[u8]| {
-            size += part.len() as u64;
-            hash.update(part);
-            content = content
-                .take()
-                .filter(|content| content.len() + part.len() <= KEPT_PER_ITEM);
-            if let Some(content) = &mut content {
-                content.extend_from_slice(part);
-            }
-        };
+        let mut content = Arriving::new();
+        let mut take = |part: &[u8]| content.take(part);
         let mut decryptor = self.decryptor()?;
         while let Some(chunk) = field.chunk().await.map_err(broken)? {
             decryptor.update(&chunk, &mut take)?;
@@ -105,12 +93,9 @@ impl Envelope {
         if multipart.next_field().await.map_err(broken)?.is_some() {
             return Err(Refusal::request("more than one part"));
         }
-        let sha256 = hex::encode(hash.finalize());
         Ok(Opened {
             name,
-            size,
-            sha256,
-            content: content.map(BytesMut::freeze),
+            content: content.finish(),
         })
     }
 
@@ -142,29 +127,6 @@ impl Decryptor {
         let update = self.0.finish(&mut plain).map_err(not_decrypted)?;
         take(update.written());
         Ok(())
-    }
-}
-
-fn check_descriptor(descriptor: &Value) -> Result<(), Refusal> {
-    let texts = |value: &Value| {
-        value
-            .as_array()
-            .is_some_and(|texts| texts.iter().all(Value::is_string))
-    };
-    let accounts = descriptor["accounts"].as_array();
-    let well_formed = descriptor["mimeType"].is_string()
-        && accounts.is_some_and(|accounts| {
-            accounts
-                .iter()
-                .all(|account| account["accountId"].is_string())
-        })
-        && ["reference", "tags"]
-            .iter()
-            .all(|name| descriptor.get(name).is_none_or(texts));
-    if well_formed {
-        Ok(())
-    } else {
-        Err(Refusal::request("`metadata` is not a descriptor"))
     }
 }
 

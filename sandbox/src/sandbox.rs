@@ -1,17 +1,19 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use url::Url;
 
+use crate::bad_link::BadLink;
 use crate::builder::Builder;
 use crate::contract::{Contract, Contracts};
 use crate::fault::{Endpoint, Fault};
 use crate::platform::Received;
+use crate::reply::{Decision, Reply};
 use crate::server::Shared;
 use crate::start_error::StartError;
-use crate::user_client::{BadLink, Decision};
 
 /// A running platform with a user and the user's client. It stops when it is dropped.
 pub struct Sandbox {
@@ -42,10 +44,22 @@ impl Sandbox {
         Builder::new()
     }
 
-    /// The platform's base URL.
+    /// The base URL of the platform's API 1.5.
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.shared.base_url
+    }
+
+    /// The base URL of the platform's API 1.7.
+    #[must_use]
+    pub fn import_base_url(&self) -> &str {
+        &self.shared.import_base_url
+    }
+
+    /// The address of the onboarding app of API 1.7, with a slash at its end.
+    #[must_use]
+    pub fn onboarding_url(&self) -> &str {
+        &self.shared.onboarding_url
     }
 
     /// The page that plays the user's client. With `?link=` and a percent-encoded `digime://` link, it opens the link.
@@ -64,7 +78,7 @@ impl Sandbox {
         format!("{}/{path}", self.shared.origin)
     }
 
-    /// The contracts: those of the builder, and the two that every sandbox has.
+    /// The contracts: those of the builder, and the three that every sandbox has.
     #[must_use]
     pub fn contracts(&self) -> &Contracts {
         &self.contracts
@@ -76,28 +90,55 @@ impl Sandbox {
         self.contracts.by_contract_id(contract_id)
     }
 
-    /// Opens a link in the user's client. The user consents. Returns the URL that is called back.
+    /// Opens a link: `digime://` in the user's client, or the onboarding app of API 1.7 in a browser. The user consents.
+    /// Returns the URL that is called back.
     ///
     /// # Errors
     /// `BadLink` if the client can't open the link.
     pub async fn consent(&self, link: impl AsRef<str>) -> Result<Url, BadLink> {
-        self.shared.consent(link.as_ref(), Decision::Approve).await
+        self.answer(link, Decision::Approve).await
     }
 
-    /// Opens a link in the user's client. The user declines. Returns the URL that is called back.
+    /// Opens a link to the onboarding app of API 1.7. The person with this id consents, and not the one who is asked: another
+    /// one may sit at the browser. The id is the `sub` of the tokens. Returns the URL that is called back.
+    ///
+    /// # Errors
+    /// `BadLink` if the link can't be opened.
+    pub async fn consent_as(
+        &self,
+        link: impl AsRef<str>,
+        user_id: impl Into<String>,
+    ) -> Result<Url, BadLink> {
+        let reply = Reply::new(Decision::Approve).by(user_id);
+        self.answer(link, reply).await
+    }
+
+    /// Opens a link and answers it. Returns the URL that is called back.
+    ///
+    /// # Errors
+    /// `BadLink` if the link can't be opened.
+    pub async fn answer(
+        &self,
+        link: impl AsRef<str>,
+        reply: impl Into<Reply>,
+    ) -> Result<Url, BadLink> {
+        self.shared.answer(link.as_ref(), &reply.into()).await
+    }
+
+    /// Opens a link. The user declines. Returns the URL that is called back.
     ///
     /// # Errors
     /// `BadLink` if the client can't open the link.
     pub async fn decline(&self, link: impl AsRef<str>) -> Result<Url, BadLink> {
-        self.shared.consent(link.as_ref(), Decision::Cancel).await
+        self.answer(link, Decision::Cancel).await
     }
 
-    /// Opens a link in the user's client, which fails. Returns the URL that is called back.
+    /// Opens a link in the user's client or in the onboarding app, which fails. Returns the URL that is called back.
     ///
     /// # Errors
     /// `BadLink` if the client can't open the link.
     pub async fn fail(&self, link: impl AsRef<str>) -> Result<Url, BadLink> {
-        self.shared.consent(link.as_ref(), Decision::Error).await
+        self.answer(link, Decision::Error).await
     }
 
     /// The items that have arrived in the user's digi.me, decrypted, in the order of arrival. The latest 50,000 are kept.
@@ -159,7 +200,13 @@ impl Sandbox {
         self.shared.platform().scopes()
     }
 
-    /// Ends every session early.
+    /// Moves the sandbox's clock ahead, at most by a thousand years in sum. Sessions, links, tokens and consents end by this
+    /// clock, and the platform's answers have its `Date`. The timestamps of requests are still compared with the machine's.
+    pub fn advance(&self, by: Duration) {
+        self.shared.platform().advance(by);
+    }
+
+    /// Ends every session early, and every link to the onboarding app.
     pub fn end_sessions(&self) {
         self.shared.platform().end_sessions();
     }
@@ -197,13 +244,17 @@ impl Sandbox {
         let mut contracts: serde_json::Map<_, _> = by_id.collect();
         contracts.insert("once".into(), json!(self.contracts.once));
         contracts.insert("ongoing".into(), json!(self.contracts.ongoing));
+        contracts.insert("import".into(), json!(self.contracts.import));
         json!({
             "base_url": self.base_url(),
+            "import_base_url": self.import_base_url(),
+            "onboarding_url": self.onboarding_url(),
             "phone_url": self.phone_url(),
             "inbox_page_url": self.inbox_page_url(),
             "consent_url": self.url("sandbox/consent"),
             "inbox_url": self.url("sandbox/inbox"),
             "faults_url": self.url("sandbox/faults"),
+            "clock_url": self.url("sandbox/clock"),
             "application_id": self.contracts.once.application_id,
             "contracts": contracts,
         })

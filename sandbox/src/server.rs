@@ -1,8 +1,10 @@
 //! The platform over HTTP: connections that can be cut, and the routes.
 
 mod control;
+mod date;
 mod draining;
 mod endpoints;
+mod import_endpoints;
 mod misbehave;
 mod pages;
 mod violations;
@@ -27,11 +29,16 @@ use tower_http::csrf::CsrfLayer;
 use tower_service::Service;
 use url::Url;
 
+use crate::api::Api;
+use crate::bad_link::BadLink;
+use crate::clock::Clock;
 use crate::fault::{Endpoint, Fault};
+use crate::import::onboarding;
 use crate::keys;
 use crate::platform::Platform;
 use crate::refusal::Refusal;
-use crate::user_client::{BadLink, Decision, Opened};
+use crate::reply::{Decision, Reply};
+use crate::user_client::Opened;
 
 use violations::Violations;
 
@@ -40,6 +47,10 @@ pub(crate) struct Shared {
     /// Scheme, host and port by which clients name the sandbox.
     pub origin: String,
     pub base_url: String,
+    pub import_base_url: String,
+    /// With a slash at its end.
+    pub onboarding_url: String,
+    pub clock: Clock,
     platform: Mutex<Platform>,
     faults: Mutex<HashMap<Endpoint, VecDeque<Fault>>>,
     requests: Mutex<HashMap<Endpoint, u64>>,
@@ -54,7 +65,10 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(origin: String, platform: Platform) -> Self {
         Self {
-            base_url: format!("{origin}/v1.5"),
+            base_url: format!("{origin}{}", Api::Postbox.path()),
+            import_base_url: format!("{origin}{}", Api::Import.path()),
+            onboarding_url: format!("{origin}{}", onboarding::PATH),
+            clock: platform.clock.clone(),
             origin,
             platform: Mutex::new(platform),
             faults: Mutex::default(),
@@ -88,9 +102,18 @@ impl Shared {
         faults.get_mut(&endpoint)?.pop_front()
     }
 
-    /// Opens a link as the user's client does, and answers as the user decides.
-    pub(crate) async fn consent(&self, link: &str, decision: Decision) -> Result<Url, BadLink> {
-        self.decide(&Opened::read(link)?, decision).await
+    /// Opens a link as the user's client or browser does, and answers as the user does.
+    pub(crate) async fn answer(&self, link: &str, reply: &Reply) -> Result<Url, BadLink> {
+        if let Some(link) = web_address(link) {
+            let link = onboarding::Link::read(&link, &self.origin)?;
+            return link.answer(&mut self.platform(), reply);
+        }
+        if reply.user_id.is_some() || reply.without_state {
+            return Err(BadLink::new(
+                "only a link to the onboarding app of API 1.7 is answered by a certain person or without `state`",
+            ));
+        }
+        self.decide(&Opened::read(link)?, reply.decision).await
     }
 
     /// Answers a link as the user decides. Returns the URL that is called back.
@@ -109,6 +132,12 @@ impl Shared {
         };
         Ok(opened.callback(result, &self.platform()))
     }
+}
+
+/// The address, if a link leads to a browser and not to the user's client.
+pub(crate) fn web_address(link: &str) -> Option<Url> {
+    let link = Url::parse(link.trim()).ok()?;
+    link.scheme().starts_with("http").then_some(link)
 }
 
 /// A switch that cuts the connection of a request.
@@ -152,13 +181,15 @@ async fn serve_connection(stream: TcpStream, router: Router) {
 fn router(shared: Arc<Shared>) -> Router {
     let faults = middleware::from_fn_with_state(shared.clone(), misbehave::misbehave);
     let violations = middleware::from_fn_with_state(shared.clone(), violations::note_violation);
+    let date = middleware::from_fn_with_state(shared.clone(), date::write);
     let for_people_and_tests = Router::new()
         .nest("/sandbox", control::routes())
         .merge(pages::routes())
         // Browsers say from which site a request comes. Other programs do not, and are let through.
         .layer(CsrfLayer::new().with_rejection_response(|_| foreign()));
     Router::new()
-        .nest("/v1.5", endpoints::routes())
+        .nest(Api::Postbox.path(), endpoints::routes())
+        .nest(Api::Import.path(), import_endpoints::routes())
         .merge(for_people_and_tests)
         .fallback(async || {
             Refusal::new(
@@ -171,6 +202,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .layer(violations)
         .layer(faults)
         .layer(middleware::from_fn(draining::drain))
+        .layer(date)
         .with_state(shared)
 }
 

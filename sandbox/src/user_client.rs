@@ -1,37 +1,12 @@
 //! The user and the user's digi.me client: it opens a deep link, and returns the URL that is called back.
 
 use aws_lc_rs::rsa::OaepPrivateDecryptingKey;
-use serde::Deserialize;
 use serde_json::Value;
-use thiserror::Error;
 use url::Url;
 
-use crate::clock::now;
+use crate::bad_link::BadLink;
 use crate::contract::{Contract, Kind};
 use crate::platform::{Platform, Session};
-
-/// What the user decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Decision {
-    /// To consent.
-    Approve,
-    /// To decline.
-    Cancel,
-    /// Nothing, because the client fails.
-    Error,
-}
-
-/// Why a user's client can't open a link.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("the user's client can't open the link: {0}")]
-pub struct BadLink(String);
-
-impl BadLink {
-    fn new(why: impl Into<String>) -> Self {
-        Self(why.into())
-    }
-}
 
 /// A link, or the address of the guest's page, as the user's client reads it.
 pub(crate) struct Opened {
@@ -70,11 +45,12 @@ impl Opened {
             match (values.next(), values.next()) {
                 (Some(value), None) if !value.is_empty() => Ok(Some(value)),
                 (None, _) => Ok(None),
-                _ => Err(BadLink(format!("its `{name}` is empty or repeated"))),
+                _ => Err(BadLink::new(format!("its `{name}` is empty or repeated"))),
             }
         };
-        let required =
-            |name: &str| parameter(name)?.ok_or_else(|| BadLink(format!("it has no `{name}`")));
+        let required = |name: &str| {
+            parameter(name)?.ok_or_else(|| BadLink::new(format!("it has no `{name}`")))
+        };
         required("sdkVersion")?;
         Ok(Self {
             application_id: Some(required("appId")?),
@@ -104,7 +80,7 @@ impl Opened {
                 "it was used before: its session has created a postbox already",
             ));
         }
-        if session.expiry <= now() {
+        if session.expiry <= platform.now() {
             return Err(BadLink::new("its session has expired"));
         }
         let contract = platform
@@ -126,6 +102,9 @@ impl Opened {
 
     fn check_callback(&self, platform: &Platform, contract: &Contract) -> Result<(), BadLink> {
         match (&self.preauthorization_code, contract.kind) {
+            (_, Kind::Import) => Err(BadLink::new(
+                "its contract has no postboxes: consent is given in the onboarding app",
+            )),
             (None, Kind::Ongoing) if self.application_id.is_none() => Err(BadLink::new(
                 "an ongoing contract needs the digi.me client: guests consent to one-off contracts only",
             )),

@@ -77,10 +77,13 @@ fn it_prints_where_it_is_as_one_line_and_serves() {
         ("consent_url", "/sandbox/consent"),
         ("inbox_url", "/sandbox/inbox"),
         ("faults_url", "/sandbox/faults"),
+        ("clock_url", "/sandbox/clock"),
+        ("import_base_url", "/v1.7"),
+        ("onboarding_url", "/apps/saas/"),
     ] {
         assert_eq!(running.text(name), format!("{origin}{path}"));
     }
-    for kind in ["once", "ongoing"] {
+    for kind in ["once", "ongoing", "import"] {
         let contract = &running.described["contracts"][kind];
         assert_eq!(contract["kind"], kind);
         assert_eq!(contract["application_id"], running.text("application_id"));
@@ -111,6 +114,11 @@ fn it_has_the_contracts_of_a_file() {
         contract_id = "bills"
         application_id = "utility"
         private_key_file = "bills.pem"
+
+        [[contract]]
+        kind = "import"
+        contract_id = "documents"
+        application_id = "utility"
     "#;
     fs::write(&file, text).expect("a file");
     let running = Running::start(&["--contracts", file.to_str().expect("a path")]);
@@ -127,6 +135,7 @@ fn it_has_the_contracts_of_a_file() {
         "https://shop.example/callback"
     );
     assert_eq!(contracts["bills"]["kind"], "once");
+    assert_eq!(contracts["documents"]["kind"], "import");
     assert!(contracts["once"]["private_key"].is_string());
 }
 
@@ -192,6 +201,7 @@ fn unknown_arguments_are_refused() {
         &["--port", "many"],
         &["--bind", "nowhere"],
         &["--access-token-lifetime", "soon"],
+        &["--consent-lifetime", "long"],
     ] {
         let (code, error) = fails(arguments);
         assert_eq!(code, Some(2), "{error}");

@@ -3,36 +3,54 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::clock::{is_over, millis, now};
-use crate::platform::Preauthorization;
+use crate::clock::{Clock, end, is_over};
+use crate::platform::{Lifetimes, Preauthorization};
 use crate::random;
 use crate::refusal::Refusal;
 use crate::request_token::Request;
 
-/// How long a consent lasts, as on digi.me. A refresh does not lengthen it.
-const CONSENT_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-
-/// How long after a consent was given its codes, its access tokens and its postbox are known. So an application has time to
+/// How long after the end of a consent its codes, its access tokens and its postbox are known. So an application has time to
 /// learn that the consent has ended.
-pub(super) const REMEMBERED: Duration = Duration::from_secs(2 * CONSENT_LIFETIME.as_secs());
+const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// A consent under an ongoing contract, and what a code or token is for.
+/// A consent under a contract that lasts, and what a code or token is for.
 #[derive(Clone)]
 pub(crate) struct Grant {
+    pub consent_id: String,
     pub contract_id: String,
-    pub postbox_id: String,
+    pub place: Place,
     /// When the user gave it, in Unix milliseconds.
     pub since: u64,
 }
 
+/// To where a consent lets an application push.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The postbox with this id.
+    Postbox(String),
+    /// The library of the user with this id.
+    Library(String),
+}
+
+impl Place {
+    /// The user of a library.
+    pub(crate) fn user_id(&self) -> Option<&str> {
+        match self {
+            Self::Library(user_id) => Some(user_id),
+            Self::Postbox(_) => None,
+        }
+    }
+}
+
 pub(crate) struct Grants {
+    clock: Clock,
     access_token_lifetime: Duration,
+    consent_lifetime: Duration,
     codes: HashMap<String, Code>,
     access_tokens: HashMap<String, AccessToken>,
     refresh_tokens: HashMap<String, RefreshToken>,
@@ -47,10 +65,10 @@ struct Code {
     spent: bool,
 }
 
-struct AccessToken {
-    grant: Grant,
+pub(crate) struct AccessToken {
+    pub grant: Grant,
     /// Unix time in milliseconds.
-    expiry: u64,
+    pub expiry: u64,
     /// Whether a refresh has given a new one.
     replaced: bool,
 }
@@ -62,10 +80,21 @@ struct RefreshToken {
     access_token: String,
 }
 
+/// The tokens that answer a code or a refresh token. Times are Unix times in milliseconds.
+pub(crate) struct Issued {
+    pub grant: Grant,
+    pub access_token: String,
+    pub access_expiry: u64,
+    pub refresh_token: String,
+    pub refresh_expiry: u64,
+}
+
 impl Grants {
-    pub(crate) fn new(access_token_lifetime: Duration) -> Self {
+    pub(crate) fn new(clock: Clock, lifetimes: Lifetimes) -> Self {
         Self {
-            access_token_lifetime,
+            clock,
+            access_token_lifetime: lifetimes.access_token,
+            consent_lifetime: lifetimes.consent,
             codes: HashMap::new(),
             access_tokens: HashMap::new(),
             refresh_tokens: HashMap::new(),
@@ -75,45 +104,74 @@ impl Grants {
     }
 
     /// The consents that have not ended, oldest first.
-    pub(crate) fn consents(&self) -> &[Grant] {
-        &self.consents
+    pub(crate) fn consents(&self) -> impl DoubleEndedIterator<Item = &Grant> {
+        let now = self.clock.now();
+        let last = move |consent: &&Grant| self.end_of(consent) > now;
+        self.consents.iter().filter(last)
+    }
+
+    /// When a consent ends by itself. A refresh does not lengthen it.
+    pub(crate) fn end_of(&self, consent: &Grant) -> u64 {
+        end(consent.since, self.consent_lifetime)
     }
 
     pub(crate) fn refreshes(&self) -> u64 {
         self.refreshes
     }
 
+    /// How long after a consent everything that belongs to it is forgotten.
+    pub(super) fn remembered(&self) -> Duration {
+        self.consent_lifetime.saturating_add(REMEMBERED)
+    }
+
     /// Notes a consent, and issues the code of its callback.
     pub(crate) fn consent(&mut self, authorized: &Preauthorization, postbox_id: &str) -> String {
         let grant = Grant {
+            consent_id: random::key(),
             contract_id: authorized.contract_id.clone(),
-            postbox_id: postbox_id.to_owned(),
-            since: now(),
+            place: Place::Postbox(postbox_id.to_owned()),
+            since: self.clock.now(),
         };
+        self.note(grant, &authorized.challenge, &authorized.redirect_uri)
+    }
+
+    /// Notes a consent, which takes the place of an earlier one with the same id. Issues the code of its callback. Tokens of the
+    /// earlier one stay valid until they expire.
+    pub(crate) fn note(&mut self, grant: Grant, challenge: &str, redirect_uri: &str) -> String {
         let issued = Code {
             grant: grant.clone(),
-            challenge: authorized.challenge.clone(),
-            redirect_uri: authorized.redirect_uri.clone(),
+            challenge: challenge.to_owned(),
+            redirect_uri: redirect_uri.to_owned(),
             spent: false,
         };
         let code = random::key();
         self.codes.insert(code.clone(), issued);
+        self.consents
+            .retain(|earlier| earlier.consent_id != grant.consent_id);
         self.consents.push(grant);
         code
     }
 
-    /// `POST oauth/token`
+    /// `POST oauth/token` of API 1.5.
     pub(crate) fn token(&mut self, request: &Request) -> Result<Value, Refusal> {
-        match request.claim("grant_type")? {
-            "authorization_code" => self.exchange_code(request),
-            "refresh_token" => self.refresh(request),
-            _ => Err(Refusal::request(
-                "`grant_type` is neither `authorization_code` nor `refresh_token`",
-            )),
-        }
+        let issued = match request.claim("grant_type")? {
+            "authorization_code" => self.exchange(request, Some(request.redirect_uri()?)),
+            "refresh_token" => self.refresh(request, "the refresh token is not valid"),
+            _ => Err(unknown_grant_type()),
+        }?;
+        Ok(json!({
+            "access_token": issued.access_token,
+            "refresh_token": issued.refresh_token,
+            "expires_on": issued.access_expiry / 1000,
+        }))
     }
 
-    fn exchange_code(&mut self, request: &Request) -> Result<Value, Refusal> {
+    /// Exchanges a code. API 1.5 compares the redirect URI again.
+    pub(crate) fn exchange(
+        &mut self,
+        request: &Request,
+        redirect_uri: Option<&str>,
+    ) -> Result<Issued, Refusal> {
         let verifier = request.claim("code_verifier")?;
         let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         if !(43..=128).contains(&verifier.len()) || !verifier.bytes().all(unreserved) {
@@ -121,6 +179,7 @@ impl Grants {
                 "`code_verifier` is not 43 to 128 unreserved characters",
             ));
         }
+        let (now, lifetime) = (self.clock.now(), self.consent_lifetime);
         let code = self
             .codes
             .get_mut(request.claim("code")?)
@@ -131,7 +190,10 @@ impl Grants {
         if code.spent {
             return Err(Refusal::grant("the code is spent"));
         }
-        if code.redirect_uri != request.redirect_uri()? {
+        if is_over(code.grant.since, lifetime, now) {
+            return Err(Refusal::grant("the consent of the code has ended"));
+        }
+        if redirect_uri.is_some_and(|uri| uri != code.redirect_uri) {
             return Err(Refusal::grant(
                 "the code was given for another redirect URI",
             ));
@@ -144,52 +206,71 @@ impl Grants {
         Ok(self.issue_tokens(grant))
     }
 
-    fn refresh(&mut self, request: &Request) -> Result<Value, Refusal> {
+    /// Refreshes an access token. `refusal` says that the refresh token can't be used.
+    pub(crate) fn refresh(
+        &mut self,
+        request: &Request,
+        refusal: &'static str,
+    ) -> Result<Issued, Refusal> {
         let refresh_token = request.claim("refresh_token")?;
-        let grant = self.spend(refresh_token, &request.contract.contract_id)?;
+        let grant = self
+            .spend(refresh_token, &request.contract.contract_id)
+            .ok_or_else(|| Refusal::token(refusal))?;
         self.refreshes += 1;
         Ok(self.issue_tokens(grant))
     }
 
-    /// Uses up a refresh token of a contract.
-    fn spend(&mut self, refresh_token: &str, contract_id: &str) -> Result<Grant, Refusal> {
-        let spent = self
-            .refresh_tokens
+    /// Uses up a refresh token of a contract, if it is valid.
+    fn spend(&mut self, refresh_token: &str, contract_id: &str) -> Option<Grant> {
+        let now = self.clock.now();
+        self.refresh_tokens
             .get(refresh_token)
             .filter(|token| token.grant.contract_id == contract_id)
-            .cloned()
-            .ok_or_else(|| invalid_token("the refresh token is not valid"))?;
-        self.refresh_tokens.remove(refresh_token);
+            .filter(|token| self.end_of(&token.grant) > now)?;
+        let spent = self.refresh_tokens.remove(refresh_token)?;
         if let Some(earlier) = self.access_tokens.get_mut(&spent.access_token) {
             earlier.replaced = true;
         }
-        Ok(spent.grant)
+        Some(spent.grant)
     }
 
-    fn issue_tokens(&mut self, grant: Grant) -> Value {
+    /// Issues an access token that lasts no longer than its consent, and a refresh token that lasts as long as it.
+    fn issue_tokens(&mut self, grant: Grant) -> Issued {
         let (access_token, refresh_token) = (random::key(), random::key());
-        let expiry = now().saturating_add(millis(self.access_token_lifetime));
+        let refresh_expiry = self.end_of(&grant);
+        let access_expiry = end(self.clock.now(), self.access_token_lifetime).min(refresh_expiry);
         self.access_tokens.insert(
             access_token.clone(),
             AccessToken {
                 grant: grant.clone(),
-                expiry,
+                expiry: access_expiry,
                 replaced: false,
             },
         );
         self.refresh_tokens.insert(
             refresh_token.clone(),
             RefreshToken {
-                grant,
+                grant: grant.clone(),
                 access_token: access_token.clone(),
             },
         );
-        json!({"access_token": access_token, "refresh_token": refresh_token, "expires_on": expiry / 1000})
+        Issued {
+            grant,
+            access_token,
+            access_expiry,
+            refresh_token,
+            refresh_expiry,
+        }
+    }
+
+    /// An access token that is known, and possibly expired.
+    pub(crate) fn access_token(&self, token: &str) -> Option<&AccessToken> {
+        self.access_tokens.get(token)
     }
 
     /// Makes every issued access token expire before the expiry that its holder knows.
     pub(crate) fn expire_access_tokens(&mut self) {
-        let now = now();
+        let now = self.clock.now();
         for token in self.access_tokens.values_mut() {
             token.expiry = token.expiry.min(now);
         }
@@ -198,8 +279,9 @@ impl Grants {
     /// Ends and forgets what is over at this time.
     pub(super) fn sweep(&mut self, now: u64) {
         let is_over = |since: u64, lifetime: Duration| is_over(since, lifetime, now);
-        self.end_consents(|grant| is_over(grant.since, CONSENT_LIFETIME));
-        let is_forgotten = |grant: &Grant| is_over(grant.since, REMEMBERED);
+        let (lifetime, remembered) = (self.consent_lifetime, self.remembered());
+        self.end_consents(|grant| is_over(grant.since, lifetime));
+        let is_forgotten = |grant: &Grant| is_over(grant.since, remembered);
         self.codes.retain(|_, code| !is_forgotten(&code.grant));
         self.access_tokens.retain(|_, token| {
             let is_old = token.replaced && is_over(token.expiry, super::REMEMBERED);
@@ -213,7 +295,7 @@ impl Grants {
         for code in self.codes.values_mut().filter(|code| ends(&code.grant)) {
             code.spent = true;
         }
-        let now = now();
+        let now = self.clock.now();
         for token in self.access_tokens.values_mut() {
             if ends(&token.grant) {
                 token.expiry = token.expiry.min(now);
@@ -225,6 +307,15 @@ impl Grants {
         before - self.consents.len()
     }
 
+    /// Forgets a user, with every consent, code and token.
+    pub(crate) fn forget_user(&mut self, user_id: &str) {
+        let is_theirs = |grant: &Grant| grant.place.user_id() == Some(user_id);
+        self.end_consents(is_theirs);
+        self.codes.retain(|_, code| !is_theirs(&code.grant));
+        self.access_tokens
+            .retain(|_, token| !is_theirs(&token.grant));
+    }
+
     /// Whether a push is delivered at once: its access token is valid for this postbox and has not expired.
     pub(crate) fn delivers(&self, request: &Request, postbox_id: &str) -> Result<bool, Refusal> {
         match (
@@ -232,7 +323,7 @@ impl Grants {
             request.contract.is_ongoing(),
         ) {
             (None, false) => Ok(false),
-            (None, true) => Err(invalid_token(
+            (None, true) => Err(Refusal::token(
                 "an ongoing contract pushes with an access token",
             )),
             (Some(_), false) => Err(Refusal::request("a one-off contract has no access token")),
@@ -240,60 +331,68 @@ impl Grants {
                 let token = self
                     .access_tokens
                     .get(token)
-                    .ok_or_else(|| invalid_token("the access token is unknown"))?;
+                    .ok_or_else(|| Refusal::token("the access token is unknown"))?;
                 if token.grant.contract_id != request.contract.contract_id
-                    || token.grant.postbox_id != postbox_id
+                    || token.grant.place != Place::Postbox(postbox_id.to_owned())
                 {
-                    return Err(invalid_token("the access token is for another postbox"));
+                    return Err(Refusal::token("the access token is for another postbox"));
                 }
-                Ok(token.expiry > now())
+                Ok(token.expiry > self.clock.now())
             }
         }
     }
 }
 
-fn invalid_token(message: &str) -> Refusal {
-    Refusal::new(StatusCode::UNAUTHORIZED, "InvalidToken", message)
+/// The refusal of a `grant_type` that the protocol does not have.
+pub(crate) fn unknown_grant_type() -> Refusal {
+    Refusal::request("`grant_type` is neither `authorization_code` nor `refresh_token`")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::now;
 
     const DAY: u64 = 24 * 60 * 60 * 1000;
 
     fn grant() -> Grant {
         Grant {
+            consent_id: "i".into(),
             contract_id: "c".into(),
-            postbox_id: "p".into(),
+            place: Place::Postbox("p".into()),
             since: now(),
         }
     }
 
     /// Grants with a consent, and its access token and refresh token.
     fn connected() -> (Grants, String, String) {
-        let mut grants = Grants::new(Duration::from_millis(DAY));
+        let mut grants = Grants::new(
+            Clock::default(),
+            Lifetimes {
+                access_token: Duration::from_millis(DAY),
+                ..Lifetimes::default()
+            },
+        );
         grants.consents.push(grant());
         let (access, refresh) = issue(&mut grants, grant());
         (grants, access, refresh)
     }
 
     fn issue(grants: &mut Grants, grant: Grant) -> (String, String) {
-        let tokens = grants.issue_tokens(grant);
-        let text = |name: &str| tokens[name].as_str().expect("a token").to_owned();
-        (text("access_token"), text("refresh_token"))
+        let issued = grants.issue_tokens(grant);
+        (issued.access_token, issued.refresh_token)
     }
 
     #[test]
     fn a_consent_ends_after_thirty_days_and_a_refresh_does_not_lengthen_it() {
         let (mut grants, _, refresh) = connected();
         grants.sweep(now() + 29 * DAY);
-        assert_eq!(grants.consents().len(), 1);
+        assert_eq!(grants.consents().count(), 1);
         let later = grants.spend(&refresh, "c").expect("a valid token");
         let (access, refresh) = issue(&mut grants, later);
         grants.sweep(now() + 30 * DAY);
-        assert!(grants.consents().is_empty());
-        assert!(grants.spend(&refresh, "c").is_err());
+        assert_eq!(grants.consents().count(), 0);
+        assert!(grants.spend(&refresh, "c").is_none());
         let token = grants.access_tokens.get(&access).expect("it is known");
         assert!(token.expiry <= now());
     }

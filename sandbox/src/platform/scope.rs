@@ -13,21 +13,27 @@ pub(crate) fn check(scope: &Value) -> Result<(), Refusal> {
         return Ok(());
     }
     for (name, value) in scope.as_object().ok_or_else(bad)? {
-        let parts = value.as_array().ok_or_else(bad)?;
-        let well_formed = match name.as_str() {
-            "timeRanges" => parts.iter().all(is_time_range),
-            "serviceGroups" => parts.iter().all(|group| {
-                all_with_ids(group, "serviceTypes", |kind| {
-                    all_with_ids(kind, "serviceObjectTypes", |_| true)
-                })
-            }),
-            _ => false,
-        };
-        if !well_formed {
+        if !is_part(name, value) {
             return Err(bad());
         }
     }
     Ok(())
+}
+
+/// Whether a member of a scope has the form that both versions of the API know.
+pub(crate) fn is_part(name: &str, value: &Value) -> bool {
+    let Some(parts) = value.as_array() else {
+        return false;
+    };
+    match name {
+        "timeRanges" => parts.iter().all(is_time_range),
+        "serviceGroups" => parts.iter().all(|group| {
+            all_with_ids(group, "serviceTypes", |kind| {
+                all_with_ids(kind, "serviceObjectTypes", |_| true)
+            })
+        }),
+        _ => false,
+    }
 }
 
 fn is_time_range(range: &Value) -> bool {
@@ -35,12 +41,17 @@ fn is_time_range(range: &Value) -> bool {
         !range.is_empty()
             && range.iter().all(|(name, value)| match name.as_str() {
                 "from" | "to" => value.is_i64(),
-                "last" => value.as_str().is_some_and(|last| {
-                    let number = last.strip_suffix(['d', 'm', 'y']);
-                    number.is_some_and(|number| number.parse::<u32>().is_ok())
-                }),
+                "last" => is_last(value),
                 _ => false,
             })
+    })
+}
+
+/// Whether a value is a number and a unit, such as `6m`.
+pub(crate) fn is_last(value: &Value) -> bool {
+    value.as_str().is_some_and(|last| {
+        let number = last.strip_suffix(['d', 'm', 'y']);
+        number.is_some_and(|number| number.parse::<u32>().is_ok())
     })
 }
 

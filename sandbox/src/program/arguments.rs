@@ -36,6 +36,10 @@ pub(crate) struct Arguments {
     /// How long sessions last, such as 10s, 5m or 1d [default: 30m]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     session_lifetime: Option<Duration>,
+
+    /// How long consents last, and with them refresh tokens, such as 10s, 5m or 1d [default: 30d]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    consent_lifetime: Option<Duration>,
 }
 
 impl Arguments {
@@ -49,6 +53,9 @@ impl Arguments {
         }
         if let Some(lifetime) = self.session_lifetime {
             builder = builder.session_lifetime(lifetime);
+        }
+        if let Some(lifetime) = self.consent_lifetime {
+            builder = builder.consent_lifetime(lifetime);
         }
         if let Some(file) = self.contracts {
             for contract in contracts_file::read(&file)? {

@@ -1,6 +1,7 @@
 //! The endpoints by which tests play the user and set faults.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Query, State};
@@ -15,7 +16,7 @@ use super::violations::Answer;
 use crate::fault_request::FaultRequest;
 use crate::platform::Received;
 use crate::refusal::Refusal;
-use crate::user_client::Decision;
+use crate::reply::{Decision, Reply};
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new()
@@ -26,6 +27,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/expire-access-tokens", post(expire_access_tokens))
         .route("/end-sessions", post(end_sessions))
         .route("/end-consent", post(end_consent))
+        .route("/clock", post(advance))
 }
 
 #[derive(Deserialize)]
@@ -33,6 +35,23 @@ struct ConsentQuery {
     link: String,
     #[serde(default = "approve")]
     decision: Decision,
+    /// Who answers.
+    user: Option<String>,
+    #[serde(default)]
+    without_state: bool,
+}
+
+impl ConsentQuery {
+    fn reply(&self) -> Reply {
+        let mut reply = Reply::new(self.decision);
+        if let Some(user_id) = &self.user {
+            reply = reply.by(user_id);
+        }
+        if self.without_state {
+            reply = reply.without_state();
+        }
+        reply
+    }
 }
 
 fn approve() -> Decision {
@@ -40,7 +59,7 @@ fn approve() -> Decision {
 }
 
 async fn consent(State(shared): State<Arc<Shared>>, Query(query): Query<ConsentQuery>) -> Answer {
-    let callback = shared.consent(&query.link, query.decision).await;
+    let callback = shared.answer(&query.link, &query.reply()).await;
     let callback = callback
         .map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, "InvalidLink", why.to_string()))?;
     Ok(Json(json!({"callback": callback.as_str()})))
@@ -76,6 +95,22 @@ async fn expire_access_tokens(State(shared): State<Arc<Shared>>) -> Json<Value> 
 async fn end_sessions(State(shared): State<Arc<Shared>>) -> Json<Value> {
     shared.platform().end_sessions();
     Json(json!({}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    advance_seconds: u64,
+}
+
+async fn advance(
+    State(shared): State<Arc<Shared>>,
+    by: Result<Json<Advance>, JsonRejection>,
+) -> Result<Json<Value>, Refusal> {
+    let Json(by) = by.map_err(|error| Refusal::request(error.body_text()))?;
+    let mut platform = shared.platform();
+    platform.advance(Duration::from_secs(by.advance_seconds));
+    Ok(Json(json!({"now": platform.now()})))
 }
 
 #[derive(Default, Deserialize)]

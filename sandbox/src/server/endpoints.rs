@@ -1,4 +1,4 @@
-//! The endpoints of the platform.
+//! The endpoints of API 1.5, and what both versions need.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::Shared;
 use super::misbehave::Signature;
 use super::violations::{Answer, Refused};
+use crate::api::Api;
 use crate::keys::{self, SigningKey};
 use crate::platform::Platform;
 use crate::refusal::Refusal;
@@ -28,7 +29,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .method_not_allowed_fallback(wrong_method)
 }
 
-async fn wrong_method() -> Refused {
+pub(super) async fn wrong_method() -> Refused {
     let message = "the endpoint does not take this method";
     Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "InvalidRequest", message).into()
 }
@@ -51,7 +52,7 @@ async fn token(state: State<Arc<Shared>>, signature: Signed, headers: HeaderMap)
     })
 }
 
-type Signed = Option<Extension<Signature>>;
+pub(super) type Signed = Option<Extension<Signature>>;
 
 fn oauth(
     State(shared): State<Arc<Shared>>,
@@ -64,10 +65,17 @@ fn oauth(
         let request = platform.verify(headers)?;
         decide(&mut platform, &request)?
     };
-    Ok(platform_token(&shared, signature, &claims))
+    let token = platform_token(&shared, Api::Postbox, signature, &claims);
+    Ok(Json(json!({"token": token})))
 }
 
-fn platform_token(shared: &Shared, signature: Signed, claims: &Value) -> Json<Value> {
+/// The platform's token with these claims.
+pub(super) fn platform_token(
+    shared: &Shared,
+    api: Api,
+    signature: Signed,
+    claims: &Value,
+) -> String {
     let Extension(signature) = signature.unwrap_or_default();
     let kid = *shared.signing_key.borrow();
     let key = match signature {
@@ -75,18 +83,18 @@ fn platform_token(shared: &Shared, signature: Signed, claims: &Value) -> Json<Va
         _ => key_of(kid),
     };
     let origin = match signature {
-        Signature::ForeignKeys => "http://localhost:1/v1.5",
-        _ => &shared.base_url,
+        Signature::ForeignKeys => "http://localhost:1",
+        _ => &shared.origin,
     };
     let mut header = Header::new(Algorithm::PS512);
     header.kid = Some(kid.into());
-    header.jku = Some(format!("{origin}/jwks/oauth"));
+    header.jku = Some(format!("{origin}{}/jwks/oauth", api.path()));
     let token = encode(
         &header,
         claims,
         &EncodingKey::from_rsa_der(&key.private_der),
     );
-    Json(json!({"token": token.expect("a fresh key signs")}))
+    token.expect("a fresh key signs")
 }
 
 fn key_of(kid: &str) -> &'static SigningKey {
@@ -97,7 +105,7 @@ fn key_of(kid: &str) -> &'static SigningKey {
     }
 }
 
-async fn key_set(State(shared): State<Arc<Shared>>) -> Json<Value> {
+pub(super) async fn key_set(State(shared): State<Arc<Shared>>) -> Json<Value> {
     let kid = *shared.signing_key.borrow();
     Json(json!({"keys": [{"kid": kid, "kty": "RSA", "pem": key_of(kid).public_pem()}]}))
 }

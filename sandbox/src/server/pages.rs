@@ -2,6 +2,7 @@
 
 mod connections;
 mod inbox;
+mod onboarding;
 mod phone;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/", get(index))
         .route("/style.css", get(stylesheet))
         .merge(phone::routes())
+        .merge(onboarding::routes())
         .merge(inbox::routes())
         .merge(connections::routes())
 }
@@ -64,6 +66,7 @@ async fn stylesheet() -> impl IntoResponse {
 #[template(path = "index.html")]
 struct Index {
     base_url: String,
+    import_base_url: String,
     contracts: Vec<Contract>,
     violations: Vec<String>,
 }
@@ -74,6 +77,7 @@ async fn index(State(shared): State<Arc<Shared>>) -> Response {
     let contracts = shared.platform().contracts.iter().cloned().collect();
     let index = Index {
         base_url: shared.base_url.clone(),
+        import_base_url: shared.import_base_url.clone(),
         contracts,
         violations,
     };

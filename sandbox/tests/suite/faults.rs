@@ -31,13 +31,25 @@ fn documented() -> Vec<Value> {
         .collect()
 }
 
+const ENDPOINTS: [&str; 9] = [
+    "session",
+    "authorize",
+    "token",
+    "push",
+    "keys",
+    "import",
+    "import_to_provider",
+    "reference",
+    "delete_user",
+];
+
 #[tokio::test]
 async fn every_fault_of_the_readme_can_be_injected() {
     let raw = Raw::ongoing().await;
     let faults = documented();
     assert_eq!(faults.len(), 14, "as many as `Fault` has");
     for fault in faults {
-        for endpoint in ["session", "authorize", "token", "push", "keys"] {
+        for endpoint in ENDPOINTS {
             let request = json!({"endpoint": endpoint, "fault": fault});
             let injected = raw.post_json("/sandbox/faults", &request).await;
             assert_eq!(injected, (200, json!({"injected": 1})), "{request}");

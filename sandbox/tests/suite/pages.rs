@@ -234,10 +234,11 @@ async fn a_guest_can_not_consent_to_an_ongoing_contract_or_to_a_foreign_callback
 #[tokio::test]
 async fn another_site_can_not_answer_for_the_person() {
     let raw = Raw::ongoing().await;
-    let connected = raw.connect().await;
+    raw.connect().await;
+    let ids = raw.consent_ids().await;
     let link = raw.link().await;
     let answer = [("link", link.as_str()), ("decision", "approve")];
-    let withdraw = [("postbox_id", &*connected.postbox_id)];
+    let withdraw = [("consent_id", &*ids[0])];
     for header in [
         ("sec-fetch-site", "cross-site"),
         ("sec-fetch-site", "same-site"),
@@ -272,8 +273,9 @@ async fn a_browser_that_says_only_the_origin_can_use_the_pages() {
     let raw = Raw::ongoing().await;
     let origin = Url::parse(&raw.url("/")).expect("a URL").origin();
     let origin = origin.ascii_serialization();
-    let connected = raw.connect().await;
-    let withdraw = [("postbox_id", &*connected.postbox_id)];
+    raw.connect().await;
+    let ids = raw.consent_ids().await;
+    let withdraw = [("consent_id", &*ids[0])];
     let headers = [("origin", &*origin)];
     let answer = raw.submit_with("/connections/withdraw", &withdraw, &headers);
     assert_eq!(answer.await, (303, "/connections".into()));

@@ -51,6 +51,14 @@ impl Raw {
         (answer.status().as_u16(), answer.text().await.expect("text"))
     }
 
+    /// The ids of the consents that a person can withdraw, the newest first.
+    pub(crate) async fn consent_ids(&self) -> Vec<String> {
+        let (_, page) = self.page("/connections").await;
+        let fields = page.split("name=\"consent_id\" value=\"").skip(1);
+        let values = fields.filter_map(|rest| rest.split('"').next());
+        values.map(ToOwned::to_owned).collect()
+    }
+
     /// Posts JSON, and returns the status and the answer.
     pub(crate) async fn post_json(&self, path: &str, json: &Value) -> (u16, Value) {
         let answer = self.http.post(self.url(path)).json(json).send().await;

@@ -13,6 +13,8 @@ use serde::Deserialize;
 
 use super::inbox::in_words;
 use super::page;
+use crate::platform::Received;
+use crate::platform::grants::{Grant, Place};
 use crate::server::Shared;
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
@@ -28,32 +30,36 @@ struct Connections {
 }
 
 struct Connection {
-    postbox_id: String,
+    consent_id: String,
     contract: String,
     application: String,
     since: String,
+    ends: String,
+    /// The person's id, of a consent by API 1.7.
+    user_id: Option<String>,
     items: usize,
 }
 
 async fn connections(State(shared): State<Arc<Shared>>) -> Response {
     let connections = {
         let platform = shared.platform();
-        let mut items: HashMap<&str, usize> = HashMap::new();
+        let mut items: HashMap<_, usize> = HashMap::new();
         for item in platform.inbox.items() {
-            *items.entry(&item.postbox_id).or_default() += 1;
+            *items.entry(way_of(item)).or_default() += 1;
         }
-        let newest_first = platform.grants.consents().iter().rev();
+        let newest_first = platform.grants.consents().rev();
         newest_first
             .map(|consent| {
-                let postbox_id = &consent.postbox_id;
                 let contract = platform.contracts.by_contract_id(&consent.contract_id);
                 Connection {
-                    postbox_id: postbox_id.clone(),
+                    consent_id: consent.consent_id.clone(),
                     contract: contract.map_or_else(String::new, |it| it.name.clone()),
                     application: contract
                         .map_or_else(String::new, |it| it.application_name.clone()),
                     since: in_words(consent.since),
-                    items: items.get(&**postbox_id).copied().unwrap_or_default(),
+                    ends: in_words(platform.grants.end_of(consent)),
+                    user_id: consent.place.user_id().map(ToOwned::to_owned),
+                    items: items.get(&way_under(consent)).copied().unwrap_or_default(),
                 }
             })
             .collect()
@@ -61,18 +67,31 @@ async fn connections(State(shared): State<Arc<Shared>>) -> Response {
     page(StatusCode::OK, &Connections { connections })
 }
 
+/// The contract, and the postbox or the person, by which an item arrived.
+type Way<'a> = (&'a str, &'a str);
+
+fn way_of(item: &Received) -> Way<'_> {
+    let place = item.user_id.as_ref().unwrap_or(&item.postbox_id);
+    (&item.contract_id, place)
+}
+
+fn way_under(consent: &Grant) -> Way<'_> {
+    let (Place::Postbox(place) | Place::Library(place)) = &consent.place;
+    (&consent.contract_id, place)
+}
+
 #[derive(Deserialize)]
 struct Withdraw {
-    postbox_id: String,
+    consent_id: String,
 }
 
 async fn withdraw(
     State(shared): State<Arc<Shared>>,
-    Form(Withdraw { postbox_id }): Form<Withdraw>,
+    Form(Withdraw { consent_id }): Form<Withdraw>,
 ) -> Redirect {
     let mut platform = shared.platform();
     platform
         .grants
-        .end_consents(|grant| grant.postbox_id == postbox_id);
+        .end_consents(|grant| grant.consent_id == consent_id);
     Redirect::to("/connections")
 }

@@ -1,7 +1,6 @@
 //! What arrived in the user's digi.me.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use askama::Template;
 use axum::Router;
@@ -15,6 +14,7 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use super::page;
+use crate::clock;
 use crate::platform::{Platform, Received};
 use crate::server::Shared;
 
@@ -48,6 +48,8 @@ struct Inbox {
 /// An item, as a person reads it.
 struct Item {
     received: Received,
+    /// The file's name, or what stands in its place.
+    title: String,
     contract: String,
     application: String,
     mime_type: String,
@@ -91,10 +93,11 @@ async fn inbox(State(shared): State<Arc<Shared>>, Query(query): Query<InboxQuery
     page(StatusCode::OK, &inbox)
 }
 
-/// Changes when an item arrives, and when another sandbox takes the place of this one.
+/// Changes when an item arrives or is deleted, and when another sandbox takes the place of this one.
 fn version_of(platform: &Platform) -> String {
     let sandbox = &platform.contracts.once.contract_id;
-    format!("{sandbox}-{}", platform.inbox.arrived())
+    let (arrived, deletions) = platform.inbox.version();
+    format!("{sandbox}-{arrived}-{deletions}")
 }
 
 async fn version(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
@@ -113,7 +116,7 @@ async fn content(State(shared): State<Arc<Shared>>, Path(id): Path<usize>) -> Re
     let found = {
         let platform = shared.platform();
         let item = platform.inbox.item(id);
-        item.map(|item| (mime_type(item), disposition(&item.name)))
+        item.map(|item| (mime_type(item), disposition(&file_name(item))))
             .zip(platform.inbox.content(id).cloned())
     };
     let Some(((mime_type, disposition), content)) = found else {
@@ -148,6 +151,7 @@ impl Item {
         let mime_type = mime_type(received);
         let texts = |name: &str| texts(&received.descriptor[name]);
         Self {
+            title: title(received),
             contract: contract.map_or_else(String::new, |contract| contract.name.clone()),
             application: contract
                 .map_or_else(String::new, |contract| contract.application_name.clone()),
@@ -176,6 +180,23 @@ impl Shown {
     }
 }
 
+/// An import has no name.
+fn title(item: &Received) -> String {
+    match &item.provider {
+        Some(provider) => format!("For a provider, {} {}", provider.standard, provider.version),
+        None if item.name.is_empty() => "Imported file".into(),
+        None => item.name.clone(),
+    }
+}
+
+fn file_name(item: &Received) -> String {
+    if item.name.is_empty() {
+        format!("item-{}", item.id)
+    } else {
+        item.name.clone()
+    }
+}
+
 /// The type without its parameters, in lower case.
 fn mime_type(item: &Received) -> String {
     let whole = item.descriptor["mimeType"].as_str().unwrap_or_default();
@@ -201,7 +222,6 @@ fn texts(value: &Value) -> Vec<String> {
 
 /// A time in Unix milliseconds, such as `2026-11-27 16:12:57 UTC`.
 pub(super) fn in_words(time: u64) -> String {
-    let time = SystemTime::UNIX_EPOCH + Duration::from_millis(time);
-    let written = humantime::format_rfc3339_seconds(time).to_string();
+    let written = humantime::format_rfc3339_seconds(clock::time(time)).to_string();
     written.replace('T', " ").replace('Z', " UTC")
 }

@@ -9,12 +9,15 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde::Deserialize;
-use url::Url;
+use url::{Position, Url};
 
 use super::page;
+use crate::bad_link::BadLink;
+use crate::import::onboarding;
 use crate::platform::scope;
-use crate::server::Shared;
-use crate::user_client::{Asked, BadLink, Decision, Opened};
+use crate::reply::Decision;
+use crate::server::{Shared, web_address};
+use crate::user_client::{Asked, Opened};
 
 const PHONE: &str = "/phone";
 const GUEST: &str = "/apps/quark/v1/direct-onboarding";
@@ -71,6 +74,11 @@ async fn open_link(State(shared): State<Arc<Shared>>, Query(query): Query<LinkQu
     if link.is_empty() {
         return page(StatusCode::OK, &Phone);
     }
+    if let Some(address) = web_address(link)
+        && onboarding::Link::read(&address, &shared.origin).is_ok()
+    {
+        return Redirect::to(&address[Position::BeforePath..]).into_response();
+    }
     if let Some(note) = note(&shared, link) {
         return page(StatusCode::OK, &note);
     }
@@ -100,7 +108,7 @@ async fn answer_link(
     State(shared): State<Arc<Shared>>,
     Form(answer): Form<LinkAnswer>,
 ) -> Response {
-    let callback = shared.consent(&answer.link, answer.decision).await;
+    let callback = shared.answer(&answer.link, &answer.decision.into()).await;
     go_to(callback, &answer.link)
 }
 
@@ -153,14 +161,14 @@ async fn answer_guest(
     go_to(callback, "")
 }
 
-fn go_to(callback: Result<Url, BadLink>, link: &str) -> Response {
+pub(super) fn go_to(callback: Result<Url, BadLink>, link: &str) -> Response {
     match callback {
         Ok(callback) => Redirect::to(callback.as_str()).into_response(),
         Err(why) => bad(&why, link),
     }
 }
 
-fn bad(why: &BadLink, link: &str) -> Response {
+pub(super) fn bad(why: &BadLink, link: &str) -> Response {
     let why = why.to_string();
     page(StatusCode::BAD_REQUEST, &Bad { why, link })
 }
@@ -206,7 +214,7 @@ fn receipt(shared: &Shared, link: &Url) -> Note {
         .filter(|contract| contract.application_id == application_id);
     let text = match contract {
         Some(contract) => {
-            let given = platform.grants.consents().iter();
+            let given = platform.grants.consents();
             let given = given.filter(|consent| consent.contract_id == contract_id);
             format!(
                 "This link shows what a person agreed to with {} under the contract {}. Consents that have not ended: {}.",
