@@ -3,6 +3,7 @@
 mod contracts;
 mod draining;
 mod faults;
+mod import;
 mod inbox;
 mod pages;
 mod raw;
