@@ -1,6 +1,5 @@
 //! The endpoints of API 1.7.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -155,11 +154,13 @@ async fn contract(state: State<Arc<Shared>>, headers: HeaderMap, body: NoBody) -
     without_body(state, &headers, body, Platform::contract)
 }
 
+type Decide = fn(&mut Platform, &HeaderMap, Result<(), Refusal>) -> Result<Value, Refusal>;
+
 fn without_body(
     State(shared): State<Arc<Shared>>,
     headers: &HeaderMap,
     body: NoBody,
-    decide: fn(&mut Platform, &HeaderMap, Result<(), Refusal>) -> Result<Value, Refusal>,
+    decide: Decide,
 ) -> Answer {
     let mut platform = shared.platform();
     Ok(Json(decide(&mut platform, headers, nothing_of(body))?))
@@ -197,10 +198,22 @@ async fn push_to_provider(
         let why = format!("the body is larger than {LARGEST_RESOURCE} bytes, or it was cut");
         Refusal::request(why)
     })?;
-    serde_json::from_slice::<HashMap<String, IgnoredAny>>(&body)
-        .map_err(|error| Refusal::request(format!("the body is not a JSON object: {error}")))?;
+    check_object(&body)?;
     let mut arriving = Arriving::new();
     arriving.take(&body);
     let answer = shared.platform().finish_import(item, arriving.finish())?;
     Ok(Json(answer))
+}
+
+/// Checks that a body is a JSON object, without keeping what is in it.
+fn check_object(body: &[u8]) -> Result<(), Refusal> {
+    let not_an_object =
+        |why: String| Refusal::request(format!("the body is not a JSON object{why}"));
+    serde_json::from_slice::<IgnoredAny>(body)
+        .map_err(|error| not_an_object(format!(": {error}")))?;
+    if body.trim_ascii_start().starts_with(b"{") {
+        Ok(())
+    } else {
+        Err(not_an_object(String::new()))
+    }
 }

@@ -21,7 +21,10 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
     let answers = Router::new().route("/apps/saas/answer", post(answer));
     Page::ALL.into_iter().fold(answers, |routes, page| {
         let path = format!("{PATH}{}", page.name());
-        routes.route(&path, get(move |state, query| open(state, query, page)))
+        let show = async move |State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery| {
+            open(&shared, query, page)
+        };
+        routes.route(&path, get(show))
     })
 }
 
@@ -35,11 +38,7 @@ struct Question<'a> {
     link: &'a str,
 }
 
-async fn open(
-    State(shared): State<Arc<Shared>>,
-    RawQuery(query): RawQuery,
-    page_of_link: Page,
-) -> Response {
+fn open(shared: &Shared, query: Option<String>, page_of_link: Page) -> Response {
     let query = query.unwrap_or_default();
     let link = format!("{}{}?{query}", shared.onboarding_url, page_of_link.name());
     let opened = Link::of(page_of_link, &query);

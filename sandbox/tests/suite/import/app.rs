@@ -1,6 +1,7 @@
 //! An application that speaks API 1.7.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -298,6 +299,10 @@ impl App {
         let call = self.post(path, claims).header("accountId", account_id);
         call.json(&json!({"resourceType": "Patient"}))
     }
+}
+
+pub(crate) fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 24 * 60 * 60)
 }
 
 pub(crate) fn nonce() -> String {

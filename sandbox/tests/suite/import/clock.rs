@@ -5,10 +5,8 @@ use std::time::Duration;
 use digime_sandbox::Sandbox;
 use serde_json::{Value, json};
 
-use super::app::{App, Tokens};
+use super::app::{App, Tokens, days};
 use crate::raw::{Raw, VERIFIER, descriptor, exchange_claims, now, parameter};
-
-const DAY: Duration = Duration::from_hours(24);
 
 fn expiry(tokens: &Tokens, which: &str) -> u64 {
     tokens.all[which]["expires_on"].as_u64().expect("a time")
@@ -18,7 +16,7 @@ fn expiry(tokens: &Tokens, which: &str) -> u64 {
 async fn an_access_token_expires_and_a_refresh_lengthens_it_but_not_the_consent() {
     let app = App::new().await;
     let tokens = app.connect().await;
-    app.sandbox().advance(DAY);
+    app.sandbox().advance(days(1));
     let expired = app.import(&tokens.access, b"a").send().await;
     assert_eq!((expired.status, expired.code()), (401, "InvalidToken"));
     let later = Tokens::of(app.refresh(&tokens.refresh).await.claims());
@@ -30,7 +28,7 @@ async fn an_access_token_expires_and_a_refresh_lengthens_it_but_not_the_consent(
     let imported = app.import(&later.access, b"a").send().await;
     assert_eq!(imported.status, 200);
 
-    app.sandbox().advance(29 * DAY);
+    app.sandbox().advance(days(29));
     let lapsed = app.refresh(&later.refresh).await;
     assert_eq!((lapsed.status, lapsed.code()), (401, "InvalidToken"));
     assert_eq!(
@@ -66,7 +64,7 @@ async fn a_link_expires_with_its_session_and_a_code_with_its_consent() {
 
     let link = app.link("&sourceType=pull").await;
     let callback = app.sandbox().consent(&link).await.expect("a callback");
-    app.sandbox().advance(30 * DAY);
+    app.sandbox().advance(days(30));
     let refused = app.exchange(&parameter(&callback, "code")).await;
     assert_eq!((refused.status, refused.code()), (400, "InvalidGrant"));
 }
@@ -100,7 +98,7 @@ async fn a_nonce_is_not_new_because_the_clock_was_moved() {
     let app = App::new().await;
     let nonce = json!({"nonce": "n".repeat(32)});
     assert_eq!(app.authorize(nonce.clone()).await.status, 200);
-    app.sandbox().advance(DAY);
+    app.sandbox().advance(days(1));
     assert_eq!(app.authorize(nonce).await.code(), "InvalidJWT");
 }
 
@@ -131,7 +129,7 @@ async fn the_clock_moves_postboxes_and_sessions_of_api_1_5_too() {
     assert_eq!(push().await, Err("InvalidSession".into()));
     raw.sandbox.consent(&link).await.expect_err("its session");
     let code = raw.code().await;
-    raw.sandbox.advance(30 * DAY);
+    raw.sandbox.advance(days(30));
     let refresh: Value = json!({
         "grant_type": "refresh_token", "refresh_token": connected.tokens["refresh_token"],
     });
@@ -145,9 +143,9 @@ async fn the_clock_moves_postboxes_and_sessions_of_api_1_5_too() {
 async fn nobody_is_remembered_for_ever() {
     let app = App::new().await;
     let tokens = app.connect().await;
-    app.sandbox().advance(59 * DAY);
+    app.sandbox().advance(days(59));
     assert_eq!(app.reauthorize(&tokens.access).await.status, 200);
-    app.sandbox().advance(2 * DAY);
+    app.sandbox().advance(days(2));
     let forgotten = app.reauthorize(&tokens.access).await;
     assert_eq!((forgotten.status, forgotten.code()), (401, "InvalidToken"));
 }

@@ -1,21 +1,18 @@
 //! Consents that are renewed, linked, withdrawn and given by another person.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use digime_sandbox::{Decision, NewContract, Reply, Sandbox};
 use serde_json::{Value, json};
 
-use super::app::{App, Tokens, agent, parameters};
+use super::app::{App, Tokens, agent, days, parameters};
 use crate::raw::parameter;
-
-const DAY: Duration = Duration::from_hours(24);
 
 #[tokio::test]
 async fn a_consent_that_has_ended_is_renewed_by_the_same_person() {
     let app = App::new().await;
     let tokens = app.connect().await;
-    app.sandbox().advance(31 * DAY);
+    app.sandbox().advance(days(31));
     let link = app.reauth_link(&tokens.access).await;
     let callback = app.sandbox().consent(&link).await.expect("a callback");
     let names: Vec<_> = parameters(&callback).into_iter().map(|it| it.0).collect();

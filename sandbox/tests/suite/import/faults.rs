@@ -13,7 +13,7 @@ async fn each_endpoint_has_its_faults() {
     let account_id = app.account_id(&tokens.access).await;
     let spoil = |endpoint| {
         app.sandbox()
-            .inject(endpoint, Fault::Refuse(503, "InvalidRequest"))
+            .inject(endpoint, Fault::Refuse(503, "InvalidRequest"));
     };
     let claims = || json!({"access_token": tokens.access});
     spoil(Endpoint::Import);
