@@ -68,8 +68,14 @@ impl Platform {
         Ok(json!({
             "id": contract.contract_id,
             "accessType": "w",
-            "application": {"id": contract.application_id, "name": contract.application_name},
+            "application": {
+                "id": contract.application_id,
+                "name": contract.application_name,
+                "resources": {},
+                "status": 1,
+            },
             "certificate": keys::public_pem(&contract.public_key),
+            "certificateContractSchemaVersion": "1",
             // The end of the year 2099: no contract of a sandbox expires.
             "expirationDate": 4_102_444_799_000_u64,
             "name": contract.name,
