@@ -73,6 +73,10 @@ impl ItemBody {
             running.sent.report();
             let part = running.next_part().await?;
             let next = if part.is_last {
+                if part.contains > 0 {
+                    // A connection that knows the length does not ask for the end.
+                    running.sent.report();
+                }
                 State::Done(running.sent)
             } else {
                 State::Running(running)
@@ -158,16 +162,26 @@ async fn encrypt(
     mut chunks: mpsc::Receiver<Result<BytesMut, ItemError>>,
     parts: mpsc::Sender<Result<Part, EncryptionError>>,
 ) {
+    // An item that is sent as it is has no padding behind its last chunk. So that chunk is held back until it is known that the
+    // item ends there: a file that has grown must not look complete.
+    let mut held = None;
     while let Some(chunk) = chunks.recv().await {
-        let part = match chunk {
-            Ok(chunk) if chunk.is_empty() => {
-                let _ = parts.send(last_part(encryptor)).await;
-                return;
-            }
+        let is_end = chunk.as_ref().is_ok_and(BytesMut::is_empty);
+        let next = match chunk {
+            Ok(_) if is_end => last_part(encryptor.take(), held.take()),
             Ok(chunk) => part(encryptor.as_mut(), chunk),
             Err(error) => Err(error.into()),
         };
-        if parts.send(part).await.is_err() {
+        let ready = match next {
+            Ok(part) if encryptor.is_none() && !is_end => held.replace(part).map(Ok),
+            next => Some(next),
+        };
+        if let Some(part) = ready
+            && parts.send(part).await.is_err()
+        {
+            return;
+        }
+        if is_end {
             return;
         }
     }
@@ -186,11 +200,18 @@ fn part(encryptor: Option<&mut Encryptor>, chunk: BytesMut) -> Result<Part, Encr
     })
 }
 
-fn last_part(encryptor: Option<Encryptor>) -> Result<Part, EncryptionError> {
+/// The last part: the padding of an item that is encrypted, or the chunk that was held back.
+fn last_part(encryptor: Option<Encryptor>, held: Option<Part>) -> Result<Part, EncryptionError> {
     let end = encryptor.map(Encryptor::finish).transpose()?;
-    Ok(Part {
-        bytes: end.unwrap_or_default(),
-        contains: 0,
-        is_last: true,
+    Ok(match (end, held) {
+        (None, Some(held)) => Part {
+            is_last: true,
+            ..held
+        },
+        (end, _) => Part {
+            bytes: end.unwrap_or_default(),
+            contains: 0,
+            is_last: true,
+        },
     })
 }

@@ -1,0 +1,7 @@
+//! The flow over real HTTP, against the sandbox.
+
+mod consents;
+mod deletion;
+mod flows;
+mod pushes;
+mod set_up;
