@@ -10,13 +10,16 @@ use digime::transport::{Body, Transport, TransportError, http};
 use digime::{Client, async_trait};
 use digime_extending::checkup::Check;
 
-/// A platform that allows everything.
-struct Generous;
+/// A platform that answers everything in the same way.
+struct Answers(u16, &'static str);
 
 #[async_trait]
-impl Transport for Generous {
+impl Transport for Answers {
     async fn send(&self, _: http::Request<Body>) -> Result<http::Response<Body>, TransportError> {
-        Ok(http::Response::new(Body::from(r#"{"accessType":"w"}"#)))
+        let answer = http::Response::builder().status(self.0);
+        answer
+            .body(Body::from(self.1))
+            .map_err(TransportError::unsendable)
     }
 }
 
@@ -36,8 +39,8 @@ impl io::Write for Log {
     }
 }
 
-#[tokio::test]
-async fn a_call_of_a_library_is_a_span_around_its_requests() {
+/// What is logged of a check of a contract.
+async fn logged(platform: Answers) -> String {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -46,15 +49,40 @@ async fn a_call_of_a_library_is_a_span_around_its_requests() {
         .with_writer(move || writer.clone())
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
-    let client = Client::builder()
-        .transport(Generous)
-        .build()
-        .expect("a client");
-    let _ = receipts().flow(&client).check().await.expect("a contract");
+    let client = Client::builder().transport(platform).build();
+    let flow = receipts().flow(&client.expect("a client"));
+    drop(flow.check().await);
 
     let bytes = log.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let text = String::from_utf8(bytes).expect("text");
+    String::from_utf8(bytes).expect("text")
+}
+
+/// The lines about the call itself, without its requests.
+fn ends(log: &str) -> Vec<&str> {
+    let lines = log.lines();
+    lines
+        .filter(|line| line.contains("digime::call: "))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_call_of_a_library_is_a_span_around_its_requests_and_says_how_it_ended() {
     let span = r#"flow{contract=c-1 state="Unchecked" call="check"}"#;
-    assert!(text.contains(span), "{text}");
-    assert!(text.contains("operation=check the contract"), "{text}");
+
+    let done = logged(Answers(200, r#"{"accessType":"w"}"#)).await;
+    assert!(done.contains("operation=check the contract"), "{done}");
+    let [end] = ends(&done)[..] else {
+        panic!("one end: {done}")
+    };
+    assert!(end.contains("DEBUG") && end.contains(span), "{end}");
+    assert!(end.contains("digime::call: done"), "{end}");
+
+    let refusal = r#"{"error":{"code":"InvalidContractId","message":"no such contract"}}"#;
+    let failed = logged(Answers(403, refusal)).await;
+    let [end] = ends(&failed)[..] else {
+        panic!("one end: {failed}")
+    };
+    assert!(end.contains("WARN") && end.contains(span), "{end}");
+    assert!(end.contains("digime::call: failed"), "{end}");
+    assert!(end.contains("InvalidContractId"), "{end}");
 }

@@ -91,7 +91,7 @@ impl<V> AwaitingConsent<V> {
 impl<V> ExtensionState for AwaitingConsent<V> {}
 
 /// What is kept of the state.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[expect(unnameable_types, reason = "it appears only in traits")]
 pub struct AwaitingRecord {
     page: Url,
@@ -192,6 +192,15 @@ impl AwaitsCode for AwaitingConsent<Verifier> {
     }
 }
 
+/// The page has the code of the authorization in its query.
+impl fmt::Debug for AwaitingRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwaitingRecord")
+            .field("ends", &self.ends)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<V> fmt::Debug for AwaitingConsent<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AwaitingConsent")
@@ -202,22 +211,142 @@ impl<V> fmt::Debug for AwaitingConsent<V> {
 
 #[cfg(test)]
 mod tests {
+    use digime::{Client, Suspended};
+    use serde_json::json;
+
     use super::*;
+    use crate::examples::{Receipts, awaiting, flow, receipts, says_nothing_secret, tokens};
+
+    fn checked(query: &str) -> Result<(), CallbackError> {
+        awaiting().check(&Callback::from_query(query).expect("a callback"))
+    }
 
     #[test]
-    fn what_is_wrong_with_a_callback_is_found_before_its_code_is_spent() {
-        let client = crate::client().build().expect("a client");
-        let verifier = Verifier::new(client.code_verifier(), "announced".to_owned());
-        let page = Url::parse("https://pages.example/").expect("a URL");
-        let session = serde_json::from_str(r#"{"key":"k","expiry":1}"#).expect("a session");
-        let now = client.platform_clock();
-        let awaiting = AwaitingConsent::new(page, "s".to_owned(), session, verifier, now);
-        let good = "success=true&state=s&code=c&accountReference=a";
-        let check = |query: &str| awaiting.check(&Callback::from_query(query).expect("a query"));
-        assert_eq!(check(good), Ok(()));
+    fn a_callback_is_an_answer_if_it_says_success_and_the_state_of_the_flow() {
+        assert_eq!(checked("success=true&state=the-state&code=c"), Ok(()));
+        let others = "success=true&state=the-state&code=c&accountReference=a&other=1&other=2";
+        assert_eq!(checked(others), Ok(()));
+    }
+
+    #[test]
+    fn a_callback_of_another_flow_is_no_answer_whatever_it_says() {
+        for success in ["true", "false", "maybe"] {
+            let query = format!("success={success}&state=another&code=c");
+            assert_eq!(checked(&query), Err(CallbackError::AnotherFlow));
+        }
         assert_eq!(
-            check(&format!("{good}&accountReference=b")),
-            Err(CallbackError::Twice(ACCOUNT))
+            checked("state=&success=true"),
+            Err(CallbackError::AnotherFlow)
         );
+        assert_eq!(checked("state=another"), Err(CallbackError::AnotherFlow));
+    }
+
+    #[test]
+    fn a_success_without_a_state_is_no_answer() {
+        let missing = Err(CallbackError::Missing("state"));
+        assert_eq!(checked("success=true&code=c"), missing);
+    }
+
+    #[test]
+    fn only_true_and_false_are_known_values_of_success() {
+        for query in ["success=maybe", "success=", "success=TRUE", "success=1"] {
+            let unknown = Err(CallbackError::Unknown("success"));
+            assert_eq!(checked(&format!("{query}&state=the-state&code=c")), unknown);
+        }
+        let missing = Err(CallbackError::Missing("success"));
+        assert_eq!(checked("state=the-state&code=c"), missing);
+        let twice = "success=false&state=the-state&success=true";
+        assert_eq!(checked(twice), Err(CallbackError::Twice("success")));
+    }
+
+    #[test]
+    fn a_refusal_has_the_code_of_the_page() {
+        let refused = |code: &str| Err(CallbackError::NotConsented { code: code.into() });
+        let query = "success=false&errorCode=USER_CANCEL&state=the-state";
+        assert_eq!(checked(query), refused("USER_CANCEL"));
+        assert_eq!(checked("success=false&state=the-state"), refused("no code"));
+        // The page may fail before it knows the state.
+        assert_eq!(checked("success=false&errorCode=x"), refused("x"));
+        let twice = "success=false&errorCode=x&errorCode=y&state=the-state";
+        assert_eq!(checked(twice), Err(CallbackError::Twice("errorCode")));
+    }
+
+    fn granted(
+        wanted: Option<&str>,
+        consented: Option<&str>,
+        query: &str,
+    ) -> Result<Connected, Error> {
+        let tokens = match consented {
+            Some(person) => tokens(&json!({"user_id": person})),
+            None => tokens(&json!({})),
+        };
+        let callback = Callback::from_query(query).expect("a callback");
+        awaiting().for_person(wanted).granted(&callback, tokens)
+    }
+
+    #[test]
+    fn a_renewal_takes_no_tokens_of_another_person() {
+        let refused = granted(Some("ada"), Some("grace"), "").expect_err("another person");
+        assert_eq!(refused.as_extension(), Some(&ImportError::AnotherPerson));
+        for (wanted, consented) in [
+            (Some("ada"), Some("ada")),
+            (None, Some("grace")),
+            (Some("ada"), None),
+            (None, None),
+        ] {
+            let connected = granted(wanted, consented, "").expect("the same person");
+            assert_eq!(connected.person_id().as_deref(), consented);
+        }
+    }
+
+    #[test]
+    fn the_account_comes_from_the_callback() {
+        let connected = granted(None, None, "accountReference=a-1").expect("a connection");
+        assert_eq!(connected.account_reference(), Some("a-1"));
+        let connected = granted(None, None, "").expect("a connection");
+        assert_eq!(connected.account_reference(), None);
+        let twice = granted(None, None, "accountReference=a&accountReference=b");
+        let twice = twice.expect_err("two accounts");
+        assert!(matches!(
+            twice,
+            Error::Callback(CallbackError::Twice("accountReference"))
+        ));
+    }
+
+    #[test]
+    fn a_suspended_flow_waits_for_the_same_person_on_the_same_page() {
+        let client = Client::new();
+        let waiting = flow(&client).extend(|_| awaiting().for_person(Some("ada")));
+        let suspended = waiting.suspend();
+        assert_eq!(
+            suspended.expires_at(),
+            Some(SystemTime::UNIX_EPOCH + LONGEST_WAIT)
+        );
+        let row = suspended.to_json().expect("JSON");
+        let resumed = Suspended::<Receipts, AwaitingConsent<Verifier>>::from_json(&row)
+            .and_then(|suspended| Ok(suspended.resume(receipts(), &client)))
+            .expect("a record")
+            .expect("a flow");
+        assert_eq!(resumed.as_state().url(), waiting.as_state().url());
+        assert_eq!(resumed.as_state().state(), "the-state");
+        assert_eq!(resumed.as_state().person.as_deref(), Some("ada"));
+        assert_eq!(resumed.suspend().to_json().expect("JSON"), row);
+    }
+
+    #[test]
+    fn what_waits_is_printed_without_its_secrets() {
+        let state = awaiting();
+        let verifier = serde_json::to_value(&state.record().verifier).expect("JSON");
+        let code_verifier = verifier["code_verifier"].as_str().expect("a verifier");
+        let waiting = flow(&Client::new()).extend(|_| state);
+        let record = waiting.as_state().record();
+        for text in [
+            format!("{waiting:?}"),
+            format!("{record:?}"),
+            format!("{:?}", waiting.suspend()),
+        ] {
+            says_nothing_secret(&text);
+            assert!(!text.contains(code_verifier), "{text}");
+        }
     }
 }

@@ -48,7 +48,7 @@ digime::calls! {
             Authorized: PushesByImportWhenAuthorized;
             _:  "cannot authorize: `{Self}` is no flow that pushes by import",
                 "only a flow of a contract of the kind `Import` is authorized",
-                "begin a flow under a contract that is `#[digime_contract(kind = Import)]`, or, in generic code, that is `C: Contract<Kind = Import>`";
+                "begin a flow under a contract that is `#[digime_contract(kind = Import)]`, `contract.flow(&client)`, or in generic code `Import::begin(contract.flow(&client))`";
         }
 
         /// Asks for the person's consent, with options, as [`authorize`](Self::authorize) does.
@@ -69,7 +69,7 @@ digime::calls! {
             Authorized: PushesByImportWhenAuthorized;
             _:  "cannot authorize: `{Self}` is no flow that pushes by import",
                 "only a flow of a contract of the kind `Import` is authorized",
-                "begin a flow under a contract that is `#[digime_contract(kind = Import)]`, or, in generic code, that is `C: Contract<Kind = Import>`";
+                "begin a flow under a contract that is `#[digime_contract(kind = Import)]`, `contract.flow(&client)`, or in generic code `Import::begin(contract.flow(&client))`";
         }
 
         /// The page of digi.me on which the person consents. Redirect the person's browser there.

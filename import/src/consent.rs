@@ -81,3 +81,113 @@ pub(crate) fn into_consent<C>(flow: Flow<C, Connected>) -> Consent<C> {
     }
     Consent::Valid(flow)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use digime::{Client, Error, Suspended};
+    use serde_json::json;
+
+    use super::*;
+    use crate::ImportFlow;
+    use crate::examples::{
+        Receipts, connected_until, flow, receipts, says_nothing_secret, session, tokens,
+    };
+
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+    fn tomorrow() -> SystemTime {
+        SystemTime::now() + DAY
+    }
+
+    fn connected(state: Connected) -> Flow<Receipts, Connected> {
+        flow(&Client::new()).extend(|_| state)
+    }
+
+    fn lapsed(state: Connected) -> Flow<Receipts, Lapsed> {
+        match connected(state).into_consent() {
+            Consent::Lapsed(lapsed) => lapsed,
+            Consent::Valid(_) => panic!("the consent lasts"),
+        }
+    }
+
+    #[test]
+    fn a_consent_lasts_until_its_end() {
+        let valid = connected(connected_until(tomorrow())).into_consent();
+        assert!(matches!(valid, Consent::Valid(_)), "{valid:?}");
+        let yesterday = SystemTime::now() - DAY;
+        assert_eq!(lapsed(connected_until(yesterday)).as_state().code(), None);
+    }
+
+    #[test]
+    fn a_consent_whose_end_is_not_known_lasts_until_the_platform_ends_it() {
+        let without_end = tokens(&json!({}));
+        let valid = connected(Connected::new(without_end, session(), None)).into_consent();
+        assert!(matches!(valid, Consent::Valid(_)), "{valid:?}");
+
+        let ended = tokens(&json!({"refresh": {"ended": {"code": "InvalidToken"}}}));
+        let lapsed = lapsed(Connected::new(ended, session(), None));
+        assert_eq!(lapsed.as_state().code().as_deref(), Some("InvalidToken"));
+    }
+
+    #[test]
+    fn a_connection_is_resumed_as_it_was() {
+        let flow = connected(connected_until(tomorrow()));
+        let row = flow.suspend().to_json().expect("JSON");
+        let suspended = Suspended::<Receipts, Connected>::from_json(&row).expect("a record");
+        let resumed = suspended
+            .resume(receipts(), flow.client())
+            .expect("a connection");
+        let state = resumed.as_state();
+        assert_eq!(state.account_reference(), Some("account-1"));
+        assert_eq!(state.consent_id().as_deref(), Some("consent-1"));
+        assert_eq!(state.session().secret_key(), "the-session-key");
+        assert_eq!(resumed.suspend().to_json().expect("JSON"), row);
+    }
+
+    #[test]
+    fn a_consent_that_has_ended_is_resumed_as_such() {
+        let lapsed = lapsed(connected_until(SystemTime::UNIX_EPOCH));
+        let row = lapsed.suspend().to_json().expect("JSON");
+        let suspended = Suspended::<Receipts, Lapsed>::from_json(&row).expect("a record");
+        let resumed = suspended
+            .resume(receipts(), lapsed.client())
+            .expect("a consent");
+        assert_eq!(resumed.suspend().to_json().expect("JSON"), row);
+        assert!(Suspended::<Receipts, Connected>::from_json(&row).is_err());
+    }
+
+    #[test]
+    fn nothing_is_pushed_while_the_connection_is_ending() {
+        let flow = connected(connected_until(tomorrow()));
+        assert!(flow.as_state().check_not_ending().is_ok());
+        let row = flow.suspend().to_json().expect("JSON");
+        let row = row.replace(
+            r#""account_reference""#,
+            r#""is_ending":true,"account_reference""#,
+        );
+        let suspended = Suspended::<Receipts, Connected>::from_json(&row).expect("a record");
+        let ending = suspended
+            .resume(receipts(), flow.client())
+            .expect("a connection");
+        let refused = ending.as_state().check_not_ending();
+        let refused = refused.expect_err("a refusal");
+        assert!(matches!(refused, Error::ConsentEnded { .. }), "{refused}");
+    }
+
+    #[test]
+    fn a_connection_and_a_consent_that_has_ended_are_printed_without_their_secrets() {
+        let connected = connected(connected_until(tomorrow()));
+        let lapsed = lapsed(connected_until(SystemTime::UNIX_EPOCH));
+        for text in [
+            format!("{connected:?}"),
+            format!("{lapsed:?}"),
+            format!("{:?}", connected.as_state().record()),
+            format!("{:?}", connected.as_state().session()),
+            format!("{:?}", connected.suspend()),
+        ] {
+            says_nothing_secret(&text);
+        }
+    }
+}

@@ -79,6 +79,8 @@ mod connected;
 mod consent;
 mod deletion;
 mod error;
+#[cfg(test)]
+mod examples;
 mod kind;
 mod lapsing;
 mod onboarding;

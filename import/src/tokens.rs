@@ -49,3 +49,23 @@ impl TokenAnswer for ImportTokens {
         request.without_redirect_uri()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_without_ids_is_taken_and_one_without_a_token_is_not() {
+        let token = |value: &str| json!({"value": value, "expires_on": 7});
+        let answer = json!({"access_token": token("the-access-token"), "refresh_token": token("the-refresh-token")});
+        let answer: ImportTokens = serde_json::from_value(answer).expect("an answer");
+        crate::examples::says_nothing_secret(&format!("{answer:?}"));
+        crate::examples::says_nothing_secret(&format!("{:?}", answer.issued()));
+        let without = json!({"access_token": token("a"), "sub": "ada"});
+        assert!(serde_json::from_value::<ImportTokens>(without).is_err());
+        let without = json!({"refresh_token": token("a"), "sub": "ada"});
+        assert!(serde_json::from_value::<ImportTokens>(without).is_err());
+    }
+}

@@ -172,6 +172,14 @@ fn each_mistake_in_the_arguments_is_reported() {
             "unknown kind of contract `forever`: expected `once` or `ongoing`",
         ),
         (
+            quote!(import),
+            "unknown kind of contract `import`: did you mean `kind = digime_import::Import`?",
+        ),
+        (
+            quote!("import"),
+            "unknown kind of contract `import`: did you mean `kind = digime_import::Import`?",
+        ),
+        (
             quote!(one - time),
             "unknown kind of contract `one_time`: did you mean `once`?",
         ),

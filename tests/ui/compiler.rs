@@ -137,7 +137,13 @@ fn output(cargo: &mut Command) -> String {
 
 /// What the programs name of the libraries that cargo has built.
 fn libraries(messages: &str) -> Vec<Library> {
-    let named = ["digime", "digime_extending", "digime_import", "serde", "serde_json"];
+    let named = [
+        "digime",
+        "digime_extending",
+        "digime_import",
+        "serde",
+        "serde_json",
+    ];
     named
         .into_iter()
         .map(|name| Library {

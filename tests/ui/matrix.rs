@@ -17,13 +17,30 @@ use crate::compiler::{Compiler, root};
 
 /// A call, as it is written on a flow.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Call(String);
+pub(crate) struct Call(String);
+
+impl Call {
+    pub(crate) fn name(&self) -> &str {
+        self.0.split('(').next().expect("a name")
+    }
+}
 
 /// The states, each with the calls that are right in it.
-type States = BTreeMap<String, BTreeSet<Call>>;
+pub(crate) type States = BTreeMap<String, BTreeSet<Call>>;
+
+/// One call of a flow under a contract in a state.
+pub(crate) struct Cell<'a> {
+    pub(crate) contract: Contract,
+    pub(crate) state: &'a str,
+    pub(crate) call: &'a Call,
+    pub(crate) is_right: bool,
+}
+
+/// The parameters of a function with the contract `C`, and its name.
+pub(crate) type Contract = (&'static str, &'static str);
 
 /// The beginning of the program, before the cells.
-const PRELUDE: &str = "\
+pub(crate) const PRELUDE: &str = "\
 #![allow(unused)]
 use digime::*;
 use digime::scope::Scope;
@@ -34,7 +51,7 @@ pub struct Receipts { private_key: PrivateKey }
 fn main() {}
 ";
 
-fn states() -> States {
+pub(crate) fn states() -> States {
     let mut states = States::new();
     for path in files(&root().join("src/flow")) {
         let file = parse(&path);
@@ -51,7 +68,7 @@ fn states() -> States {
 }
 
 /// The files in a folder and in those inside it.
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder");
     let paths = entries.map(|entry| entry.expect("an entry").path());
     paths
@@ -65,7 +82,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-fn parse(path: &Path) -> syn::File {
+pub(crate) fn parse(path: &Path) -> syn::File {
     let source = std::fs::read_to_string(path).expect("a file");
     syn::parse_file(&source).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -87,7 +104,7 @@ fn methods_of_a_state(item: &Item) -> Option<(String, Vec<Call>)> {
 }
 
 /// A state that is generic over what is kept while waiting is one for each.
-fn concrete(state: String) -> Vec<String> {
+pub(crate) fn concrete(state: String) -> Vec<String> {
     match state.as_str() {
         "AwaitingCallback<V>" => vec![
             "AwaitingCallback<NoVerifier>".into(),
@@ -149,7 +166,7 @@ fn rows(input: ParseStream) -> syn::Result<Vec<String>> {
 }
 
 /// A call of a method with arguments that every cell has; nothing for a function that takes no flow.
-fn call(signature: &Signature) -> Option<Call> {
+pub(crate) fn call(signature: &Signature) -> Option<Call> {
     signature.receiver()?;
     let arguments = signature.inputs.iter().filter_map(|input| match input {
         FnArg::Receiver(_) => None,
@@ -178,6 +195,9 @@ fn argument_of_type(ty: &Type) -> &'static str {
         "Session<C>" => "session",
         "&Scope" => "&scope",
         "&AccessToken" => "&token",
+        "ConsentOptions" => "options",
+        "RenewalOptions" => "renewal",
+        "ProviderAccount" => "account",
         many if many.starts_with("implIntoIterator<Item=PostboxItem") => "[item]",
         other => panic!("the matrix has no argument of type {other}: add one to the cells"),
     }
@@ -185,7 +205,7 @@ fn argument_of_type(ty: &Type) -> &'static str {
 
 /// The contracts of a cell: a struct of each kind, and generic code. A state is combined with both kinds, although only
 /// one of them reaches it, since a type can name what no value has.
-const CONTRACTS: [(&str, &str); 4] = [
+pub(crate) const CONTRACTS: [Contract; 4] = [
     ("", "Welcome"),
     ("<C: OnceContract>", "C"),
     ("", "Receipts"),
@@ -227,9 +247,7 @@ fn names_after<'a>(text: &'a str, word: &str) -> BTreeSet<&'a str> {
 #[test]
 fn a_library_can_explain_every_call_that_can_be_wrong() {
     let Table(table) = Table::read();
-    let calls = table
-        .keys()
-        .map(|call| call.0.split('(').next().expect("a name"));
+    let calls = table.keys().map(Call::name);
     // Nothing can be cloned in any state, and a library's state is suspended if it is `Durable`.
     let calls: BTreeSet<&str> = calls
         .filter(|call| !matches!(*call, "clone" | "suspend"))
@@ -265,33 +283,42 @@ fn every_call_in_every_state_compiles_or_is_one_error_that_says_what_to_do() {
     let states = states();
     assert_eq!(states.len(), 5, "{:?}", states.keys());
     let calls: BTreeSet<&Call> = states.values().flatten().collect();
-    let mut program = PRELUDE.to_owned();
-    let mut matrix = Vec::new();
+    let mut cells = Vec::new();
     for (state, right) in &states {
-        for (generics, contract) in CONTRACTS {
-            for call in &calls {
-                let line = program.lines().count() + 1;
-                let number = matrix.len();
-                writeln!(
-                    program,
-                    "async fn cell_{number}{generics}(flow: Flow<{contract}, {state}>, session: Session<{contract}>, \
-                     callback: Callback, item: PostboxItem, scope: Scope, token: AccessToken) -> Result<(), Error> \
-                     {{ let it = flow.{}; drop(it); Ok(()) }}",
-                    call.0
-                )
-                .expect("a line");
-                matrix.push((
-                    line,
-                    format!("Flow<{contract}, {state}>.{}", call.0),
-                    right.contains(call),
-                ));
-            }
+        for contract in CONTRACTS {
+            cells.extend(calls.iter().map(|call| Cell {
+                contract,
+                state,
+                call,
+                is_right: right.contains(call),
+            }));
         }
     }
-    let mut errors = errors_by_line(&program);
-    for (line, cell, is_right) in &matrix {
-        let errors = errors.remove(line).unwrap_or_default();
-        assert_eq!(errors.len(), usize::from(!is_right), "{cell}: {errors:#?}");
+    check("matrix", PRELUDE, "", &cells);
+}
+
+/// Compiles all cells as one program. `arguments` are those that some calls have besides the usual ones.
+pub(crate) fn check(name: &str, prelude: &str, arguments: &str, cells: &[Cell]) {
+    let mut program = prelude.to_owned();
+    let first_line = program.lines().count() + 1;
+    for (number, cell) in cells.iter().enumerate() {
+        let Cell { state, call, .. } = cell;
+        let (generics, contract) = cell.contract;
+        writeln!(
+            program,
+            "async fn cell_{number}{generics}(flow: Flow<{contract}, {state}>, session: Session<{contract}>, \
+             callback: Callback, item: PostboxItem, scope: Scope, token: AccessToken, {arguments}) -> Result<(), Error> \
+             {{ let it = flow.{}; drop(it); Ok(()) }}",
+            call.0
+        )
+        .expect("a line");
+    }
+    let mut errors = errors_by_line(name, &program);
+    for (number, cell) in cells.iter().enumerate() {
+        let errors = errors.remove(&(first_line + number)).unwrap_or_default();
+        let expected = usize::from(!cell.is_right);
+        let cell = format!("Flow<{}, {}>.{}", cell.contract.1, cell.state, cell.call.0);
+        assert_eq!(errors.len(), expected, "{cell}: {errors:#?}");
         for error in errors {
             assert!(
                 error.starts_with("error[E0277]: ") && error.contains("  = note: "),
@@ -301,17 +328,12 @@ fn every_call_in_every_state_compiles_or_is_one_error_that_says_what_to_do() {
         }
     }
     assert!(errors.is_empty(), "{errors:#?}");
-    println!(
-        "{} calls in {} states: {} cells",
-        calls.len(),
-        states.len(),
-        matrix.len()
-    );
+    println!("{name}: {} cells", cells.len());
 }
 
 /// What the compiler says of a program, by the line of each error.
-fn errors_by_line(program: &str) -> BTreeMap<usize, Vec<String>> {
-    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("matrix.rs");
+fn errors_by_line(name: &str, program: &str) -> BTreeMap<usize, Vec<String>> {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.rs"));
     std::fs::write(&file, program).expect("a file");
     let mut errors = BTreeMap::<usize, Vec<String>>::new();
     for diagnostic in Compiler::new().check(&file) {

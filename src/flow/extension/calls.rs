@@ -17,7 +17,10 @@
 ///
 /// An `async fn` becomes a method that returns a [`Call`](crate::extend::Call), a boxed future whose type does not depend on the
 /// state. So a wrong call is one error, even if the result is awaited and used. Its arguments have to be owned. It runs in a
-/// `tracing` span with the contract, the state and the name of the call, as the calls of this library do.
+/// `tracing` span with the contract, the state and the name of the call, as the calls of this library do. The log says how it ended
+/// if it returns a `Result` with [`Error`](crate::Error) or [`Rejected`](crate::Rejected).
+///
+/// On a [`Suspended`](crate::Suspended) flow each method is a compile error that says to resume the flow first.
 ///
 /// ```
 /// use digime::extend::ExtensionState;
