@@ -1,4 +1,4 @@
-//! The cost of a push for this process, with a platform in another one: `cargo bench --bench push`.
+//! The cost of a push for this process, to a postbox and by import, with a platform in another one: `cargo bench --bench push`.
 //!
 //! With `RUSTFLAGS='--cfg digime_bench'` it also measures parts that are not in the library's API.
 //!
@@ -20,6 +20,7 @@ use digime::{
     ApplicationId, Authorized, Callback, Client, ContractId, Flow, PostboxItem, PrivateKey,
     RedirectUri, digime_contract,
 };
+use digime_import::{Connected, Import, ImportFlow, OnboardingUrl};
 use digime_sandbox::Sandbox;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -48,6 +49,15 @@ struct Welcome {
     redirect_uri: RedirectUri,
 }
 
+#[digime_contract(kind = Import)]
+#[derive(serde::Deserialize)]
+struct Imported {
+    application_id: ApplicationId,
+    contract_id: ContractId,
+    private_key: PrivateKey,
+    redirect_uri: RedirectUri,
+}
+
 fn main() {
     if std::env::args().nth(1).as_deref() == Some("platform") {
         return platform();
@@ -56,7 +66,14 @@ fn main() {
     let bench = Bench::new();
     // Counts are exact, and need no quiet machine.
     if std::env::args().any(|argument| argument == "allocations") {
-        return bench.allocations();
+        bench.allocations();
+        return ImportBench::new(&bench).allocations();
+    }
+    if std::env::args().any(|argument| argument == "import") {
+        let import = ImportBench::new(&bench);
+        import.pushes(folder.path());
+        import.beside_the_socket(folder.path());
+        return import.starting();
     }
     bench.pushes(folder.path());
     bench.beside_the_cipher_and_the_socket(folder.path());
@@ -64,6 +81,11 @@ fn main() {
     bench.starting_an_ongoing_flow();
     bench.links();
     bench.allocations();
+    let import = ImportBench::new(&bench);
+    import.pushes(folder.path());
+    import.beside_the_socket(folder.path());
+    import.starting();
+    import.allocations();
 }
 
 /// The other process: the sandbox, and a socket whose data is discarded.
@@ -236,28 +258,7 @@ impl Bench {
 
     fn pushes(&self, folder: &Path) {
         println!("\n## Pushes of a file\n");
-        println!("| size | wall | CPU of this process | peak memory |");
-        println!("| --- | --- | --- | --- |");
-        for (name, size, runs, batch) in [
-            ("4 KiB", 4 * KIB, 9, 100),
-            ("1 MiB", MIB, 9, 20),
-            ("64 MiB", 64 * MIB, 7, 1),
-            ("1 GiB", GIB, 3, 1),
-        ] {
-            let file = file_of(folder, size);
-            self.push(PostboxItem::file(&file));
-            forget_peak_memory();
-            let costs = (0..runs)
-                .map(|_| measure(|| (0..batch).for_each(|_| self.push(PostboxItem::file(&file)))));
-            let cost = median(costs.collect());
-            let peak = peak_memory();
-            println!(
-                "| {name} | {:.2?} | {:.2?} | {:.1} MiB |",
-                cost.wall / batch,
-                cost.cpu / batch,
-                f64::from(u32::try_from(peak).expect("less than 4 TiB")) / 1024.0,
-            );
-        }
+        push_files(folder, |file| self.push(PostboxItem::file(file)));
     }
 
     /// The target: at most 1.5 times the CPU.
@@ -458,6 +459,164 @@ impl Bench {
         }
         .expect("a key")
     }
+}
+
+/// Pushes files of several sizes, and prints what each costs.
+fn push_files(folder: &Path, push: impl Fn(&Path)) {
+    println!("| size | wall | CPU of this process | peak memory |");
+    println!("| --- | --- | --- | --- |");
+    for (name, size, runs, batch) in [
+        ("4 KiB", 4 * KIB, 9, 100),
+        ("1 MiB", MIB, 9, 20),
+        ("64 MiB", 64 * MIB, 7, 1),
+        ("1 GiB", GIB, 3, 1),
+    ] {
+        let file = file_of(folder, size);
+        push(&file);
+        forget_peak_memory();
+        let costs = (0..runs).map(|_| measure(|| (0..batch).for_each(|_| push(&file))));
+        let cost = median(costs.collect());
+        let peak = peak_memory();
+        println!(
+            "| {name} | {:.2?} | {:.2?} | {:.1} MiB |",
+            cost.wall / batch,
+            cost.cpu / batch,
+            f64::from(u32::try_from(peak).expect("less than 4 TiB")) / 1024.0,
+        );
+    }
+}
+
+/// The flow of API 1.7, on the platform of the other benchmark.
+struct ImportBench<'a> {
+    bench: &'a Bench,
+    receipts: Imported,
+    flow: Flow<Imported, Connected>,
+}
+
+impl<'a> ImportBench<'a> {
+    fn new(bench: &'a Bench) -> Self {
+        let told = &bench.platform.told;
+        let contract = told["contracts"]["import"].clone();
+        let receipts: Imported = serde_json::from_value(contract).expect("a contract");
+        let client = Self::client(told);
+        let flow = bench.runtime.block_on(async {
+            let awaiting = receipts.flow(&client).authorize().await.expect("a page");
+            let callback = consent(told, awaiting.url().as_str());
+            awaiting.exchange_code(callback).await.expect("tokens")
+        });
+        Self {
+            bench,
+            receipts,
+            flow,
+        }
+    }
+
+    fn client(told: &Value) -> Client {
+        let text = |name: &str| told[name].as_str().expect("a URL");
+        let pages = OnboardingUrl::new(text("onboarding_url")).expect("a URL");
+        let client = digime_import::client().base_url(text("import_base_url"));
+        client.extension(pages).build().expect("a client")
+    }
+
+    fn push(&self, item: PostboxItem) {
+        let pushing = self.flow.push(item.account("customer-42"));
+        let delivery = self.bench.runtime.block_on(pushing);
+        let _ = black_box(delivery.expect("a delivery"));
+    }
+
+    fn pushes(&self, folder: &Path) {
+        println!("\n## Pushes of a file by import\n");
+        push_files(folder, |file| self.push(PostboxItem::file(file)));
+    }
+
+    fn beside_the_socket(&self, folder: &Path) {
+        let file = file_of(folder, GIB);
+        let address = self.bench.platform.told["sink"].as_str();
+        let address = address.expect("an address");
+        let (push, raw) = compare(
+            5,
+            || self.push(PostboxItem::file(&file)),
+            || read_and_send(&file, address),
+        );
+        println!("\n## A push of 1 GiB by import beside a file and a socket\n");
+        println!("| | wall | CPU |");
+        println!("| --- | --- | --- |");
+        println!("| push of a file | {:.2?} | {:.2?} |", push.wall, push.cpu);
+        println!("| file and socket | {:.2?} | {:.2?} |", raw.wall, raw.cpu);
+        println!(
+            "| ratio | {:.2} | {:.2} |",
+            ratio(push.wall, raw.wall),
+            ratio(push.cpu, raw.cpu)
+        );
+    }
+
+    fn starting(&self) {
+        const TIMES: usize = 100;
+        let key = self.bench.raw_key();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let client = Self::client(&self.bench.platform.told);
+        let (start, signature) = compare(
+            9,
+            || {
+                runtime.block_on(async {
+                    for _ in 0..TIMES {
+                        let flow = self.receipts.flow(&client);
+                        let awaiting = flow.authorize().await.expect("a page");
+                        black_box(awaiting.url());
+                    }
+                });
+            },
+            || (0..TIMES).for_each(|_| sign(&key)),
+        );
+        let [start, signature] =
+            [start, signature].map(|cost| cost.cpu / u32::try_from(TIMES).expect("a few"));
+        println!("\n## Starting a flow of the import, CPU on one thread\n");
+        println!("| authorize: a request and a signature | a signature alone | ratio |");
+        println!("| --- | --- | --- |");
+        println!(
+            "| {start:.2?} | {signature:.2?} | {:.2} |",
+            ratio(start, signature)
+        );
+    }
+
+    fn allocations(&self) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let client = Self::client(&self.bench.platform.told);
+        let flow = self.flow.suspend().resume(&self.receipts, &client);
+        let flow = flow.expect("the flow");
+        let push = || {
+            let item = PostboxItem::bytes("receipt.txt", "1 coffee").account("customer-42");
+            let delivery = runtime.block_on(flow.push(item));
+            let _ = black_box(delivery.expect("a delivery"));
+        };
+        push();
+        let counted = allocation_counter::measure(push);
+        println!("\n## Allocations of a push of 8 bytes by import\n");
+        println!("{}, {} KiB", counted.count_total, counted.bytes_total / KIB);
+    }
+}
+
+/// The least that a push by import must do: pass each chunk of a file into a socket.
+fn read_and_send(file: &Path, address: &str) {
+    let mut socket = TcpStream::connect(address).expect("a connection");
+    let mut file = std::fs::File::open(file).expect("a file");
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match file.read(&mut chunk).expect("it reads") {
+            0 => break,
+            read => socket.write_all(&chunk[..read]).expect("it reads"),
+        }
+    }
+    socket
+        .shutdown(std::net::Shutdown::Write)
+        .expect("a socket");
+    let _ = socket.read(&mut [0]);
 }
 
 fn per_second(cpu: Duration, times: i32) -> f64 {

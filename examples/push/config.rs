@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use digime::{ApplicationId, ContractId, PrivateKey, RedirectUri, digime_contract};
+use digime_import::Import;
 use serde::Deserialize;
 
 /// The content of `contract.toml`.
@@ -36,6 +37,15 @@ pub(crate) struct Lasting {
     redirect_uri: RedirectUri,
 }
 
+/// The contract, if it is one for the import of API 1.7.
+#[digime_contract(kind = Import)]
+pub(crate) struct Imported {
+    application_id: ApplicationId,
+    contract_id: ContractId,
+    private_key: PrivateKey,
+    redirect_uri: RedirectUri,
+}
+
 impl Config {
     /// Reads a TOML file. A relative `private_key_file` is relative to that file.
     pub(crate) fn read(path: &Path) -> Result<Self> {
@@ -58,42 +68,21 @@ impl Config {
     }
 }
 
-impl TryFrom<Config> for OneOff {
-    type Error = anyhow::Error;
+macro_rules! contract_of_config {
+    ($($contract:ident)*) => {$(
+        impl TryFrom<Config> for $contract {
+            type Error = anyhow::Error;
 
-    fn try_from(config: Config) -> Result<Self> {
-        let private_key = config.private_key()?;
-        let Config {
-            application_id,
-            contract_id,
-            redirect_uri,
-            ..
-        } = config;
-        Ok(Self {
-            application_id,
-            contract_id,
-            private_key,
-            redirect_uri,
-        })
-    }
+            fn try_from(config: Config) -> Result<Self> {
+                Ok(Self {
+                    private_key: config.private_key()?,
+                    application_id: config.application_id,
+                    contract_id: config.contract_id,
+                    redirect_uri: config.redirect_uri,
+                })
+            }
+        }
+    )*};
 }
 
-impl TryFrom<Config> for Lasting {
-    type Error = anyhow::Error;
-
-    fn try_from(config: Config) -> Result<Self> {
-        let private_key = config.private_key()?;
-        let Config {
-            application_id,
-            contract_id,
-            redirect_uri,
-            ..
-        } = config;
-        Ok(Self {
-            application_id,
-            contract_id,
-            private_key,
-            redirect_uri,
-        })
-    }
-}
+contract_of_config!(OneOff Lasting Imported);

@@ -24,7 +24,7 @@ pub(crate) async fn push_all(
     files: &[PathBuf],
     account: Option<String>,
     user: &User,
-    push: impl AsyncFn(PostboxItem) -> std::result::Result<Delivery, digime::Error>,
+    push: impl AsyncFn(PostboxItem, &Path) -> std::result::Result<Delivery, digime::Error>,
 ) -> Result<()> {
     for file in files {
         let bar = progress_bar(file)?;
@@ -34,7 +34,7 @@ pub(crate) async fn push_all(
         if let Some(account) = &account {
             item = item.account(account);
         }
-        let delivery = push(item).await;
+        let delivery = push(item, file).await;
         bar.finish_and_clear();
         user.receive(file, &delivery?)?;
     }

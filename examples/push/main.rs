@@ -1,8 +1,9 @@
 //! Pushes files: into an embedded sandbox, or into any platform.
 //!
 //! `cargo run --example push -- FILE…` runs the whole flow and shows what the user's client decrypts.
-//! `cargo run --example push -- --base-url URL --config contract.toml --kind once|ongoing FILE…` prints the link to
-//! open, reads the URL that was called back from standard input, and pushes.
+//! `cargo run --example push -- --base-url URL --config contract.toml --kind once|ongoing|import FILE…` prints the link to
+//! open, reads the URL that was called back from standard input, and pushes. `import` is the push of API 1.7; another
+//! platform than digi.me needs `--onboarding-url URL` too, the address of its pages.
 
 mod config;
 mod items;
@@ -13,11 +14,12 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
-use digime::Client;
+use digime::{Client, ClientBuilder};
+use digime_import::{ImportFlow, OnboardingUrl};
 use digime_sandbox::Sandbox;
 use serde_json::json;
 
-use config::{Config, Lasting, OneOff};
+use config::{Config, Imported, Lasting, OneOff};
 use items::push_all;
 use user::User;
 
@@ -30,6 +32,9 @@ struct Arguments {
     /// The base URL of the platform, instead of the one in this process.
     #[arg(long, requires = "config", value_name = "URL")]
     base_url: Option<String>,
+    /// The address of the platform's pages, for the kind `import`.
+    #[arg(long, requires = "base_url", value_name = "URL")]
+    onboarding_url: Option<String>,
     /// The contract: `application_id`, `contract_id`, `private_key` or `private_key_file`, `redirect_uri`, and
     /// optionally `account`, as TOML.
     #[arg(long, value_name = "FILE")]
@@ -43,6 +48,17 @@ struct Arguments {
 enum Kind {
     Once,
     Ongoing,
+    Import,
+}
+
+impl Kind {
+    /// A client for digi.me, at the version of the API that the kind needs.
+    fn client(self) -> ClientBuilder {
+        match self {
+            Self::Once | Self::Ongoing => Client::builder(),
+            Self::Import => digime_import::client(),
+        }
+    }
 }
 
 #[tokio::main]
@@ -63,9 +79,12 @@ async fn run(arguments: Arguments) -> Result<()> {
         return push_to_sandbox(arguments.kind, files).await;
     };
     let config = Config::read(path)?;
-    let mut client = Client::builder();
+    let mut client = arguments.kind.client();
     if let Some(url) = &arguments.base_url {
         client = client.base_url(url);
+    }
+    if let Some(url) = &arguments.onboarding_url {
+        client = client.extension(OnboardingUrl::new(url)?);
     }
     let client = client.build()?;
     push(arguments.kind, config, &client, &User::Person, files).await
@@ -76,14 +95,21 @@ async fn push_to_sandbox(kind: Kind, files: &[PathBuf]) -> Result<()> {
     let contract = match kind {
         Kind::Once => &sandbox.contracts().once,
         Kind::Ongoing => &sandbox.contracts().ongoing,
+        Kind::Import => &sandbox.contracts().import,
+    };
+    let base_url = match kind {
+        Kind::Once | Kind::Ongoing => sandbox.base_url(),
+        Kind::Import => sandbox.import_base_url(),
     };
     let config = serde_json::from_value(json!({
         "application_id": contract.application_id,
         "contract_id": contract.contract_id,
         "private_key": contract.private_key,
         "redirect_uri": contract.redirect_uri,
+        "account": "customer-42",
     }))?;
-    let client = Client::builder().base_url(sandbox.base_url()).build()?;
+    let pages = OnboardingUrl::new(sandbox.onboarding_url())?;
+    let client = kind.client().base_url(base_url).extension(pages).build()?;
     push(
         kind,
         config,
@@ -112,7 +138,7 @@ async fn push(
             let callback = user.answer(awaiting.url()).await?;
             let ready = awaiting.receive_postbox(callback)?;
             user.see("PostboxReady");
-            push_all(files, account, user, async |item| ready.push(item).await).await
+            push_all(files, account, user, async |item, _| ready.push(item).await).await
         }
         Kind::Ongoing => {
             let flow = Lasting::try_from(config)?.flow(client);
@@ -123,8 +149,23 @@ async fn push(
             let callback = user.answer(awaiting.url()).await?;
             let authorized = awaiting.exchange_code(callback).await?;
             user.see("Authorized");
-            push_all(files, account, user, async |item| {
+            push_all(files, account, user, async |item, _| {
                 authorized.push(item).await
+            })
+            .await
+        }
+        Kind::Import => {
+            let flow = Imported::try_from(config)?.flow(client);
+            user.see("Unstarted");
+            let awaiting = flow.authorize().await?;
+            user.see("AwaitingConsent<Verifier>");
+            let callback = user.answer(awaiting.url()).await?;
+            let connected = awaiting.exchange_code(callback).await?;
+            user.see("Connected");
+            push_all(files, account, user, async |item, file| {
+                // The name of a file does not arrive by import.
+                let name = file.file_name().unwrap_or_default();
+                connected.push(item.reference(name.to_string_lossy())).await
             })
             .await
         }

@@ -42,9 +42,15 @@ impl User {
             Self::Simulated(sandbox) => {
                 let inbox = sandbox.inbox();
                 let received = inbox.last().context("nothing arrived")?;
+                let name = match received.name.as_str() {
+                    "" => received.descriptor["reference"][0].as_str(),
+                    name => Some(name),
+                };
                 println!(
                     "received: {} ({} bytes) sha256 {}",
-                    received.name, received.size, received.sha256
+                    name.unwrap_or_default(),
+                    received.size,
+                    received.sha256
                 );
             }
             Self::Person => {

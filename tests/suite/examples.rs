@@ -71,6 +71,10 @@ fn push_prints_each_state_and_what_was_received() {
             "once",
             "state: Unstarted\nstate: AwaitingCallback<NoVerifier>\nstate: PostboxReady\n",
         ),
+        (
+            "import",
+            "state: Unstarted\nstate: AwaitingConsent<Verifier>\nstate: Connected\n",
+        ),
     ] {
         let printed = stdout(&output(example("push").args(["--kind", kind]).arg(&path)));
         assert_eq!(printed, format!("{states}{received}"));
@@ -79,10 +83,10 @@ fn push_prints_each_state_and_what_was_received() {
 
 /// Starts `push` with the sandbox as another platform.
 fn push_to(sandbox: &Sandbox, folder: &std::path::Path, kind: &str) -> Command {
-    let contract = if kind == "once" {
-        &sandbox.contracts().once
-    } else {
-        &sandbox.contracts().ongoing
+    let (contract, base_url) = match kind {
+        "once" => (&sandbox.contracts().once, sandbox.base_url()),
+        "ongoing" => (&sandbox.contracts().ongoing, sandbox.base_url()),
+        _ => (&sandbox.contracts().import, sandbox.import_base_url()),
     };
     let config = folder.join("contract.toml");
     std::fs::write(folder.join("key.pem"), &contract.private_key).expect("a file");
@@ -93,8 +97,9 @@ fn push_to(sandbox: &Sandbox, folder: &std::path::Path, kind: &str) -> Command {
     std::fs::write(&config, text).expect("a file");
     let mut command = example("push");
     command
-        .args(["--base-url", sandbox.base_url(), "--kind", kind, "--config"])
-        .arg(config);
+        .args(["--base-url", base_url, "--kind", kind, "--config"])
+        .arg(config)
+        .args(["--onboarding-url", sandbox.onboarding_url()]);
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -108,7 +113,11 @@ async fn push_works_with_any_platform_and_a_person() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("a.txt");
     std::fs::write(&file, "abc").expect("a file");
-    for (kind, status) in [("once", "pending"), ("ongoing", "delivered")] {
+    for (kind, status, expires) in [
+        ("once", "pending", Some(604_800)),
+        ("ongoing", "delivered", Some(604_800)),
+        ("import", "delivered", None),
+    ] {
         let mut push = push_to(&sandbox, folder.path(), kind)
             .arg(&file)
             .spawn()
@@ -122,7 +131,7 @@ async fn push_works_with_any_platform_and_a_person() {
             serde_json::from_str(&lines.next().expect("a line").expect("a line")).expect("JSON");
         assert_eq!(
             message,
-            json!({"file": file, "status": status, "expires": 604_800})
+            json!({"file": file, "status": status, "expires": expires})
         );
         assert!(lines.next().is_none());
         assert!(push.wait().expect("it ends").success());
