@@ -6,7 +6,7 @@ use digime::store::{SharedTokens, TokenStore};
 use digime::{Client, Contract, Error, Flow};
 use futures_util::future::BoxFuture;
 
-use crate::{Connected, Import};
+use crate::{Connected, Import, ImportFlow};
 
 /// How a connection has ended: [`end_connection`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +106,7 @@ where
     let Some(flow) = tokens.find(user, contract, client).await? else {
         return Ok(ConnectionEnd::NotConnected);
     };
-    let end = match delete_at_last(&flow).await {
+    let end = match flow.delete_user().await {
         Ok(()) => ConnectionEnd::Deleted,
         Err(error) if matches!(error.reason(), Error::ConsentEnded { .. }) => {
             ConnectionEnd::WasOver

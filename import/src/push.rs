@@ -7,7 +7,7 @@ use digime::{Delivery, Error, Flow, PostboxItem};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
-use crate::{Connected, ImportError};
+use crate::{Connected, ImportError, ImportFlow};
 
 /// The longest descriptor in bytes of JSON. It is sent in a header, as base64, with a signature of 342 characters, and servers
 /// limit headers to 8 KiB.
@@ -59,12 +59,12 @@ pub(crate) fn push_many<C>(
     flow: &Flow<C, Connected>,
     items: impl IntoIterator<Item = PostboxItem, IntoIter: Send + 'static>,
 ) -> PushMany<'_> {
-    PushMany::new(items, |item| Box::pin(push(flow, item)))
+    PushMany::new(items, |item| ImportFlow::push(flow, item))
 }
 
 impl Pushes for Connected {
     fn push<C>(flow: &Flow<C, Self>, item: PostboxItem) -> BoxFuture<'_, Result<Delivery, Error>> {
-        Box::pin(push(flow, item))
+        ImportFlow::push(flow, item)
     }
 }
 
