@@ -12,12 +12,20 @@ use crate::connected::ConnectedRecord;
 use crate::{Connected, Import};
 
 /// Whether a person's consent still lasts: [`ImportFlow::into_consent`](crate::ImportFlow::into_consent).
-#[derive(Debug)]
 pub enum Consent<C> {
     /// It lasts, as far as is known.
     Valid(Flow<C, Connected>),
     /// It has ended.
     Lapsed(Flow<C, Lapsed>),
+}
+
+impl<C> fmt::Debug for Consent<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Valid(connected) => f.debug_tuple("Valid").field(connected).finish(),
+            Self::Lapsed(lapsed) => f.debug_tuple("Lapsed").field(lapsed).finish(),
+        }
+    }
 }
 
 /// The state of a flow whose consent has ended. It can't push. The consent can be renewed for the same person.

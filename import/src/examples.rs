@@ -4,10 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use digime::error::SignerError;
 use digime::tokens::Tokens;
-use digime::{
-    ApplicationId, Client, ContractId, Flow, RedirectUri, Signer, Verifier, async_trait,
-    digime_contract,
-};
+use digime::{Client, Flow, Signer, Verifier, async_trait, digime_contract};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -42,10 +39,6 @@ impl Signer for NoKey {
     }
 
     async fn sign(&self, _: &[u8]) -> Result<Vec<u8>, SignerError> {
-        Err(SignerError::refused(std::io::Error::other("there is no key")))
-    }
-
-    async fn decrypt(&self, _: &[u8]) -> Result<Vec<u8>, SignerError> {
         Err(SignerError::refused(std::io::Error::other("there is no key")))
     }
 }
