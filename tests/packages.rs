@@ -90,7 +90,14 @@ fn each_published_package_brings_its_licences_and_says_what_it_is() {
         for dependency in dependencies {
             let is_local = dependency["path"].is_string();
             let has_version = dependency["req"] != "*";
-            assert!(!is_local || has_version, "{name}: {}", dependency["name"]);
+            // It depends on the library, so it is published later, and cargo leaves it out of the library's package.
+            let is_circle = (name, text(dependency, "name")) == ("digime", "digime-import")
+                && dependency["kind"] == "dev";
+            assert!(
+                !is_local || has_version || is_circle,
+                "{name}: {}",
+                dependency["name"]
+            );
         }
     }
 }
