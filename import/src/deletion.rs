@@ -24,8 +24,11 @@ pub enum ConnectionEnd {
 
 /// `DELETE user`
 pub(crate) async fn delete_user<C>(flow: &Flow<C, Connected>) -> Result<(), Error> {
-    let request =
-        || Request::delete(["user"], Operation::custom("delete the user")).without_redirect_uri();
+    let request = || {
+        Request::delete(["user"], Operation::custom("delete the user"))
+            .without_redirect_uri()
+            .status_only()
+    };
     flow.as_state().grant().request(flow, request).await?;
     Ok(())
 }

@@ -30,6 +30,9 @@ pub enum ImportError {
         "the item does not say to whom it belongs: add the id that the person has with your application, `.account(\"customer-42\")`"
     )]
     NoAccount,
+    /// The item's media type is empty. Nothing was sent.
+    #[error("the item's media type is empty: give it one, `.mime_type(\"application/pdf\")`")]
+    NoMediaType,
     /// What is said of the item is too long for a header. Nothing was sent.
     #[error(
         "the item's accounts, references and tags have {length} bytes as JSON, and a push takes at most {longest}: use fewer or shorter ones"

@@ -27,6 +27,9 @@ impl FileDescriptor {
         if !metadata.has_account() {
             return Err(ImportError::NoAccount.into());
         }
+        if metadata.mime_type().is_empty() {
+            return Err(ImportError::NoMediaType.into());
+        }
         let descriptor = Self { metadata };
         let length = serde_json::to_string(&descriptor).map_or(0, |json| json.len());
         if length > LONGEST_DESCRIPTOR {
@@ -50,6 +53,7 @@ pub(crate) async fn push<C>(
             .signed_header("FileDescriptor", &descriptor)
             .item("application/octet-stream", item.clone())
             .without_redirect_uri()
+            .status_only()
     };
     connected.grant().request(flow, request).await?;
     Ok(Delivery::delivered())
@@ -133,6 +137,7 @@ pub(crate) async fn push_to_provider<C>(
             .header("accountId", &account.id)
             .item("application/json", resource.clone())
             .without_redirect_uri()
+            .status_only()
     };
     connected.grant().request(flow, request).await?;
     Ok(Delivery::delivered())
@@ -150,8 +155,11 @@ mod tests {
         };
         let item = PostboxItem::bytes("a.txt", "x");
         assert_eq!(refused(&item), ImportError::NoAccount);
+        assert_eq!(refused(&item.clone().account("")), ImportError::NoAccount);
         let item = item.account("customer-42");
         assert!(FileDescriptor::of(&item).is_ok());
+        let untyped = item.clone().mime_type("");
+        assert_eq!(refused(&untyped), ImportError::NoMediaType);
         let error = refused(&item.tag("x".repeat(4096)));
         assert!(
             matches!(error, ImportError::DescriptorTooLong { .. }),

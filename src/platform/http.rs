@@ -117,9 +117,12 @@ impl Platform {
             };
             self.upload(operation, http, &item, monitor).await
         };
-        let received = sent
+        let mut received = sent
             .await
             .map_err(|error| without_secrets(error, &secrets))?;
+        if request.is_status_enough {
+            received.body = received.body.or_else(|_| Ok(Bytes::new()));
+        }
         let answer = self.accept(operation, received, &secrets)?;
         Ok(Answer {
             is_patient: request.is_patient,
@@ -153,7 +156,7 @@ impl Platform {
             let exchange = async {
                 let sent = client.transport().send(request).await;
                 let response = sent.map_err(|error| failed(operation, &client, &error))?;
-                Ok(Received::read(operation, response, client.now()).await)
+                Ok(Received::read(operation, response, client.now(), limit).await)
             };
             tokio::time::timeout(limit, exchange)
                 .await
@@ -193,11 +196,10 @@ impl Platform {
                 Ok(sent) => sent.map_err(|error| failed(operation, &client, &error))?,
                 Err(stalled) => return Ok(Err(stalled)),
             };
-            let answer = Received::read(operation, response, client.now());
-            tokio::time::timeout(client.timeout(), answer)
-                .await
-                .map(Ok)
-                .map_err(|_| lost(operation, Cause::new("timed out")))
+            let limit = client.timeout();
+            Ok(Ok(
+                Received::read(operation, response, client.now(), limit).await
+            ))
         });
         received.await?.map_err(|stalled| match stalled {
             Stalled::Line(cause) => lost(operation, Cause::new(cause)),
@@ -261,14 +263,21 @@ impl Platform {
 }
 
 impl Received {
-    /// Reads an answer that came at a time by this machine's clock.
-    async fn read(operation: Operation, response: http::Response<Body>, came_at: u64) -> Self {
+    /// Reads an answer that came at a time by this machine's clock. Its body may take as long as `limit`.
+    async fn read(
+        operation: Operation,
+        response: http::Response<Body>,
+        came_at: u64,
+        limit: Duration,
+    ) -> Self {
         let (head, content) = response.into_parts();
+        let body = tokio::time::timeout(limit, body(operation, content));
+        let timed_out = |_| Err(lost(operation, Cause::new("timed out")));
         Self {
             came_at,
             status: head.status,
             headers: head.headers,
-            body: body(operation, content).await,
+            body: body.await.unwrap_or_else(timed_out),
         }
     }
 }

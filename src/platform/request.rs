@@ -104,6 +104,8 @@ pub struct Request {
     secrets: Vec<SecretString>,
     /// Whether the answer is awaited for minutes, since nobody can ask for it again.
     pub(super) is_patient: bool,
+    /// Whether an answer whose body is lost counts, since its status says everything.
+    pub(super) is_status_enough: bool,
     /// Called when an attempt is signed and about to be sent.
     pub(super) before_sending: Option<Box<dyn Fn() + Send + Sync>>,
     /// The first thing that is wrong with it.
@@ -205,6 +207,7 @@ impl Request {
             body: Body::Empty,
             secrets: Vec::new(),
             is_patient: false,
+            is_status_enough: false,
             before_sending: None,
             mistake: None,
         }
@@ -416,6 +419,20 @@ impl Request {
     /// ```
     pub fn patient(mut self) -> Self {
         self.is_patient = true;
+        self
+    }
+
+    /// Looks at the status of the answer alone. If it is 2xx and its body is lost, too long or takes too long, the request was
+    /// successful all the same, and is not sent again. The body of the [`Answer`] is then empty.
+    ///
+    /// ```
+    /// # use digime::{error::Operation, request::Request, PostboxItem};
+    /// let request = Request::post(["permission-access", "import"], Operation::custom("import the file"))
+    ///     .item("application/octet-stream", PostboxItem::file("scan.pdf"))
+    ///     .status_only();
+    /// ```
+    pub fn status_only(mut self) -> Self {
+        self.is_status_enough = true;
         self
     }
 

@@ -29,10 +29,17 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    /// Whether it says to which of the application's accounts the item belongs.
+    /// The media type.
+    #[must_use]
+    pub fn mime_type(&self) -> &str {
+        &self.mime_type
+    }
+
+    /// Whether it says to which of the application's accounts the item belongs, and no account is empty.
     #[must_use]
     pub fn has_account(&self) -> bool {
-        !self.accounts.is_empty()
+        let is_empty = |account: &Account| account.account_id.is_empty();
+        !self.accounts.is_empty() && !self.accounts.iter().any(is_empty)
     }
 }
 

@@ -100,6 +100,17 @@ async fn a_failure_that_passes_is_tried_again_and_a_lost_answer_may_deliver_twic
 }
 
 #[tokio::test]
+async fn an_item_that_the_platform_has_confirmed_is_not_sent_again() {
+    let world = World::new().await;
+    let connected = world.connect("customer-42").await;
+    for fault in [Fault::CutAnswer, Fault::Answer("x".repeat(2 << 20))] {
+        world.sandbox.inject(Endpoint::Import, fault);
+        connected.push(receipt()).await.expect("a delivery");
+    }
+    assert_eq!(world.sandbox.requests(Endpoint::Import), 2);
+}
+
+#[tokio::test]
 async fn what_the_error_says_is_true_of_the_pushes_before_and_after_a_refresh() {
     let world = World::new().await;
     let connected = world.connect("customer-42").await;
