@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use crate::api::Api;
 use crate::clock::end;
 use crate::platform::Platform;
-use crate::platform::grants::{AccessToken, Grant};
+use crate::platform::grant::Grant;
+use crate::platform::grants::AccessToken;
 use crate::random;
 use crate::refusal::Refusal;
 use crate::request_token::Request;
@@ -64,9 +65,7 @@ impl Platform {
         if token.expiry > self.now() {
             Ok(())
         } else {
-            Err(Refusal::token(
-                "The token (access_token) is expired/invalid",
-            ))
+            Err(Refusal::expired_access_token())
         }
     }
 

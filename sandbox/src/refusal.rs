@@ -11,6 +11,8 @@ pub(crate) struct Refusal {
     status: StatusCode,
     code: &'static str,
     pub message: String,
+    /// Whether the program did something wrong, which is noted.
+    pub is_mistake: bool,
     /// By which the platform's operator would find the request.
     reference: Option<String>,
 }
@@ -21,6 +23,7 @@ impl Refusal {
             status,
             code,
             message: message.into(),
+            is_mistake: true,
             reference: None,
         }
     }
@@ -53,6 +56,16 @@ impl Refusal {
 
     pub(crate) fn token(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "InvalidToken", message)
+    }
+
+    /// An access token that was valid once. A program learns that only from this refusal, so it did nothing wrong.
+    pub(crate) fn expired_access_token() -> Self {
+        let is_mistake = false;
+        let refusal = Self::token("The token (access_token) is expired/invalid");
+        Self {
+            is_mistake,
+            ..refusal
+        }
     }
 
     pub(crate) fn redirect_uri(message: impl Into<String>) -> Self {

@@ -7,7 +7,7 @@ use url::Url;
 use crate::bad_link::BadLink;
 use crate::contract::Contract;
 use crate::platform::Platform;
-use crate::platform::grants::{Grant, Place};
+use crate::platform::grant::{Grant, Place};
 use crate::platform::invitations::{Invitation, Purpose, ReferenceKind};
 use crate::platform::users::Account;
 use crate::random;
@@ -242,8 +242,13 @@ fn consent(
     challenge: &str,
 ) -> String {
     let (now, contract_id) = (platform.now(), &invitation.contract_id);
+    let renews = platform.users.has_consent(user_id, contract_id);
+    let consent_id = platform.users.consent(user_id, contract_id, now);
+    if renews {
+        platform.grants.replace(&consent_id);
+    }
     let grant = Grant {
-        consent_id: platform.users.consent(user_id, contract_id, now),
+        consent_id,
         contract_id: contract_id.clone(),
         place: Place::Library(user_id.to_owned()),
         since: now,

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::clock::{Clock, end, is_over};
+use crate::platform::grant::{Grant, Issued, Place};
 use crate::platform::{Lifetimes, Preauthorization};
 use crate::random;
 use crate::refusal::Refusal;
@@ -17,35 +18,6 @@ use crate::request_token::Request;
 /// How long after the end of a consent its codes, its access tokens and its postbox are known. So an application has time to
 /// learn that the consent has ended.
 const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-
-/// A consent under a contract that lasts, and what a code or token is for.
-#[derive(Clone)]
-pub(crate) struct Grant {
-    pub consent_id: String,
-    pub contract_id: String,
-    pub place: Place,
-    /// When the user gave it, in Unix milliseconds.
-    pub since: u64,
-}
-
-/// To where a consent lets an application push.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// The postbox with this id.
-    Postbox(String),
-    /// The library of the user with this id.
-    Library(String),
-}
-
-impl Place {
-    /// The user of a library.
-    pub(crate) fn user_id(&self) -> Option<&str> {
-        match self {
-            Self::Library(user_id) => Some(user_id),
-            Self::Postbox(_) => None,
-        }
-    }
-}
 
 pub(crate) struct Grants {
     clock: Clock,
@@ -78,15 +50,6 @@ struct RefreshToken {
     grant: Grant,
     /// The access token that was issued with it.
     access_token: String,
-}
-
-/// The tokens that answer a code or a refresh token. Times are Unix times in milliseconds.
-pub(crate) struct Issued {
-    pub grant: Grant,
-    pub access_token: String,
-    pub access_expiry: u64,
-    pub refresh_token: String,
-    pub refresh_expiry: u64,
 }
 
 impl Grants {
@@ -124,7 +87,7 @@ impl Grants {
         self.consent_lifetime.saturating_add(REMEMBERED)
     }
 
-    /// Notes a consent, and issues the code of its callback.
+    /// Notes a consent to push to a postbox, and issues the code of its callback.
     pub(crate) fn consent(&mut self, authorized: &Preauthorization, postbox_id: &str) -> String {
         let grant = Grant {
             consent_id: random::key(),
@@ -135,8 +98,7 @@ impl Grants {
         self.note(grant, &authorized.challenge, &authorized.redirect_uri)
     }
 
-    /// Notes a consent, which takes the place of an earlier one with the same id. Issues the code of its callback. Tokens of the
-    /// earlier one stay valid until they expire.
+    /// Notes a consent, and issues the code of its callback.
     pub(crate) fn note(&mut self, grant: Grant, challenge: &str, redirect_uri: &str) -> String {
         let issued = Code {
             grant: grant.clone(),
@@ -146,10 +108,14 @@ impl Grants {
         };
         let code = random::key();
         self.codes.insert(code.clone(), issued);
-        self.consents
-            .retain(|earlier| earlier.consent_id != grant.consent_id);
         self.consents.push(grant);
         code
+    }
+
+    /// Makes way for a consent that takes the place of this one. Its tokens stay valid until they expire.
+    pub(crate) fn replace(&mut self, consent_id: &str) {
+        self.consents
+            .retain(|earlier| earlier.consent_id != consent_id);
     }
 
     /// `POST oauth/token` of API 1.5.

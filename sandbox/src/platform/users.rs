@@ -67,6 +67,11 @@ impl Users {
         consent.or_insert_with(random::key).clone()
     }
 
+    pub(crate) fn has_consent(&self, user_id: &str, contract_id: &str) -> bool {
+        let user = self.0.get(user_id);
+        user.is_some_and(|user| user.consents.contains_key(contract_id))
+    }
+
     pub(crate) fn has_account(&self, account_id: &str) -> bool {
         let mut users = self.0.values();
         users.any(|user| user.account(account_id).is_some())

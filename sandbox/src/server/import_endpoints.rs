@@ -55,7 +55,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
 
 type Answer = Result<Json<Value>, Referred>;
 
-/// A noted refusal with a reference.
+/// A refusal with a reference.
 struct Referred(Refused);
 
 impl From<Refusal> for Referred {

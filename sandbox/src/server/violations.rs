@@ -39,7 +39,7 @@ pub(super) async fn note_violation(
 #[derive(Clone)]
 struct Violation(String);
 
-/// A noted refusal.
+/// A refusal, which is noted if the program made a mistake.
 pub(super) struct Refused(Refusal);
 
 impl From<Refusal> for Refused {
@@ -50,9 +50,11 @@ impl From<Refusal> for Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let violation = Violation(self.0.message.clone());
+        let violation = self.0.is_mistake.then(|| Violation(self.0.message.clone()));
         let mut response = self.0.into_response();
-        response.extensions_mut().insert(violation);
+        if let Some(violation) = violation {
+            response.extensions_mut().insert(violation);
+        }
         response
     }
 }

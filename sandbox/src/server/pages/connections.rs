@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::inbox::in_words;
 use super::page;
 use crate::platform::Received;
-use crate::platform::grants::{Grant, Place};
+use crate::platform::grant::{Grant, Place};
 use crate::server::Shared;
 
 pub(super) fn routes() -> Router<Arc<Shared>> {

@@ -107,9 +107,12 @@ async fn an_import_needs_a_valid_access_token() {
         let answer = app.import(access, b"a").send().await;
         assert_eq!((answer.status, answer.code()), (401, "InvalidToken"));
     }
+    assert_eq!(app.sandbox().violations().len(), 2);
     app.sandbox().expire_access_tokens();
     let answer = app.import(&tokens.access, b"a").send().await;
     assert_eq!((answer.status, answer.code()), (401, "InvalidToken"));
+    // Only from this answer can a program learn that its token has expired, so that is no mistake.
+    assert_eq!(app.sandbox().violations().len(), 2);
     assert_eq!(app.sandbox().inbox(), []);
 }
 
