@@ -19,10 +19,10 @@ use parameters::Parameters;
 pub(crate) const PATH: &str = "/apps/saas/";
 
 /// The `errorCode` of a user who declined.
-const DECLINED: &str = "UserCancelled";
+const DECLINED: &str = "USER_CANCEL";
 
 /// The `errorCode` of an onboarding app that failed.
-const FAILED: &str = "OnboardingFailed";
+const FAILED: &str = "ONBOARD_ERROR";
 
 /// A page of the onboarding app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

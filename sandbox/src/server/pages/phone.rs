@@ -74,10 +74,11 @@ async fn open_link(State(shared): State<Arc<Shared>>, Query(query): Query<LinkQu
     if link.is_empty() {
         return page(StatusCode::OK, &Phone);
     }
-    if let Some(address) = web_address(link)
-        && onboarding::Link::read(&address, &shared.origin).is_ok()
-    {
-        return Redirect::to(&address[Position::BeforePath..]).into_response();
+    if let Some(address) = web_address(link) {
+        return match onboarding::Link::read(&address, &shared.origin) {
+            Ok(_) => Redirect::to(&address[Position::BeforePath..]).into_response(),
+            Err(why) => bad(&why, link),
+        };
     }
     if let Some(note) = note(&shared, link) {
         return page(StatusCode::OK, &note);

@@ -165,14 +165,14 @@ async fn a_person_declines_and_the_callback_says_so() {
         owned.collect()
     };
     let failure = |code| [("success", "false"), ("errorCode", code), ("state", "s")];
-    assert_eq!(parameters(&declined), pairs(&failure("UserCancelled")));
+    assert_eq!(parameters(&declined), pairs(&failure("USER_CANCEL")));
     let failed = app.sandbox().fail(&link).await.expect("a callback");
-    assert_eq!(parameters(&failed), pairs(&failure("OnboardingFailed")));
+    assert_eq!(parameters(&failed), pairs(&failure("ONBOARD_ERROR")));
     let silent = Reply::new(Decision::Cancel).without_state();
     let silent = app.sandbox().answer(&link, silent).await;
     assert_eq!(
         parameters(&silent.expect("a callback")),
-        pairs(&failure("UserCancelled")[..2])
+        pairs(&failure("USER_CANCEL")[..2])
     );
     app.sandbox().consent(&link).await.expect("a callback");
     let again = app.sandbox().consent(&link).await;
@@ -193,7 +193,7 @@ async fn links_are_answered_over_http() {
     };
     let declined = consent(&[("decision", "cancel"), ("without_state", "true")]).await;
     let declined = declined.as_str().expect("a callback");
-    assert!(declined.ends_with("?success=false&errorCode=UserCancelled"));
+    assert!(declined.ends_with("?success=false&errorCode=USER_CANCEL"));
     let approved = consent(&[("user", "another")]).await;
     let approved = approved.as_str().expect("a callback").parse();
     let other: Tokens = app.tokens(&approved.expect("a URL")).await;

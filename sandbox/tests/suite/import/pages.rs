@@ -62,7 +62,7 @@ async fn a_person_approves_in_the_browser_and_returns_to_the_application() {
 async fn a_person_declines_and_the_app_may_fail() {
     let app = App::new().await;
     let link = app.link("&sourceType=pull").await;
-    for (decision, code) in [("cancel", "UserCancelled"), ("error", "OnboardingFailed")] {
+    for (decision, code) in [("cancel", "USER_CANCEL"), ("error", "ONBOARD_ERROR")] {
         let (status, callback) = answer(&app, &link, decision, "").await;
         assert_eq!(status, 303);
         let callback = Url::parse(&callback).expect("a URL");
@@ -147,6 +147,19 @@ async fn the_phone_sends_a_web_address_to_the_onboarding_app() {
     let answer = answer.expect("an answer");
     assert_eq!(answer.status(), 303);
     assert_eq!(answer.headers()["location"], path(&link));
+    for (elsewhere, why) in [
+        (
+            "https://evil.example/apps/saas/authorize",
+            "not an address of this sandbox",
+        ),
+        (&*format!("{link}&x=1"), "no parameter"),
+    ] {
+        let request = app.raw.http.get(app.raw.url("/phone"));
+        let answer = request.query(&[("link", elsewhere)]).send().await;
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.status(), 400);
+        assert!(answer.text().await.expect("text").contains(why), "{why}");
+    }
 }
 
 #[tokio::test]
