@@ -297,8 +297,14 @@ fn every_call_in_every_state_compiles_or_is_one_error_that_says_what_to_do() {
     check("matrix", PRELUDE, "", &cells);
 }
 
-/// Compiles all cells as one program. `arguments` are those that some calls have besides the usual ones.
-pub(crate) fn check(name: &str, prelude: &str, arguments: &str, cells: &[Cell]) {
+/// Compiles all cells as one program, and returns the error of each cell that is wrong. `arguments` are those that some calls have
+/// besides the usual ones.
+pub(crate) fn check<'a>(
+    name: &str,
+    prelude: &str,
+    arguments: &str,
+    cells: &'a [Cell<'a>],
+) -> Vec<(&'a Cell<'a>, String)> {
     let mut program = prelude.to_owned();
     let first_line = program.lines().count() + 1;
     for (number, cell) in cells.iter().enumerate() {
@@ -314,21 +320,24 @@ pub(crate) fn check(name: &str, prelude: &str, arguments: &str, cells: &[Cell]) 
         .expect("a line");
     }
     let mut errors = errors_by_line(name, &program);
+    let mut reasons = Vec::new();
     for (number, cell) in cells.iter().enumerate() {
         let errors = errors.remove(&(first_line + number)).unwrap_or_default();
         let expected = usize::from(!cell.is_right);
-        let cell = format!("Flow<{}, {}>.{}", cell.contract.1, cell.state, cell.call.0);
-        assert_eq!(errors.len(), expected, "{cell}: {errors:#?}");
+        let of = format!("Flow<{}, {}>.{}", cell.contract.1, cell.state, cell.call.0);
+        assert_eq!(errors.len(), expected, "{of}: {errors:#?}");
         for error in errors {
             assert!(
                 error.starts_with("error[E0277]: ") && error.contains("  = note: "),
-                "{cell} has no reason that says what to do\n{error}"
+                "{of} has no reason that says what to do\n{error}"
             );
-            assert!(!error.contains("__private"), "{cell}\n{error}");
+            assert!(!error.contains("__private"), "{of}\n{error}");
+            reasons.push((cell, error));
         }
     }
     assert!(errors.is_empty(), "{errors:#?}");
     println!("{name}: {} cells", cells.len());
+    reasons
 }
 
 /// What the compiler says of a program, by the line of each error.
