@@ -228,7 +228,7 @@ wrong_calls! {
         Authorized: AsksAgain;
     }
 
-    create_postbox(self, _: Session<C>) -> CreatePostbox<C, V> {
+    create_postbox(&self, _: Session<C>) -> CreatePostbox<C, V> {
         AwaitingCallback<V>: AsksForAnotherPostbox for any V;
     } -> CreatePostbox<C, NoVerifier> {
         PostboxReady: AsksAgain;
@@ -260,14 +260,14 @@ wrong_calls! {
         Authorized: AwaitsAnotherCallbackWhenAuthorized;
     }
 
-    receive_postbox(self, _: Callback) -> Result<Flow<C, PostboxReady>, Rejected<Self>> {
+    receive_postbox(&self, _: Callback) -> Result<Flow<C, PostboxReady>, Rejected<Self>> {
         Unstarted: HasCallbackYet;
         AwaitingCallback<Verifier>: ReceivesPostboxWithoutCode;
         PostboxReady: AwaitsAnotherCallback;
         Authorized: AwaitsAnotherCallbackWhenAuthorized;
     }
 
-    exchange_code(self, _: Callback) -> Ready<Result<Flow<C, Authorized>, Rejected<Self>>> {
+    exchange_code(&self, _: Callback) -> Ready<Result<Flow<C, Authorized>, Rejected<Self>>> {
         Unstarted: HasCallbackYet;
         AwaitingCallback<NoVerifier>: HasCodeToExchange;
         PostboxReady: AwaitsAnotherCallback;
@@ -342,13 +342,13 @@ wrong_calls! {
 explained_calls! {
     establish_session(&self) -> Ready<Result<Session<C>, Error>>: Offers<call::establish_session>;
     establish_session_with(&self, _: &Scope) -> Ready<Result<Session<C>, Error>>: Offers<call::establish_session_with>;
-    create_postbox(self, _: Session<C>) -> CreatePostbox<C, Verifier>: Offers<call::create_postbox>;
+    create_postbox(&self, _: Session<C>) -> CreatePostbox<C, Verifier>: Offers<call::create_postbox>;
     url(&self) -> &Url: Offers<call::url>;
     consent_access_url(&self) -> &Url: Offers<call::consent_access_url>;
     guest_url(&self) -> &Url: Offers<call::guest_url>;
     state(&self) -> &str: Offers<call::state>;
-    receive_postbox(self, _: Callback) -> Result<Flow<C, PostboxReady>, Rejected<Self>>: Offers<call::receive_postbox>;
-    exchange_code(self, _: Callback) -> Ready<Result<Flow<C, Authorized>, Rejected<Self>>>: Offers<call::exchange_code>;
+    receive_postbox(&self, _: Callback) -> Result<Flow<C, PostboxReady>, Rejected<Self>>: Offers<call::receive_postbox>;
+    exchange_code(&self, _: Callback) -> Ready<Result<Flow<C, Authorized>, Rejected<Self>>>: Offers<call::exchange_code>;
     push(&self, _: PostboxItem) -> Ready<Result<Delivery, Error>>: Offers<call::push>;
     push_many(&self, _: impl IntoIterator<Item = PostboxItem>) -> PushMany<'_>: Offers<call::push_many>;
     postbox_id(&self) -> &str: Offers<call::postbox_id>;

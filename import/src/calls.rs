@@ -3,10 +3,14 @@
 pub mod reasons;
 
 use digime::push::PushMany;
+// This `exchange_code` consumes the flow, so it hides that of a postbox in the states in which that is wrong.
+use digime::reasons::{
+    AwaitsAnotherCallback, AwaitsAnotherCallbackWhenAuthorized, HasCallbackYet, HasCodeToExchange,
+};
 use digime::url::Url;
 use digime::{
-    AccessToken, Authorized, AwaitingCallback, Callback, Delivery, Error, Flow, PostboxItem,
-    PostboxReady, Rejected, Unstarted as PostboxUnstarted, Verifier, tokens,
+    AccessToken, Authorized, AwaitingCallback, Callback, Delivery, Error, Flow, NoVerifier,
+    PostboxItem, PostboxReady, Rejected, Unstarted as PostboxUnstarted, Verifier, tokens,
 };
 
 use crate::authorization;
@@ -119,8 +123,12 @@ digime::calls! {
         {
             AwaitingConsent<Verifier> => tokens::exchange_code;
             Unstarted: HasCodeYet;
-            Connected: AwaitsAnotherCallback;
+            Connected: AwaitsNoMoreCallbacks;
             Lapsed: HasCodeWhenLapsed;
+            PostboxUnstarted: HasCallbackYet;
+            AwaitingCallback<NoVerifier>: HasCodeToExchange;
+            PostboxReady: AwaitsAnotherCallback;
+            Authorized: AwaitsAnotherCallbackWhenAuthorized;
             _:  "cannot exchange a code: `{Self}` does not wait for one",
                 "only a flow that waits for consent has a verifier",
                 "ask for consent first: `let awaiting = flow.authorize().await?;`";

@@ -2,9 +2,7 @@
 //!
 //! For every method and every state in which it is wrong there is a hidden method of the same name, its twin, with a
 //! bound that can't hold. So the compiler points at the call and prints one message from [`super::reasons`] in place of
-//! "method not found". A twin returns what the right method returns, so nothing after the call is an error too. It takes the
-//! flow as the right method does: rustc looks for methods that take a value first, so that a library's call of the same name
-//! would come before a twin that only borrows.
+//! "method not found". A twin returns what the right method returns, so nothing after the call is an error too.
 //!
 //! The compiler checks that the bound can't hold: the body of a twin needs the supertrait of all reasons, which nothing
 //! implements. A bound that some type fulfils, such as `C: OngoingContract`, does not compile.

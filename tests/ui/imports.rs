@@ -79,6 +79,7 @@ struct Calls(BTreeMap<Call, Rows>);
 
 #[derive(Default)]
 struct Rows {
+    consumes_the_flow: bool,
     right: BTreeSet<String>,
     wrong: BTreeSet<String>,
 }
@@ -106,7 +107,12 @@ impl Parse for Calls {
             methods.call(Attribute::parse_outer)?;
             let signature: Signature = methods.parse()?;
             let call = call(&signature).expect("a call takes a flow");
-            calls.insert(call, methods.parse()?);
+            let receiver = signature.receiver().expect("a flow");
+            let rows = Rows {
+                consumes_the_flow: text(receiver) == "self",
+                ..methods.parse()?
+            };
+            calls.insert(call, rows);
         }
         Ok(Self(calls))
     }
@@ -188,14 +194,19 @@ fn the_import_flow_has_a_row_for_every_state_of_both_flows() {
     let (postbox, import) = (matrix::states(), import_states());
     assert_eq!(import.len(), 4, "{import:?}");
     let calls_of_the_postbox = names(&postbox);
-    for (call, Rows { right, wrong }) in Calls::read() {
-        assert!(right.is_disjoint(&wrong), "{call:?}");
-        let rows: BTreeSet<&String> = right.union(&wrong).collect();
+    for (call, rows) in Calls::read() {
+        let Rows { right, wrong, .. } = &rows;
+        assert!(right.is_disjoint(wrong), "{call:?}");
+        let found: BTreeSet<&String> = right.union(wrong).collect();
         let mut states: BTreeSet<&String> = import.iter().collect();
         if !calls_of_the_postbox.contains(call.name()) {
             states.extend(postbox.keys());
+        } else if rows.consumes_the_flow {
+            // rustc takes it before the hidden method of the same name, which borrows the flow.
+            let is_wrong = |state: &&String| !postbox[*state].contains(&call);
+            states.extend(postbox.keys().filter(is_wrong));
         }
-        assert_eq!(rows, states, "the rows of `{}`", call.name());
+        assert_eq!(found, states, "the rows of `{}`", call.name());
     }
 }
 
@@ -245,10 +256,9 @@ fn every_call_of_both_flows_in_every_state_of_both_compiles_or_is_one_error_that
         }
     }
     let program = format!("{PRELUDE}{IMPORTS}");
-    for (cell, error) in check("imports", &program, ARGUMENTS, &cells) {
-        // A call of a postbox has our own words, although the import flow has a call of the same name.
-        let is_ours =
-            postbox.contains_key(cell.state) && names(&postbox).contains(cell.call.name());
-        assert!(!is_ours || !error.contains("ImportFlow"), "{error}");
+    for (_, error) in check("imports", &program, ARGUMENTS, &cells) {
+        // The row `_` prints the whole type. No state should need it.
+        let first_line = error.lines().next().expect("a line");
+        assert!(!first_line.contains("Flow<"), "{error}");
     }
 }

@@ -65,7 +65,7 @@ digime::reasons! {
         "no page: `Connected` does not wait for its person",
         "the person has consented",
         "push, `connected.push(item).await?`, or renew the consent on a new page: `let awaiting = connected.reauthorize().await?;`";
-    pub AwaitsAnotherCallback:
+    pub AwaitsNoMoreCallbacks:
         "this flow has already handled its callback: `Connected` does not wait for another",
         "the person's answer has arrived, and its code is spent",
         "the next step is `connected.push(item).await?`";
