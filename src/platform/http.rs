@@ -451,7 +451,41 @@ fn warn_of_sdk_status(headers: &HeaderMap, redaction: &Redaction<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use async_trait::async_trait;
+    use futures_util::stream;
+    use http_body_util::StreamBody;
+
     use super::*;
+    use crate::Contract;
+    use crate::platform::scripted;
+    use crate::platform::transport::Transport;
+
+    /// A platform whose answers are cut behind their status.
+    struct CutsAnswers;
+
+    #[async_trait]
+    impl Transport for CutsAnswers {
+        async fn send(
+            &self,
+            _: http::Request<Body>,
+        ) -> Result<http::Response<Body>, TransportError> {
+            let cut = Err(std::io::Error::other("cut"));
+            let body = stream::iter([cut as Result<http_body::Frame<Bytes>, _>]);
+            Ok(http::Response::new(Body::new(StreamBody::new(body))))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lost_body_matters_only_if_more_than_the_status_is_asked_for() {
+        let client = Client::builder().transport(CutsAnswers).max_retries(0);
+        let client = client.build().expect("a client");
+        let flow = Contract::flow(&scripted::receipts(), &client);
+        let request = || Request::post(["import"], Operation::custom("import"));
+        let answer = flow.request(request().status_only()).await;
+        assert!(answer.expect("the status is 200").bytes().is_empty());
+        let error = flow.request(request()).await.expect_err("no body");
+        assert!(error.may_have_taken_effect(), "{error}");
+    }
 
     #[test]
     fn retry_after_is_read_in_seconds_and_as_a_date() {

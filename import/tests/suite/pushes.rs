@@ -103,11 +103,11 @@ async fn a_failure_that_passes_is_tried_again_and_a_lost_answer_may_deliver_twic
 async fn an_item_that_the_platform_has_confirmed_is_not_sent_again() {
     let world = World::new().await;
     let connected = world.connect("customer-42").await;
-    for fault in [Fault::CutAnswer, Fault::Answer("x".repeat(2 << 20))] {
-        world.sandbox.inject(Endpoint::Import, fault);
-        connected.push(receipt()).await.expect("a delivery");
-    }
-    assert_eq!(world.sandbox.requests(Endpoint::Import), 2);
+    // The answer is longer than any that is read.
+    let answer = Fault::Answer("x".repeat(2 << 20));
+    world.sandbox.inject(Endpoint::Import, answer);
+    connected.push(receipt()).await.expect("a delivery");
+    assert_eq!(world.sandbox.requests(Endpoint::Import), 1);
 }
 
 #[tokio::test]
