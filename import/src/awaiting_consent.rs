@@ -323,10 +323,9 @@ mod tests {
             Some(SystemTime::UNIX_EPOCH + LONGEST_WAIT)
         );
         let row = suspended.to_json().expect("JSON");
-        let resumed = Suspended::<Receipts, AwaitingConsent<Verifier>>::from_json(&row)
-            .and_then(|suspended| Ok(suspended.resume(receipts(), &client)))
-            .expect("a record")
-            .expect("a flow");
+        let read = Suspended::<Receipts, AwaitingConsent<Verifier>>::from_json(&row);
+        let suspended = read.expect("a record");
+        let resumed = suspended.resume(receipts(), &client).expect("a flow");
         assert_eq!(resumed.as_state().url(), waiting.as_state().url());
         assert_eq!(resumed.as_state().state(), "the-state");
         assert_eq!(resumed.as_state().person.as_deref(), Some("ada"));

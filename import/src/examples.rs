@@ -34,7 +34,7 @@ pub(crate) struct NoKey;
 
 #[async_trait]
 impl Signer for NoKey {
-    fn key_id(&self) -> &str {
+    fn key_id(&self) -> &'static str {
         "none"
     }
 

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::flow::contract::{Contract, FlowKind};
 use crate::flow::suspended::{Durable, Parkable, Reaches, Suspended};
 use crate::pkce::CodeVerifier;
-use crate::platform::error::Operation;
+use crate::platform::error::{Operation, Refusal};
 use crate::platform::request::{Answer, Request};
 use crate::platform::{AccessToken, Doubt, Platform, RefreshToken, TokenAnswer, Tokens};
 use crate::store::error::StoreError;
@@ -211,7 +211,7 @@ impl Grant {
 fn is_about_the_token(error: &Error) -> bool {
     error
         .refusal()
-        .is_some_and(|refusal| refusal.is_about_the_access_token())
+        .is_some_and(Refusal::is_about_the_access_token)
 }
 
 impl fmt::Debug for Grant {

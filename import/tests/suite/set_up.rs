@@ -17,7 +17,7 @@ pub(crate) struct Receipts {
     redirect_uri: RedirectUri,
 }
 
-pub(crate) const DAY: Duration = Duration::from_hours(24);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A platform, and the application that uses it.
 pub(crate) struct World {
