@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use digime::Client;
-use digime::store::{ParkedFlows, SharedTokens, Store};
-use digime_outbox::{ConnectedUsers, Outbox};
+use axum::http::HeaderValue;
+use digime_outbox::Outbox;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -15,12 +14,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, SandboxPages};
 use crate::db::Db;
+use crate::digi_me::DigiMe;
 use crate::tenant::Tenant;
 use crate::turns::Turns;
-use crate::web;
-
-/// How many receipts are pushed at once.
-const PUSHES: usize = 8;
+use crate::{notices, receipts, web};
 
 /// How many links are made at once.
 const LINKS: usize = 64;
@@ -34,24 +31,20 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// How long requests in progress may take after the shop was asked to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
 
-/// How long pushes in progress may take after that. One that is cut off is repeated by another process.
-const LAST_PUSHES: Duration = Duration::from_secs(10);
-
-/// How long new tokens may take to reach the database after that. Those that do not are lost, with their consents.
+/// How long new tokens may take to reach the database after pushes have ended. Those that do not are lost, with their consents.
 const LAST_TOKENS: Duration = Duration::from_secs(30);
 
 const BETWEEN_SWEEPS: Duration = Duration::from_mins(1);
 
 pub struct App {
     pub config: Config,
-    pub client: Client,
+    pub digi_me: DigiMe,
     pub db: Db,
-    pub flows: ParkedFlows<Arc<dyn Store>>,
-    pub tokens: SharedTokens<Arc<dyn Store>>,
     pub outbox: Outbox,
     pub links: Turns,
     pub callbacks: Turns,
     pub metrics: PrometheusHandle,
+    pub content_security_policy: HeaderValue,
 }
 
 impl App {
@@ -80,14 +73,6 @@ impl Shop {
     /// # Errors
     /// An error that says what can't be used.
     pub async fn build(config: Config, listener: TcpListener) -> Result<Self> {
-        let mut client = Client::builder();
-        if let Some(base_url) = &config.base_url {
-            client = client.base_url(base_url);
-        }
-        if let Some(host) = &config.dangerously_allow_http_to {
-            client = client.dangerously_allow_http_to(host);
-        }
-        let client = client.build().context("`base_url` can't be used")?;
         let db = Db::connect(&config.database_url).await?;
         let store = db.store().await.context("can't make digime's tables")?;
         let outbox = db.outbox();
@@ -96,14 +81,13 @@ impl Shop {
             .await
             .context("can't make the outbox's tables")?;
         let app = App {
-            client,
+            digi_me: DigiMe::new(&config, store)?,
             db,
-            flows: ParkedFlows::new(store.clone()),
-            tokens: SharedTokens::new(store),
             outbox,
             links: Turns::new(LINKS, LONGEST_WAIT),
             callbacks: Turns::new(CALLBACKS, LONGEST_WAIT),
             metrics: web::metrics().await?,
+            content_security_policy: web::content_security_policy(&config)?,
             config,
         };
         Ok(Self {
@@ -120,6 +104,7 @@ impl Shop {
         let Self { app, listener } = self;
         let background = TaskTracker::new();
         background.spawn(push(app.clone(), stop.clone()));
+        background.spawn(notices::ask_in_time(app.clone(), stop.clone()));
         background.spawn(sweep(app.clone(), stop.clone()));
         background.close();
 
@@ -132,11 +117,11 @@ impl Shop {
         // The server may also have failed.
         stop.cancel();
         background.wait().await;
-        if tokio::time::timeout(LAST_TOKENS, app.tokens.flush())
+        if tokio::time::timeout(LAST_TOKENS, app.digi_me.tokens.flush())
             .await
             .is_err()
         {
-            let customers = app.tokens.unsaved();
+            let customers = app.digi_me.tokens.unsaved();
             tracing::error!(
                 customers,
                 "new tokens are lost: these customers have to consent again"
@@ -155,17 +140,11 @@ async fn after(stop: &CancellationToken, time: Duration) {
 
 /// Pushes what is in the outbox, also what other processes have put there.
 async fn push(app: Arc<App>, stop: CancellationToken) {
-    let tenants = app.config.tenants.clone();
-    let users = ConnectedUsers::new(app.tokens.clone(), app.client.clone(), tenants);
-    app.outbox
-        .worker(users)
-        .concurrency(PUSHES)
-        .grace(LAST_PUSHES)
-        .run_until(stop.cancelled_owned())
-        .await;
+    app.digi_me.push(&app.outbox, stop).await;
 }
 
-/// Removes what has expired, and sums up the measurements, which would grow if nobody asked for them.
+/// Removes what has expired, ends deletions that were not finished, and sums up the measurements, which would grow if nobody asked
+/// for them.
 async fn sweep(app: Arc<App>, stop: CancellationToken) {
     let mut interval = tokio::time::interval(BETWEEN_SWEEPS);
     let sweeps = async {
@@ -177,6 +156,7 @@ async fn sweep(app: Arc<App>, stop: CancellationToken) {
                     tracing::warn!(%error, "expired sessions and attempts are still in the database");
                 }
             }
+            receipts::finish_deletions(&app).await;
         }
     };
     // A sweep is cut off, since it would wait for a database that is away.

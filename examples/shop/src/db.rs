@@ -1,6 +1,8 @@
 //! The shop's database: a SQLite file or PostgreSQL. The flows, the tokens and the outbox are in it too.
 
 pub mod attempts;
+pub mod customers;
+mod notices;
 pub mod orders;
 pub mod sessions;
 

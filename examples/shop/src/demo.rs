@@ -4,14 +4,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Context, Result};
 use digime::{ApplicationId, ContractId, PrivateKey};
-use digime_sandbox::{NewContract, Sandbox};
+use digime_sandbox::{Kind, NewContract, Sandbox};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::api::Api;
 use crate::app::Shop;
-use crate::config::{Config, SandboxPages, redirect_uri};
+use crate::config::{Config, SandboxPages, a_week, redirect_uri};
 use crate::session::random_id;
 use crate::tenant::{Price, Product, Tenant};
 
@@ -19,13 +20,15 @@ use crate::tenant::{Price, Product, Tenant};
 ///
 /// # Errors
 /// An error that says what can't be started.
-pub async fn run(port: Option<u16>, stop: CancellationToken) -> Result<()> {
+pub async fn run(api: Api, port: Option<u16>, stop: CancellationToken) -> Result<()> {
     let listener = listen(port).await?;
     let address = listener.local_addr()?;
-    let demo = Demo::start(address).await?;
+    let demo = Demo::start(api, address).await?;
     let config = demo.config(address)?;
     println!("The shop:           http://{address}");
-    println!("The person's phone: {}", demo.sandbox.phone_url());
+    if api == Api::Postbox {
+        println!("The person's phone: {}", demo.sandbox.phone_url());
+    }
     println!("The person's inbox: {}", demo.sandbox.inbox_page_url());
     println!(
         "The admin's page:   http://{address}/admin (token: {})",
@@ -50,6 +53,7 @@ async fn listen(port: Option<u16>) -> Result<TcpListener> {
 /// What the demo's shop needs while it runs. It ends when this is dropped, and nothing is left of it.
 pub struct Demo {
     pub sandbox: Sandbox,
+    api: Api,
     folder: TempDir,
 }
 
@@ -58,11 +62,15 @@ impl Demo {
     ///
     /// # Errors
     /// An error that says what can't be started.
-    pub async fn start(address: SocketAddr) -> Result<Self> {
+    pub async fn start(api: Api, address: SocketAddr) -> Result<Self> {
         let redirect_uri = redirect_uri(&public_url(address)?)?;
         let mut builder = Sandbox::builder();
         for (slug, name, _) in SHOPS {
-            let contract = NewContract::ongoing(contract_id(slug))
+            let kind = match api {
+                Api::Postbox => Kind::Ongoing,
+                Api::Import => Kind::Import,
+            };
+            let contract = NewContract::new(kind, contract_id(slug))
                 .name("Receipts")
                 .application_id(slug)
                 .application_name(name)
@@ -71,7 +79,11 @@ impl Demo {
         }
         let sandbox = builder.start().await.context("can't start the sandbox")?;
         let folder = tempfile::tempdir().context("can't make a folder for the database")?;
-        Ok(Self { sandbox, folder })
+        Ok(Self {
+            sandbox,
+            api,
+            folder,
+        })
     }
 
     /// The settings of a shop that uses this sandbox.
@@ -101,15 +113,26 @@ impl Demo {
                 products: products.iter().map(product).collect(),
             })
         };
+        let sandbox = &self.sandbox;
+        let (base_url, onboarding_url) = match self.api {
+            Api::Postbox => (sandbox.base_url(), None),
+            Api::Import => (
+                sandbox.import_base_url(),
+                Some(sandbox.onboarding_url().parse()?),
+            ),
+        };
         Ok(Config {
             listen: address,
             database_url: format!("sqlite:{}", self.folder.path().join("shop.db").display()),
             admin_token: random_id(),
-            base_url: Some(self.sandbox.base_url().into()),
+            api: self.api,
+            base_url: Some(base_url.into()),
+            onboarding_url,
+            consent_notice: a_week(),
             dangerously_allow_http_to: None,
             tenants: SHOPS.into_iter().map(tenant).collect::<Result<_>>()?,
             sandbox: Some(SandboxPages {
-                phone_url: self.sandbox.phone_url().parse()?,
+                phone_url: Some(self.sandbox.phone_url().parse()?),
                 inbox_url: self.sandbox.inbox_page_url().parse()?,
             }),
             public_url,

@@ -6,11 +6,14 @@
     reason = "it is a program: its library part is for its tests"
 )]
 
+pub mod api;
 mod app;
 pub mod config;
 mod db;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod digi_me;
+mod notices;
 mod page;
 mod receipts;
 mod routes;
@@ -19,5 +22,6 @@ pub mod tenant;
 mod turns;
 mod web;
 
+pub use api::Api;
 pub use app::Shop;
 pub use config::Config;

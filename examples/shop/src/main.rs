@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use shop::{Config, Shop};
+use shop::{Api, Config, Shop};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -20,6 +20,9 @@ struct Arguments {
     /// The demo's port. 0 is any free one. [default: 3000, or the next free one]
     #[arg(long, conflicts_with = "config")]
     port: Option<u16>,
+    /// The demo's API: `postbox` (API 1.5) or `import` (API 1.7).
+    #[arg(long, default_value = "postbox", conflicts_with = "config")]
+    api: Api,
     /// Writes the log as JSON, as it does when nobody looks at a terminal.
     #[arg(long)]
     json: bool,
@@ -52,7 +55,7 @@ async fn run(arguments: Arguments) -> Result<()> {
             Shop::build(config, listener).await?.run(stop).await
         }
         #[cfg(feature = "demo")]
-        None => shop::demo::run(arguments.port, stop).await,
+        None => shop::demo::run(arguments.api, arguments.port, stop).await,
         #[cfg(not(feature = "demo"))]
         None => anyhow::bail!("this shop was built without its demo: start it with `--config`"),
     }

@@ -8,19 +8,44 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use time::OffsetDateTime;
 use time::macros::format_description;
+use tower_sessions::Session;
 
 use crate::app::App;
+use crate::notices::{self, Notice};
+use crate::session;
+use crate::tenant::Tenant;
 
 /// What the frame of every page shows.
 pub struct Frame {
     /// The inbox of the sandbox's person, in the demo.
     pub inbox_url: Option<String>,
+    /// What a customer is asked.
+    pub notice: Option<Notice>,
 }
 
 impl Frame {
     pub fn of(app: &App) -> Self {
         let inbox_url = app.sandbox().map(|pages| pages.inbox_url.to_string());
-        Self { inbox_url }
+        Self {
+            inbox_url,
+            notice: None,
+        }
+    }
+
+    /// The frame of a page for whoever has the session.
+    pub async fn of_customer(
+        app: &App,
+        tenant: &Tenant,
+        session: &Session,
+    ) -> Result<Self, PageError> {
+        let notice = match session::customer(session).await? {
+            Some(customer) => notices::of(app, tenant, &customer).await?,
+            None => None,
+        };
+        Ok(Self {
+            notice,
+            ..Self::of(app)
+        })
     }
 }
 
@@ -96,7 +121,7 @@ impl IntoResponse for PageError {
             Self::BadCallback => (
                 StatusCode::BAD_REQUEST,
                 "This address is not complete",
-                "It should have come from your digi.me app. Go back to the shop, and use the link again.",
+                "It should have come from digi.me. Go back to the shop, and use the link again.",
             ),
             Self::UnknownCallback => (
                 StatusCode::GONE,
@@ -115,7 +140,10 @@ impl IntoResponse for PageError {
             ),
         };
         let page = ErrorPage {
-            frame: Frame { inbox_url: None },
+            frame: Frame {
+                inbox_url: None,
+                notice: None,
+            },
             title,
             advice,
         };

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::time::SystemTime;
 
 use askama::Template;
-use digime::Contract;
+use digime_import::ConnectionEnd;
 use digime_outbox::{Entry, Filter, Item, State};
 use rand::seq::IndexedRandom;
 
+use crate::api::Api;
 use crate::app::App;
-use crate::db::orders::{INSERT, LOCK_CUSTOMER, NOTE_CUSTOMER, OF_CUSTOMER, Order};
-use crate::db::{millis, on};
+use crate::db::orders::{INSERT, OF_CUSTOMER, Order};
+use crate::db::{customers, millis, on};
 use crate::page::{PageError, date_and_time};
 use crate::tenant::{Product, Tenant};
 
@@ -38,10 +39,10 @@ pub async fn order(
         cents: product.price.0.into(),
         ordered_at: millis(SystemTime::now()),
     };
-    let entry = entry(tenant, &order)?;
+    let entry = entry(app, tenant, &order)?;
     on!(&app.db, pool => {
         let mut tx = pool.begin_with(app.db.begin()).await?;
-        let saves: bool = sqlx::query_scalar(LOCK_CUSTOMER)
+        let saves: bool = sqlx::query_scalar(customers::LOCK)
             .bind(&order.tenant)
             .bind(&order.customer)
             .fetch_one(&mut *tx)
@@ -69,7 +70,7 @@ pub async fn order(
 pub async fn connected(app: &App, tenant: &Tenant, customer: &str) -> Result<(), PageError> {
     on!(&app.db, pool => {
         let mut tx = pool.begin_with(app.db.begin()).await?;
-        sqlx::query(NOTE_CUSTOMER)
+        sqlx::query(customers::NOTE)
             .bind(&tenant.slug)
             .bind(customer)
             .bind(true)
@@ -81,11 +82,11 @@ pub async fn connected(app: &App, tenant: &Tenant, customer: &str) -> Result<(),
             .fetch_all(&mut *tx)
             .await?;
         for order in &orders {
-            app.outbox.enqueue_in(&mut *tx, &entry(tenant, order)?).await?;
+            app.outbox.enqueue_in(&mut *tx, &entry(app, tenant, order)?).await?;
         }
         tx.commit().await?;
     });
-    app.outbox.connected(customer, tenant.contract_id()).await?;
+    app.outbox.connected(customer, &tenant.contract_id).await?;
     app.db.note_connected(&tenant.slug, customer).await?;
     Ok(())
 }
@@ -98,7 +99,7 @@ pub async fn note_missed_consent(
     customer: &str,
 ) -> Result<bool, PageError> {
     connected(app, tenant, customer).await?;
-    let is_connected = app.tokens.connection(customer, tenant).await?.is_some();
+    let is_connected = app.digi_me.consent(tenant, customer).await?.is_some();
     if !is_connected {
         stop(app, tenant, customer).await?;
     }
@@ -108,13 +109,61 @@ pub async fn note_missed_consent(
 /// Forgets a customer's tokens, and what waits for them. What was saved stays in the person's digi.me. The consent itself
 /// ends there.
 pub async fn disconnect(app: &App, tenant: &Tenant, customer: &str) -> Result<(), PageError> {
-    app.tokens.forget(customer, tenant).await?;
+    app.digi_me.forget(tenant, customer).await?;
     stop(app, tenant, customer).await
+}
+
+/// Deletes a customer's library at digi.me, and then what is known of it here. `None` by API 1.5, which can't.
+///
+/// The wish is noted first and its note removed last. So the customer's page never says that something is saved that is deleted,
+/// or deleted that may be there. If the process dies or digi.me is away, [`finish_deletions`] goes on.
+pub async fn delete(
+    app: &App,
+    tenant: &Tenant,
+    customer: &str,
+) -> Result<Option<ConnectionEnd>, PageError> {
+    if app.config.api != Api::Import {
+        return Ok(None);
+    }
+    app.db.note_leaving(&tenant.slug, customer).await?;
+    finish_deletion(app, tenant, customer).await
+}
+
+async fn finish_deletion(
+    app: &App,
+    tenant: &Tenant,
+    customer: &str,
+) -> Result<Option<ConnectionEnd>, PageError> {
+    let Some(end) = app.digi_me.delete(tenant, customer).await? else {
+        return Ok(None);
+    };
+    app.outbox.forget(customer, &tenant.contract_id).await?;
+    app.db.forget_notice(&tenant.slug, customer).await?;
+    app.db.note_left(&tenant.slug, customer).await?;
+    Ok(Some(end))
+}
+
+/// Goes on with the deletions that have begun and are not finished. Those that fail are tried again the next time.
+pub async fn finish_deletions(app: &App) {
+    let leaving = match app.db.leaving().await {
+        Ok(leaving) => leaving,
+        Err(error) => {
+            tracing::warn!(%error, "it is not known which deletions are not finished");
+            return;
+        }
+    };
+    for (slug, customer) in leaving {
+        if let Some(tenant) = app.tenant(&slug) {
+            // An error is in the log by now.
+            let _ = finish_deletion(app, tenant, &customer).await;
+        }
+    }
 }
 
 async fn stop(app: &App, tenant: &Tenant, customer: &str) -> Result<(), PageError> {
     app.db.stop_saving(&tenant.slug, customer).await?;
-    let own = Filter::all().user(customer).contract(tenant.contract_id());
+    app.db.forget_notice(&tenant.slug, customer).await?;
+    let own = Filter::all().user(customer).contract(&tenant.contract_id);
     for entry in app.outbox.list(&own, None, usize::MAX).await? {
         if entry.state != State::Delivered {
             app.outbox.discard(entry.id).await?;
@@ -129,7 +178,7 @@ pub async fn of_customer(
     tenant: &Tenant,
     customer: &str,
 ) -> Result<Vec<(Order, Option<State>)>, PageError> {
-    let own = Filter::all().user(customer).contract(tenant.contract_id());
+    let own = Filter::all().user(customer).contract(&tenant.contract_id);
     let entries = app.outbox.list(&own, None, usize::MAX).await?;
     let states: HashMap<_, _> = entries
         .into_iter()
@@ -144,17 +193,23 @@ pub async fn of_customer(
         .collect())
 }
 
-fn entry(tenant: &Tenant, order: &Order) -> Result<Entry, PageError> {
+fn entry(app: &App, tenant: &Tenant, order: &Order) -> Result<Entry, PageError> {
     let receipt = Receipt {
         tenant,
         order,
         ordered_at: date_and_time(order.time()),
     };
     let receipt = receipt.render().map_err(PageError::internal)?;
-    let item = Item::bytes(format!("receipt-{}.txt", order.id), receipt)
+    let name = format!("receipt-{}.txt", order.id);
+    let item = Item::bytes(&name, receipt)
         .account(&order.customer)
         .tag("receipt");
-    Ok(Entry::new(&order.customer, tenant.contract_id(), item).reference(&order.id))
+    let item = match app.config.api {
+        Api::Postbox => item,
+        // What is imported has no file name.
+        Api::Import => item.tag(name),
+    };
+    Ok(Entry::new(&order.customer, &tenant.contract_id, item).reference(&order.id))
 }
 
 /// The number of an order, without the letters and digits that people mistake for each other.

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use digime::{ApplicationId, ContractId, PrivateKey, RedirectUri, digime_contract};
+use digime::{ApplicationId, ContractId, PrivateKey, RedirectUri};
 use serde::Deserialize;
 
-/// A shop, and its contract. The first four fields are the contract's; the others are the shop's own.
-#[digime_contract(ongoing)]
+/// A shop, and what its contract consists of. [`crate::digi_me`] makes the contract.
 #[derive(Clone, Debug)]
 pub struct Tenant {
     pub application_id: ApplicationId,

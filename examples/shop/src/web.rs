@@ -21,7 +21,7 @@ use tower_http::trace::TraceLayer;
 use tracing::{Span, info_span};
 
 use crate::app::App;
-use crate::config::CALLBACK_PATH;
+use crate::config::{CALLBACK_PATH, Config};
 use crate::page::PageError;
 use crate::routes::{account, admin, callback, connect, health, shop};
 use crate::session;
@@ -31,9 +31,20 @@ const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Nothing comes from elsewhere, and no script or style is in a page.
+/// Nothing comes from elsewhere, and no script or style is in a page. The targets of forms are added.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+     connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+
+/// # Errors
+/// An error if an address in the settings is not fit for a header.
+pub fn content_security_policy(config: &Config) -> Result<HeaderValue> {
+    let targets = config.form_targets();
+    let targets = targets
+        .map(|target| format!(" {target}"))
+        .unwrap_or_default();
+    HeaderValue::try_from(format!("{CONTENT_SECURITY_POLICY}{targets}"))
+        .context("`onboarding_url` can't be used")
+}
 
 pub fn router(app: Arc<App>) -> Router {
     let pages = Router::new()
@@ -43,6 +54,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/{tenant}/receipts", get(account::receipts))
         .route("/{tenant}/receipts/status", get(account::status))
         .route("/{tenant}/disconnect", post(account::disconnect))
+        .route("/{tenant}/delete", post(account::delete))
+        .route("/{tenant}/deleted/{end}", get(account::deleted))
         .route("/{tenant}/connect", post(connect::begin))
         .route("/{tenant}/connect/{attempt}", get(connect::page))
         .route("/{tenant}/connect/{attempt}/status", get(connect::status))
@@ -148,13 +161,14 @@ async fn secure(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
-    set(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
     set(header::REFERRER_POLICY, referrer);
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::X_FRAME_OPTIONS, "DENY");
     if app.config.is_https() {
         set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     }
+    let policy = app.content_security_policy.clone();
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     // Pages are personal.
     headers
         .entry(header::CACHE_CONTROL)

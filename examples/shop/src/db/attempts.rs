@@ -17,7 +17,7 @@ pub struct Attempt {
     pub customer: String,
     /// What the callback brings back.
     pub state: String,
-    /// `digime://…`
+    /// `digime://…` for the digi.me app, or a page of digi.me.
     pub link: String,
     pub outcome: Outcome,
     /// When the callback came that is being answered.
@@ -26,7 +26,7 @@ pub struct Attempt {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Type)]
-#[sqlx(type_name = "TEXT", rename_all = "lowercase")]
+#[sqlx(type_name = "TEXT", rename_all = "kebab-case")]
 pub enum Outcome {
     /// The person has not answered.
     Waiting,
@@ -34,6 +34,10 @@ pub enum Outcome {
     Declined,
     /// The person's digi.me app reported an error. The link still works.
     Failed,
+    /// By API 1.7 the person said no, or digi.me could not ask. It does not say which.
+    NotConsented,
+    /// Another person has renewed the consent than the one who gave it.
+    AnotherPerson,
     /// It went wrong after the person said yes. The link is used up.
     Lost,
     Connected,
@@ -47,10 +51,20 @@ impl Outcome {
             Self::Waiting => "waiting",
             Self::Declined => "declined",
             Self::Failed => "failed",
+            Self::NotConsented => "not-consented",
+            Self::AnotherPerson => "another-person",
             Self::Lost => "lost",
             Self::Connected => "connected",
             Self::Expired => "expired",
         }
+    }
+
+    /// Whether the link can still be answered, as far as the outcome says.
+    fn is_open(self) -> bool {
+        matches!(
+            self,
+            Self::Waiting | Self::Declined | Self::Failed | Self::NotConsented
+        )
     }
 }
 
@@ -62,8 +76,9 @@ impl Attempt {
         let called_back_at = self.called_back_at.unwrap_or(now);
         let is_lost = called_back_at <= now - LONGEST_CALLBACK;
         match self.outcome {
-            Outcome::Waiting | Outcome::Declined | Outcome::Failed if is_lost => Outcome::Lost,
-            Outcome::Waiting | Outcome::Declined | Outcome::Failed if is_over => Outcome::Expired,
+            outcome if !outcome.is_open() => outcome,
+            _ if is_lost => Outcome::Lost,
+            _ if is_over => Outcome::Expired,
             outcome => outcome,
         }
     }
@@ -93,6 +108,16 @@ impl Db {
             .bind(id)
             .fetch_optional(pool)
             .await)
+    }
+
+    /// The last attempt of a customer, if it did not connect.
+    pub async fn last_attempt(&self, customer: &str) -> sqlx::Result<Option<Attempt>> {
+        on!(self, pool => sqlx::query_as(
+            "SELECT * FROM shop_attempts WHERE customer = $1 AND outcome <> 'connected' ORDER BY expires_at DESC LIMIT 1",
+        )
+        .bind(customer)
+        .fetch_optional(pool)
+        .await)
     }
 
     /// Notes that an attempt is called back, and returns it.

@@ -2,35 +2,35 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use askama::Template;
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{Html, Redirect};
+use axum::{Form, Json};
+use digime_import::ConnectionEnd;
 use digime_outbox::State as Way;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tower_sessions::Session;
 
+use crate::api::Api;
 use crate::app::App;
 use crate::db::orders::Order;
+use crate::digi_me::Consent;
 use crate::page::{Frame, PageError, date, html};
 use crate::tenant::Tenant;
 use crate::{receipts, session};
-
-/// How long a consent usually lasts on digi.me. A refresh of the tokens does not lengthen it.
-const CONSENT: Duration = Duration::from_hours(30 * 24);
-
-/// When to ask again, so that no receipt has to wait.
-const ASK_AGAIN: Duration = Duration::from_hours(23 * 24);
 
 #[derive(Template)]
 #[template(path = "receipts.html")]
 struct Receipts<'a> {
     frame: Frame,
     tenant: &'a Tenant,
-    consent: Consent,
+    standing: Standing,
+    api: Api,
     orders: Vec<Row>,
+    /// How many receipts wait for a consent.
+    waiting: usize,
     /// What the page asks for until it changes. `None` if nothing is on its way.
     status: Option<String>,
 }
@@ -57,48 +57,44 @@ impl Row {
 }
 
 /// Whether receipts can be saved.
-enum Consent {
+enum Standing {
     /// The customer has never asked for it, or has taken it back.
     None,
-    Given {
-        since: Option<SystemTime>,
-        ends_soon: bool,
-    },
-    /// It was given, and has ended.
-    Ended,
+    Connected(Consent),
+    /// A consent was given, and has ended. digi.me may have said when.
+    Ended(Option<Consent>),
+    /// The customer has asked that everything is deleted, which is not finished.
+    Leaving,
+}
+
+impl Standing {
+    async fn of(app: &App, tenant: &Tenant, customer: &str) -> Result<Self, PageError> {
+        if app.db.is_leaving(&tenant.slug, customer).await? {
+            return Ok(Self::Leaving);
+        }
+        let consent = app.digi_me.consent(tenant, customer).await?;
+        let saves = app.db.saves_receipts(&tenant.slug, customer).await?;
+        let Some(consent) = consent else {
+            return Ok(if saves { Self::Ended(None) } else { Self::None });
+        };
+        if !saves && !receipts::note_missed_consent(app, tenant, customer).await? {
+            return Ok(Self::None);
+        }
+        Ok(if consent.has_ended {
+            Self::Ended(Some(consent))
+        } else {
+            Self::Connected(consent)
+        })
+    }
 }
 
 impl Consent {
-    async fn of(app: &App, tenant: &Tenant, customer: &str) -> Result<Self, PageError> {
-        let connection = app.tokens.connection(customer, tenant).await?;
-        let saves = app.db.saves_receipts(&tenant.slug, customer).await?;
-        Ok(match connection {
-            None if saves => Self::Ended,
-            None => Self::None,
-            Some(connection) => {
-                if !saves && !receipts::note_missed_consent(app, tenant, customer).await? {
-                    return Ok(Self::None);
-                }
-                let since = connection.consented_at();
-                let age = since.and_then(|since| since.elapsed().ok());
-                let ends_soon = age.is_some_and(|age| age > ASK_AGAIN);
-                Self::Given { since, ends_soon }
-            }
-        })
-    }
-
     fn given_on(&self) -> Option<String> {
-        match self {
-            Self::Given { since, .. } => since.map(date),
-            _ => None,
-        }
+        self.since.map(date)
     }
 
-    fn ends_about(&self) -> Option<String> {
-        match self {
-            Self::Given { since, .. } => since.map(|since| date(since + CONSENT)),
-            _ => None,
-        }
+    fn ends_on(&self) -> Option<String> {
+        self.ends.map(date)
     }
 }
 
@@ -108,18 +104,20 @@ pub async fn receipts(
     session: Session,
 ) -> Result<Html<String>, PageError> {
     let tenant = app.tenant(&slug).ok_or(PageError::NotFound)?;
-    let mut consent = Consent::None;
+    let mut standing = Standing::None;
     let mut orders = Vec::new();
     if let Some(customer) = session::customer(&session).await? {
-        consent = Consent::of(&app, tenant, &customer).await?;
+        standing = Standing::of(&app, tenant, &customer).await?;
         orders = rows(&app, tenant, &customer).await?;
     }
     let is_on_its_way = orders.iter().any(|row| row.state == "waiting");
     let status = is_on_its_way.then(|| summary(&orders));
     html(&Receipts {
-        frame: Frame::of(&app),
+        frame: Frame::of_customer(&app, tenant, &session).await?,
         tenant,
-        consent,
+        standing,
+        api: app.config.api,
+        waiting: orders.iter().filter(|row| row.state == "consent").count(),
         orders,
         status,
     })
@@ -167,4 +165,64 @@ pub async fn disconnect(
         receipts::disconnect(&app, tenant, &customer).await?;
     }
     Ok(Redirect::to(&format!("/{slug}/receipts")))
+}
+
+#[derive(Deserialize)]
+pub struct Deletion {
+    /// The customer knows that it can't be undone.
+    #[serde(default)]
+    is_sure: bool,
+}
+
+/// Deletes everything at digi.me.
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    Path(slug): Path<String>,
+    session: Session,
+    Form(form): Form<Deletion>,
+) -> Result<Redirect, PageError> {
+    let tenant = app.tenant(&slug).ok_or(PageError::NotFound)?;
+    let receipts = Redirect::to(&format!("/{slug}/receipts"));
+    let Some(customer) = session::customer(&session).await? else {
+        return Ok(receipts);
+    };
+    // Whoever has begun is sure.
+    if !form.is_sure && !app.db.is_leaving(&slug, &customer).await? {
+        return Ok(receipts);
+    }
+    Ok(match receipts::delete(&app, tenant, &customer).await {
+        Ok(Some(ConnectionEnd::Deleted)) => Redirect::to(&format!("/{slug}/deleted/all")),
+        Ok(Some(_)) => Redirect::to(&format!("/{slug}/deleted/before")),
+        Ok(None) => return Err(PageError::NotFound),
+        // The page says that it is not finished.
+        Err(PageError::TryAgain) => receipts,
+        Err(error) => return Err(error),
+    })
+}
+
+#[derive(Template)]
+#[template(path = "deleted.html")]
+struct Deleted<'a> {
+    frame: Frame,
+    tenant: &'a Tenant,
+    /// Whether it was deleted by this request. Otherwise the consent was over before.
+    is_by_this_request: bool,
+}
+
+/// How a deletion has ended. The page can be loaded again.
+pub async fn deleted(
+    State(app): State<Arc<App>>,
+    Path((slug, end)): Path<(String, String)>,
+) -> Result<Html<String>, PageError> {
+    let tenant = app.tenant(&slug).ok_or(PageError::NotFound)?;
+    let is_by_this_request = match &*end {
+        "all" => true,
+        "before" => false,
+        _ => return Err(PageError::NotFound),
+    };
+    html(&Deleted {
+        frame: Frame::of(&app),
+        tenant,
+        is_by_this_request,
+    })
 }

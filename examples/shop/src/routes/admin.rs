@@ -95,6 +95,8 @@ struct Customers<'a> {
 struct Customer {
     name: String,
     since: Option<String>,
+    /// By API 1.7, which says it.
+    until: Option<String>,
     is_in_doubt: bool,
 }
 
@@ -139,7 +141,7 @@ pub async fn overview(
             .collect(),
         older,
         customers,
-        unsaved: app.tokens.unsaved(),
+        unsaved: app.digi_me.tokens.unsaved(),
     })
 }
 
@@ -170,11 +172,12 @@ impl<'a> Row<'a> {
 
 impl<'a> Customers<'a> {
     async fn of(app: &App, tenant: &'a Tenant) -> Result<Self, PageError> {
-        let connections = app.tokens.connections(tenant).take(SHOWN + 1);
+        let connections = app.digi_me.connections(tenant).take(SHOWN + 1);
         let mut shown: Vec<_> = connections
             .map_ok(|(name, connection)| Customer {
                 name,
                 since: connection.consented_at().map(date_and_time),
+                until: connection.consent_expires_at().map(date_and_time),
                 is_in_doubt: connection.is_in_doubt(),
             })
             .try_collect()

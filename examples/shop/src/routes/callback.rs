@@ -1,6 +1,6 @@
-//! What the person's digi.me app calls back, in whichever browser the phone has.
+//! What the person's digi.me calls back: the app, in whichever browser the phone has, or the page of API 1.7, in the customer's own.
 //!
-//! The request is a navigation from elsewhere, and usually has no session: the parked flow has the customer.
+//! The request is a navigation from elsewhere, and need not have a session: the parked flow has the customer.
 
 use std::sync::Arc;
 
@@ -8,48 +8,41 @@ use axum::extract::{RawQuery, State};
 use axum::response::Redirect;
 use digime::error::{CallbackError, StoreError};
 use digime::{Callback, Error};
+use digime_import::ImportError;
+use tower_sessions::Session;
 
+use crate::api::Api;
 use crate::app::App;
-use crate::db::attempts::Outcome;
+use crate::db::attempts::{Attempt, Outcome};
 use crate::page::PageError;
-use crate::receipts;
+use crate::{receipts, session};
 
 pub async fn callback(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
+    session: Session,
 ) -> Result<Redirect, PageError> {
     let callback = Callback::from_query(query.as_deref().unwrap_or_default());
     let callback = callback.map_err(|_| PageError::BadCallback)?;
-    let state = callback.state().ok_or(PageError::BadCallback)?;
+    let Some(state) = callback.state() else {
+        return without_state(&app, &callback, &session).await;
+    };
     let _turn = app.callbacks.take().await?;
     let attempt = app
         .db
         .called_back(state)
         .await?
         .ok_or(PageError::UnknownCallback)?;
-    let done = Redirect::to(&format!("/{}/connect/{}/done", attempt.tenant, attempt.id));
-
-    let Some(tenant) = app
-        .flows
-        .contract_of(&callback, &app.config.tenants)
-        .await?
-    else {
-        // The flow has ended. The page knows how.
-        return Ok(done);
-    };
-    let user = |customer: &String| customer.clone();
-    let received = app
-        .tokens
-        .receive_callback(callback, tenant, &app.client, user)
-        .await;
-    let outcome = match received {
-        Ok((_authorized, customer)) => {
+    let tenant = app
+        .tenant(&attempt.tenant)
+        .ok_or(PageError::UnknownCallback)?;
+    let outcome = match app.digi_me.called_back(callback).await {
+        Ok(Some(customer)) => {
             receipts::connected(&app, tenant, &customer).await?;
             Outcome::Connected
         }
-        Err(Error::Callback(CallbackError::Cancelled)) => Outcome::Declined,
-        Err(Error::Callback(CallbackError::Failed)) => Outcome::Failed,
-        Err(Error::Store(StoreError::NothingParked)) => return Ok(done),
+        // The flow has ended. The page knows how.
+        Ok(None) | Err(Error::Store(StoreError::NothingParked)) => return Ok(done(&attempt)),
         // Another request exchanges the code, or its process was killed while it did.
         Err(Error::Store(StoreError::InProgress)) => match attempt.outcome() {
             Outcome::Lost => Outcome::Lost,
@@ -59,14 +52,17 @@ pub async fn callback(
             tracing::error!(error = %error.report(), tenant = tenant.slug, "a code may be spent");
             Outcome::Lost
         }
-        // The flow still waits: the person loads this very page again.
-        Err(error) => {
-            app.db.end_callback(&attempt).await?;
-            return Err(match error {
-                Error::Callback(_) => PageError::BadCallback,
-                error => PageError::try_again(&error),
-            });
-        }
+        Err(error) => match answer(&error) {
+            Some(outcome) => outcome,
+            // The flow still waits: the person loads this very page again.
+            None => {
+                app.db.end_callback(&attempt).await?;
+                return Err(match error {
+                    Error::Callback(_) => PageError::BadCallback,
+                    error => PageError::try_again(&error),
+                });
+            }
+        },
     };
     app.db.note_outcome(&attempt, outcome).await?;
     let labels = [
@@ -74,5 +70,45 @@ pub async fn callback(
         ("outcome", outcome.name().to_owned()),
     ];
     metrics::counter!("shop_callbacks_total", &labels).increment(1);
-    Ok(done)
+    Ok(done(&attempt))
+}
+
+/// What the person has answered, if that is why there is no consent.
+fn answer(error: &Error) -> Option<Outcome> {
+    Some(match error {
+        Error::Callback(CallbackError::Cancelled) => Outcome::Declined,
+        Error::Callback(CallbackError::Failed) => Outcome::Failed,
+        Error::Callback(CallbackError::NotConsented { code }) => {
+            tracing::info!(code, "somebody has not consented");
+            Outcome::NotConsented
+        }
+        error if matches!(error.as_extension(), Some(ImportError::AnotherPerson)) => {
+            Outcome::AnotherPerson
+        }
+        _ => return None,
+    })
+}
+
+/// A failure by API 1.7, which need not say whose it is. It comes in the customer's own browser, and is noted of the last attempt.
+/// Nobody is hurt if it is made up: the attempt can still succeed.
+async fn without_state(
+    app: &App,
+    callback: &Callback,
+    session: &Session,
+) -> Result<Redirect, PageError> {
+    let success = callback.parameter("success");
+    if app.config.api != Api::Import || !matches!(success, Ok(Some("false"))) {
+        return Err(PageError::BadCallback);
+    }
+    let customer = session::customer(session).await?;
+    let customer = customer.ok_or(PageError::UnknownCallback)?;
+    let attempt = app.db.last_attempt(&customer).await?;
+    let attempt = attempt.ok_or(PageError::UnknownCallback)?;
+    app.db.note_outcome(&attempt, Outcome::NotConsented).await?;
+    Ok(done(&attempt))
+}
+
+/// Leads to a page without secrets in its address.
+fn done(attempt: &Attempt) -> Redirect {
+    Redirect::to(&format!("/{}/connect/{}/done", attempt.tenant, attempt.id))
 }

@@ -12,6 +12,7 @@ use qrcode::{EcLevel, QrCode};
 use serde_json::{Value, json};
 use tower_sessions::Session;
 
+use crate::api::Api;
 use crate::app::App;
 use crate::db::attempts::{Attempt, Outcome};
 use crate::db::millis;
@@ -19,7 +20,8 @@ use crate::page::{Frame, PageError, html};
 use crate::session::{self, random_id};
 use crate::tenant::Tenant;
 
-/// Begins a flow, and leads to its page.
+/// Begins a flow, and leads to its page: the shop's own with a link for the digi.me app, or digi.me's. By API 1.7 a customer who is
+/// connected renews the consent.
 pub async fn begin(
     State(app): State<Arc<App>>,
     Path(slug): Path<String>,
@@ -27,31 +29,28 @@ pub async fn begin(
 ) -> Result<Redirect, PageError> {
     let tenant = app.tenant(&slug).ok_or(PageError::NotFound)?;
     let customer = session::customer_or_new(&session).await?;
+    if app.db.is_leaving(&slug, &customer).await? {
+        // The deletion ends first.
+        return Ok(Redirect::to(&format!("/{slug}/receipts")));
+    }
     let turn = app.links.take().await?;
-    let attempt = ask(&app, tenant, customer).await?;
+    let asked = app.digi_me.ask(tenant, &customer).await?;
     drop(turn);
-    app.db.begin_attempt(&attempt).await?;
-    Ok(Redirect::to(&format!("/{slug}/connect/{}", attempt.id)))
-}
-
-/// Asks digi.me for a link, and parks the flow until it is called back.
-async fn ask(app: &App, tenant: &Tenant, customer: String) -> Result<Attempt, digime::Error> {
-    let flow = tenant.flow(&app.client);
-    let session = flow.establish_session().await?;
-    let expires_at = millis(session.expires_at());
-    let awaiting = flow.create_postbox(session).await?;
     let attempt = Attempt {
         id: random_id(),
-        tenant: tenant.slug.clone(),
-        customer: customer.clone(),
-        state: awaiting.state().to_owned(),
-        link: awaiting.url().to_string(),
+        tenant: slug,
+        customer,
+        state: asked.state,
+        link: asked.link,
         outcome: Outcome::Waiting,
         called_back_at: None,
-        expires_at,
+        expires_at: millis(asked.expires_at),
     };
-    app.flows.park(awaiting.suspend().with(customer)).await?;
-    Ok(attempt)
+    app.db.begin_attempt(&attempt).await?;
+    Ok(match app.config.api {
+        Api::Postbox => Redirect::to(&format!("/{}/connect/{}", attempt.tenant, attempt.id)),
+        Api::Import => Redirect::to(&attempt.link),
+    })
 }
 
 #[derive(Template)]
@@ -74,7 +73,8 @@ pub async fn page(
     let tenant = app.tenant(&slug).ok_or(PageError::NotFound)?;
     let attempt = own_attempt(&app, &slug, &id, &session).await?;
     let outcome = attempt.outcome();
-    if outcome == Outcome::Connected {
+    // By API 1.7 the customer was sent to digi.me at once.
+    if outcome == Outcome::Connected || app.config.api == Api::Import {
         return Ok(Redirect::to(&format!("/{slug}/receipts")).into_response());
     }
     let link = link(&app, &attempt);
@@ -110,6 +110,7 @@ struct Done<'a> {
     outcome: Outcome,
     /// Whether this is the browser in which the customer began.
     is_own: bool,
+    api: Api,
 }
 
 /// Where the callback leads: to a page without secrets in its address, which can be loaded again. On a phone it has no
@@ -133,6 +134,7 @@ pub async fn done(
         attempt: &attempt,
         outcome,
         is_own,
+        api: app.config.api,
     })
 }
 
@@ -150,10 +152,9 @@ async fn own_attempt(
 
 /// The link for the digi.me app; in the demo, for the sandbox's page that replaces it.
 fn link(app: &App, attempt: &Attempt) -> String {
-    match app.sandbox() {
+    match app.sandbox().and_then(|pages| pages.phone_url.clone()) {
         None => attempt.link.clone(),
-        Some(pages) => {
-            let mut url = pages.phone_url.clone();
+        Some(mut url) => {
             url.query_pairs_mut().append_pair("link", &attempt.link);
             url.into()
         }

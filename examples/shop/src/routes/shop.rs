@@ -39,10 +39,11 @@ struct Products<'a> {
 pub async fn products(
     State(app): State<Arc<App>>,
     Path(slug): Path<String>,
+    session: Session,
 ) -> Result<Html<String>, PageError> {
     let tenant = app.tenant(&slug).ok_or(PageError::NotFound)?;
     html(&Products {
-        frame: Frame::of(&app),
+        frame: Frame::of_customer(&app, tenant, &session).await?,
         tenant,
     })
 }

@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use digime::Contract;
 use digime::store::{PostgresStore, SharedTokens};
 use digime_outbox::Outbox;
 use digime_sandbox::Sandbox;
 use futures_util::TryStreamExt;
+use shop::digi_me::PostboxContract;
 use sqlx::PgPool;
 
 use super::person::Person;
@@ -42,9 +42,10 @@ pub async fn all_connected(tenants: &[shop::tenant::Tenant], database: &PgPool, 
     let tokens = SharedTokens::new(PostgresStore::new(database.clone()));
     let mut connected = 0;
     for tenant in tenants {
-        let connections = tokens.connections(tenant).try_collect::<Vec<_>>().await;
+        let connections = tokens.connections(&PostboxContract::of(tenant));
+        let connections = connections.try_collect::<Vec<_>>().await;
         let connections = connections.expect("the database is there");
-        let contract = tenant.contract_id();
+        let contract = &tenant.contract_id;
         for (customer, connection) in &connections {
             assert!(
                 !connection.is_in_doubt(),
