@@ -2,7 +2,7 @@ use digime_sandbox::{Endpoint, Fault};
 use reqwest::StatusCode;
 
 use crate::browser::{Browser, Page};
-use crate::street::{CORNER_SHOP, Street, buy, eventually, states, wait_for_states};
+use crate::street::{BOTH, CORNER_SHOP, Street, buy, eventually, states, wait_for_states};
 
 async fn signed_in(street: &Street) -> Browser {
     let admin = street.browser();
@@ -47,14 +47,16 @@ async fn only_the_admin_token_opens_the_admin_pages() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_admin_sees_what_was_saved_and_who_is_connected() {
-    let street = Street::open().await;
-    let desktop = street.connected(CORNER_SHOP, "coffee").await;
-    wait_for_states(&desktop, CORNER_SHOP, &["saved"]).await;
-    let admin = signed_in(&street).await;
-    let page = admin.get("/admin").await;
-    assert_eq!(page.all("data-state"), ["delivered"]);
-    assert_eq!(page.all("data-customer").len(), 1);
-    assert!(admin.get("/admin?state=given_up").await.has("no-entries"));
+    for api in BOTH {
+        let street = Street::open_for(api).await;
+        let desktop = street.connected(CORNER_SHOP, "coffee").await;
+        wait_for_states(&desktop, CORNER_SHOP, &["saved"]).await;
+        let admin = signed_in(&street).await;
+        let page = admin.get("/admin").await;
+        assert_eq!(page.all("data-state"), ["delivered"]);
+        assert_eq!(page.all("data-customer").len(), 1);
+        assert!(admin.get("/admin?state=given_up").await.has("no-entries"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

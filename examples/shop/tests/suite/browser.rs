@@ -83,8 +83,17 @@ impl Page {
         values.map(|value| value.replace("&#38;", "&")).collect()
     }
 
-    /// The `digime://` link that the page offers, through the sandbox's page for it.
+    /// Whether it is the page of API 1.7 on which a person consents.
+    pub fn is_of_digi_me(&self) -> bool {
+        self.url.path().starts_with("/apps/saas/")
+    }
+
+    /// The link that a person answers: the address of digi.me's page, or the `digime://` link that the page offers, through the
+    /// sandbox's page for it.
     pub fn link(&self) -> String {
+        if self.is_of_digi_me() {
+            return self.url.to_string();
+        }
         let hrefs = self.all("href");
         let phone = hrefs
             .iter()

@@ -2,7 +2,7 @@ use digime_sandbox::{Endpoint, Fault};
 use reqwest::StatusCode;
 
 use crate::street::{
-    BOOK_BARN, CORNER_SHOP, Street, ask, buy, eventually, receipts, states, wait_for_states,
+    BOOK_BARN, BOTH, CORNER_SHOP, Street, ask, buy, eventually, receipts, states, wait_for_states,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,14 +40,16 @@ async fn a_receipt_is_saved_when_the_person_has_consented_on_the_phone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receipt_of_a_later_order_is_saved_without_asking() {
-    let street = Street::open().await;
-    let desktop = street.connected(CORNER_SHOP, "coffee").await;
-    buy(&desktop, CORNER_SHOP, "honey").await;
-    wait_for_states(&desktop, CORNER_SHOP, &["saved", "saved"]).await;
-    street
-        .wait_for_inbox(&["Coffee beans", "Forest honey"])
-        .await;
-    assert_eq!(street.sandbox().inbox().len(), 2);
+    for api in BOTH {
+        let street = Street::open_for(api).await;
+        let desktop = street.connected(CORNER_SHOP, "coffee").await;
+        buy(&desktop, CORNER_SHOP, "honey").await;
+        wait_for_states(&desktop, CORNER_SHOP, &["saved", "saved"]).await;
+        street
+            .wait_for_inbox(&["Coffee beans", "Forest honey"])
+            .await;
+        assert_eq!(street.sandbox().inbox().len(), 2);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,53 +88,59 @@ async fn an_error_of_the_app_leaves_the_link_as_it_was() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_callback_that_is_loaded_again_shows_the_same_page_and_sends_nothing() {
-    let street = Street::open().await;
-    let page = ask(&street.browser(), CORNER_SHOP).await;
-    let callback = street.callback(&page.link()).await;
-    let phone = street.browser();
-    let first = phone.get(&callback).await;
-    let sent = street.sandbox().requests(Endpoint::Token);
-    let second = phone.get(&callback).await;
-    assert!(second.has("result-connected"), "{}", second.html);
-    assert_eq!((first.url, first.html), (second.url, second.html));
-    assert_eq!(street.sandbox().requests(Endpoint::Token), sent);
+    for api in BOTH {
+        let street = Street::open_for(api).await;
+        let page = ask(&street.browser(), CORNER_SHOP).await;
+        let callback = street.callback(&page.link()).await;
+        let phone = street.browser();
+        let first = phone.get(&callback).await;
+        let sent = street.sandbox().requests(Endpoint::Token);
+        let second = phone.get(&callback).await;
+        assert!(second.has("result-connected"), "{}", second.html);
+        assert_eq!((first.url, first.html), (second.url, second.html));
+        assert_eq!(street.sandbox().requests(Endpoint::Token), sent);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_tabs_one_connects_and_the_other_shows_it() {
-    let street = Street::open().await;
-    let desktop = street.browser();
-    let first = ask(&desktop, CORNER_SHOP).await;
-    let second = ask(&desktop, CORNER_SHOP).await;
-    assert_ne!(first.url, second.url);
-    assert!(street.consent(&first.link()).await.has("result-connected"));
-    let shown = desktop.get(second.url.path()).await;
-    assert!(shown.has("consent-given"), "{}", shown.html);
-    // Somebody may scan the other code nevertheless.
-    assert!(street.consent(&second.link()).await.has("result-connected"));
-    assert!(receipts(&desktop, CORNER_SHOP).await.has("consent-given"));
+    for api in BOTH {
+        let street = Street::open_for(api).await;
+        let desktop = street.browser();
+        let first = ask(&desktop, CORNER_SHOP).await;
+        let second = ask(&desktop, CORNER_SHOP).await;
+        assert_ne!(first.url, second.url);
+        assert!(street.consent(&first.link()).await.has("result-connected"));
+        let shown = desktop.get(second.url.path()).await;
+        assert!(shown.has("consent-given"), "{}", shown.html);
+        // Somebody may scan the other code nevertheless.
+        assert!(street.consent(&second.link()).await.has("result-connected"));
+        assert!(receipts(&desktop, CORNER_SHOP).await.has("consent-given"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customer_of_two_shops_consents_to_each_of_them() {
-    let street = Street::open().await;
-    let desktop = street.connected(CORNER_SHOP, "bread").await;
-    buy(&desktop, BOOK_BARN, "atlas").await;
-    assert!(receipts(&desktop, BOOK_BARN).await.has("consent-none"));
-    assert_eq!(states(&desktop, BOOK_BARN).await, ["not-saved"]);
+    for api in BOTH {
+        let street = Street::open_for(api).await;
+        let desktop = street.connected(CORNER_SHOP, "bread").await;
+        buy(&desktop, BOOK_BARN, "atlas").await;
+        assert!(receipts(&desktop, BOOK_BARN).await.has("consent-none"));
+        assert_eq!(states(&desktop, BOOK_BARN).await, ["not-saved"]);
 
-    let page = ask(&desktop, BOOK_BARN).await;
-    assert!(street.consent(&page.link()).await.has("result-connected"));
-    wait_for_states(&desktop, BOOK_BARN, &["saved"]).await;
-    wait_for_states(&desktop, CORNER_SHOP, &["saved"]).await;
-    let mut contracts: Vec<_> = street
-        .sandbox()
-        .inbox()
-        .into_iter()
-        .map(|item| item.contract_id)
-        .collect();
-    contracts.sort();
-    assert_eq!(contracts, ["book-barn-receipts", "corner-shop-receipts"]);
+        let page = ask(&desktop, BOOK_BARN).await;
+        assert!(street.consent(&page.link()).await.has("result-connected"));
+        wait_for_states(&desktop, BOOK_BARN, &["saved"]).await;
+        wait_for_states(&desktop, CORNER_SHOP, &["saved"]).await;
+        let mut contracts: Vec<_> = street
+            .sandbox()
+            .inbox()
+            .into_iter()
+            .map(|item| item.contract_id)
+            .collect();
+        contracts.sort();
+        assert_eq!(contracts, ["book-barn-receipts", "corner-shop-receipts"]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,15 +195,17 @@ async fn a_callback_that_nobody_waits_for_is_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_platform_that_is_away_loses_no_consent() {
-    let street = Street::open().await;
-    let page = ask(&street.browser(), CORNER_SHOP).await;
-    let callback = street.callback(&page.link()).await;
-    let phone = street.browser();
-    street.sandbox().inject(Endpoint::Token, Fault::Status(501));
-    let away = phone.get(&callback).await;
-    assert_eq!(away.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(away.header("referrer-policy"), "no-referrer");
-    assert!(phone.get(&callback).await.has("result-connected"));
+    for api in BOTH {
+        let street = Street::open_for(api).await;
+        let page = ask(&street.browser(), CORNER_SHOP).await;
+        let callback = street.callback(&page.link()).await;
+        let phone = street.browser();
+        street.sandbox().inject(Endpoint::Token, Fault::Status(501));
+        let away = phone.get(&callback).await;
+        assert_eq!(away.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(away.header("referrer-policy"), "no-referrer");
+        assert!(phone.get(&callback).await.has("result-connected"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ mod admin;
 mod browser;
 mod connecting;
 mod consent;
+mod import;
 mod killed;
 mod settings;
 mod stopping;

@@ -10,37 +10,41 @@ use tokio::process::Command;
 
 use crate::browser::Browser;
 use crate::street::{
-    CORNER_SHOP, Running, Street, ask, buy, eventually, skipped, states, wait_for_states,
+    BOTH, CORNER_SHOP, Running, Street, ask, buy, eventually, skipped, states, wait_for_states,
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shop_that_was_restarted_takes_the_callback_of_a_flow_that_waits() {
-    let mut street = Street::open().await;
-    let desktop = street.browser();
-    buy(&desktop, CORNER_SHOP, "coffee").await;
-    let page = ask(&desktop, CORNER_SHOP).await;
-    street.stop().await;
-    let callback = street.callback(&page.link()).await;
-    street.start().await;
-    assert!(street.browser().get(callback).await.has("result-connected"));
-    // The session outlived the process too.
-    wait_for_states(&desktop, CORNER_SHOP, &["saved"]).await;
+    for api in BOTH {
+        let mut street = Street::open_for(api).await;
+        let desktop = street.browser();
+        buy(&desktop, CORNER_SHOP, "coffee").await;
+        let page = ask(&desktop, CORNER_SHOP).await;
+        street.stop().await;
+        let callback = street.callback(&page.link()).await;
+        street.start().await;
+        assert!(street.browser().get(callback).await.has("result-connected"));
+        // The session outlived the process too.
+        wait_for_states(&desktop, CORNER_SHOP, &["saved"]).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receipt_that_waits_is_pushed_by_the_next_process() {
-    let mut street = Street::open().await;
-    let desktop = street.connected(CORNER_SHOP, "coffee").await;
-    wait_for_states(&desktop, CORNER_SHOP, &["saved"]).await;
-    street.sandbox().end_consent();
-    buy(&desktop, CORNER_SHOP, "honey").await;
-    wait_for_states(&desktop, CORNER_SHOP, &["consent", "saved"]).await;
-    street.stop().await;
-    street.start().await;
-    assert_eq!(states(&desktop, CORNER_SHOP).await, ["consent", "saved"]);
-    let page = ask(&desktop, CORNER_SHOP).await;
-    assert!(street.consent(&page.link()).await.has("result-connected"));
-    wait_for_states(&desktop, CORNER_SHOP, &["saved", "saved"]).await;
+    for api in BOTH {
+        let mut street = Street::open_for(api).await;
+        let desktop = street.connected(CORNER_SHOP, "coffee").await;
+        wait_for_states(&desktop, CORNER_SHOP, &["saved"]).await;
+        street.sandbox().end_consent();
+        buy(&desktop, CORNER_SHOP, "honey").await;
+        wait_for_states(&desktop, CORNER_SHOP, &["consent", "saved"]).await;
+        street.stop().await;
+        street.start().await;
+        assert_eq!(states(&desktop, CORNER_SHOP).await, ["consent", "saved"]);
+        let page = ask(&desktop, CORNER_SHOP).await;
+        assert!(street.consent(&page.link()).await.has("result-connected"));
+        wait_for_states(&desktop, CORNER_SHOP, &["saved", "saved"]).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

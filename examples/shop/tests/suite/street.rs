@@ -5,13 +5,16 @@ use std::time::Duration;
 use digime_sandbox::Sandbox;
 use reqwest::Url;
 use shop::demo::Demo;
-use shop::{Config, Shop};
+use shop::{Api, Config, Shop};
 use sqlx::{Connection, SqliteConnection};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::browser::{Browser, Page};
+
+/// For what both APIs have in common.
+pub const BOTH: [Api; 2] = [Api::Postbox, Api::Import];
 
 pub const CORNER_SHOP: &str = "/corner-shop";
 pub const BOOK_BARN: &str = "/book-barn";
@@ -51,11 +54,20 @@ impl Street {
         Self::open_with(|_| {}).await
     }
 
+    /// With one API or the other.
+    pub async fn open_for(api: Api) -> Self {
+        Self::open_for_with(api, |_| {}).await
+    }
+
     /// With other settings than the demo's.
     pub async fn open_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::open_for_with(Api::Postbox, change).await
+    }
+
+    pub async fn open_for_with(api: Api, change: impl FnOnce(&mut Config)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let demo = Demo::start(address).await.expect("a sandbox");
+        let demo = Demo::start(api, address).await.expect("a sandbox");
         let mut config = demo.config(address).expect("settings");
         change(&mut config);
         let running = Some(Running::start(config.clone(), listener).await);
@@ -148,10 +160,10 @@ pub async fn buy(browser: &Browser, shop: &str, product: &str) -> Page {
     page
 }
 
-/// Asks for a link: the page with the QR code.
+/// Asks for a link: the page with the QR code, or that of digi.me.
 pub async fn ask(browser: &Browser, shop: &str) -> Page {
     let page = browser.post(&format!("{shop}/connect"), &[]).await;
-    assert!(page.has("qr-code"), "{}", page.html);
+    assert!(page.has("qr-code") || page.is_of_digi_me(), "{}", page.html);
     page
 }
 
