@@ -1,7 +1,8 @@
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use shop::{Config, Shop};
+use shop::{Api, Config, Shop};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
@@ -72,6 +73,36 @@ fn a_wrong_setting_is_one_error_that_names_it() {
             "slug = \"Corner Shop\"",
             "Corner Shop",
         ),
+        (
+            "[[tenants]]",
+            "api = \"library\"\n[[tenants]]",
+            "`import` for API 1.7",
+        ),
+        (
+            "[[tenants]]",
+            "consent_notice = \"soon\"\n[[tenants]]",
+            "`7 days`",
+        ),
+        (
+            "[[tenants]]",
+            "onboarding_url = \"https://pages.example/\"\n[[tenants]]",
+            "`onboarding_url` is for `api = \"import\"`",
+        ),
+        (
+            "[[tenants]]",
+            "base_url = \"https://test.example/v1.7\"\n[[tenants]]",
+            "`base_url` is that of API v1.7",
+        ),
+        (
+            "[[tenants]]",
+            "api = \"import\"\nbase_url = \"https://test.example/v1.5\"\n[[tenants]]",
+            "`base_url` is that of API v1.5",
+        ),
+        (
+            "[[tenants]]",
+            "api = \"import\"\nbase_url = \"https://test.example/v1.7\"\n[[tenants]]",
+            "`onboarding_url` is missing",
+        ),
         ("850", "\"cheap\"", "price_in_cents"),
         ("products", "product", "product"),
     ] {
@@ -80,6 +111,42 @@ fn a_wrong_setting_is_one_error_that_names_it() {
         let error = format!("{error:#}");
         assert!(error.contains(named), "{wrong}: {error}");
     }
+}
+
+#[test]
+fn the_api_and_the_notice_can_be_chosen() {
+    let config = read(SETTINGS).expect("settings");
+    assert_eq!(config.api, Api::Postbox);
+    assert_eq!(config.consent_notice, Duration::from_hours(7 * 24));
+    assert_eq!(config.form_targets(), None);
+
+    let chosen = "api = \"import\"\nconsent_notice = \"10 days\"\n[[tenants]]";
+    let config = read(&SETTINGS.replace("[[tenants]]", chosen)).expect("settings");
+    assert_eq!(config.api, Api::Import);
+    assert_eq!(config.consent_notice, Duration::from_hours(10 * 24));
+    let digi_me = Some("https://api.digi.me".to_owned());
+    assert_eq!(config.form_targets(), digi_me);
+}
+
+#[tokio::test]
+async fn pages_in_a_test_network_need_the_setting_that_allows_plain_http() {
+    let build = async |allowed: &str| {
+        let platform = "api = \"import\"\nbase_url = \"http://sandbox:8700/v1.7\"\n\
+            onboarding_url = \"http://sandbox:8700/apps/saas/\"\n";
+        let folder = tempfile::tempdir().expect("a folder");
+        let database = format!("sqlite:{}", folder.path().join("shop.db").display());
+        let settings = SETTINGS
+            .replace("sqlite:shop.db", &database)
+            .replace("[[tenants]]", &format!("{platform}{allowed}[[tenants]]"));
+        let config = read(&settings).expect("settings");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let built = Shop::build(config, listener).await;
+        built.map(drop).map_err(|error| format!("{error:#}"))
+    };
+    let error = build("").await.expect_err("it is plain http");
+    assert!(error.contains("`onboarding_url` can't be used"), "{error}");
+    let allowed = "dangerously_allow_http_to = \"sandbox\"\n";
+    assert_eq!(build(allowed).await, Ok(()));
 }
 
 #[test]

@@ -17,6 +17,7 @@ async fn other_sites_cannot_change_anything() {
             ("/corner-shop/buy", &[("product", "coffee")][..]),
             ("/corner-shop/connect", &[]),
             ("/corner-shop/disconnect", &[]),
+            ("/corner-shop/delete", &[("is_sure", "true")]),
             ("/admin/login", &[("token", "guess")]),
             ("/admin/outbox/1/discard", &[]),
         ] {
