@@ -12,7 +12,7 @@ pub mod config;
 mod db;
 #[cfg(feature = "demo")]
 pub mod demo;
-pub mod digi_me;
+mod digi_me;
 mod notices;
 mod page;
 mod receipts;
@@ -25,3 +25,4 @@ mod web;
 pub use api::Api;
 pub use app::Shop;
 pub use config::Config;
+pub use digi_me::{ImportContract, PostboxContract};

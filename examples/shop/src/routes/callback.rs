@@ -52,17 +52,17 @@ pub async fn callback(
             tracing::error!(error = %error.report(), tenant = tenant.slug, "a code may be spent");
             Outcome::Lost
         }
-        Err(error) => match answer(&error) {
-            Some(outcome) => outcome,
-            // The flow still waits: the person loads this very page again.
-            None => {
+        Err(error) => {
+            let Some(outcome) = answer(&error) else {
+                // The flow still waits: the person loads this very page again.
                 app.db.end_callback(&attempt).await?;
                 return Err(match error {
                     Error::Callback(_) => PageError::BadCallback,
                     error => PageError::try_again(&error),
                 });
-            }
-        },
+            };
+            outcome
+        }
     };
     app.db.note_outcome(&attempt, outcome).await?;
     let labels = [

@@ -8,7 +8,7 @@ use digime::store::{PostgresStore, SharedTokens};
 use digime_outbox::Outbox;
 use digime_sandbox::Sandbox;
 use futures_util::TryStreamExt;
-use shop::digi_me::PostboxContract;
+use shop::PostboxContract;
 use sqlx::PgPool;
 
 use super::person::Person;
