@@ -137,7 +137,7 @@ async fn somebody_who_declines_is_told_so_and_can_try_again() {
 async fn a_failure_that_is_nobodys_changes_nothing() {
     let street = open().await;
     let stranger = street.browser();
-    let failure = "/digime/callback?success=false&errorCode=UserCancelled";
+    let failure = "/digime/callback?success=false&errorCode=USER_CANCEL";
     assert_eq!(stranger.get(failure).await.status, StatusCode::GONE);
     let no_failure = stranger.get("/digime/callback?success=true").await;
     assert_eq!(no_failure.status, StatusCode::BAD_REQUEST);
