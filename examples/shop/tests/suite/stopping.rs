@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use digime_sandbox::{Endpoint, Fault};
 use reqwest::StatusCode;
+use shop::Api;
 use sqlx::{Connection, PgConnection};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
@@ -76,17 +77,24 @@ async fn two_processes_share_a_database() {
         skipped();
         return;
     };
-    let mut connection = PgConnection::connect(&server).await.expect("a server");
-    let name = format!("shop_{}", std::process::id());
+    for api in BOTH {
+        share_a_database(api, &server).await;
+    }
+}
+
+async fn share_a_database(api: Api, server: &str) {
+    let mut connection = PgConnection::connect(server).await.expect("a server");
+    let name = format!("shop_{api:?}_{}", std::process::id()).to_lowercase();
     let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
     sqlx::query(create)
         .execute(&mut connection)
         .await
         .expect("a database");
-    let mut url = url::Url::parse(&server).expect("a URL");
+    let mut url = url::Url::parse(server).expect("a URL");
     url.set_path(&name);
 
-    let mut street = Street::open_with(|config| config.database_url = url.to_string()).await;
+    let mut street =
+        Street::open_for_with(api, |config| config.database_url = url.to_string()).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let second_url = format!("http://{}", listener.local_addr().expect("an address"));
     let second = Running::start(street.config.clone(), listener).await;
