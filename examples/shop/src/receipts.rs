@@ -108,7 +108,10 @@ pub async fn note_missed_consent(
 
 /// Forgets a customer's tokens, and what waits for them. What was saved stays in the person's digi.me. The consent itself
 /// ends there.
+///
+/// If the process dies before the tokens are forgotten, the customer is connected, and the next page notes it again.
 pub async fn disconnect(app: &App, tenant: &Tenant, customer: &str) -> Result<(), PageError> {
+    app.db.stop_saving(&tenant.slug, customer).await?;
     app.digi_me.forget(tenant, customer).await?;
     stop(app, tenant, customer).await
 }

@@ -93,8 +93,11 @@ async fn share_a_database(api: Api, server: &str) {
     let mut url = url::Url::parse(server).expect("a URL");
     url.set_path(&name);
 
-    let mut street =
-        Street::open_for_with(api, |config| config.database_url = url.to_string()).await;
+    let mut street = Street::open_for_with(api, |config| {
+        config.database_url = url.to_string();
+        config.consent_notice = Duration::from_hours(40 * 24);
+    })
+    .await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let second_url = format!("http://{}", listener.local_addr().expect("an address"));
     let second = Running::start(street.config.clone(), listener).await;
@@ -116,6 +119,17 @@ async fn share_a_database(api: Api, server: &str) {
         .await;
     assert_eq!(page.all("data-state"), ["saved"]);
     second.stop().await;
+
+    // What only API 1.7 keeps in the database.
+    if api == Api::Import {
+        street.start().await;
+        let is_asked = || async { desktop.get("/corner-shop").await.has("notice") };
+        eventually("the customer is asked", is_asked).await;
+        let form = [("is_sure", "true")];
+        let page = desktop.post("/corner-shop/delete", &form).await;
+        assert!(page.has("deleted-all"), "{}", page.html);
+        assert_eq!(states(&desktop, CORNER_SHOP).await, ["not-saved"]);
+    }
 }
 
 #[cfg(unix)]
