@@ -15,6 +15,7 @@ mod street;
 mod window;
 
 use driver::Driver;
+use shop::Api;
 use street::{BOOK_BARN, CORNER_SHOP, Street, eventually};
 use window::Window;
 
@@ -30,9 +31,13 @@ struct Person {
 impl Person {
     /// `None` if there is no browser on this machine.
     async fn new() -> Option<Self> {
+        Self::with(Api::Postbox).await
+    }
+
+    async fn with(api: Api) -> Option<Self> {
         let driver = Driver::start()?;
         Some(Self {
-            street: Street::open().await,
+            street: Street::open_for(api).await,
             desktop: Window(driver.desktop().await),
             phone: Window(driver.phone().await),
             _driver: driver,
@@ -312,4 +317,72 @@ async fn the_admin_sees_what_was_pushed_and_who_is_connected() {
     desk.clicks("#sign-in").await;
     desk.sees("#entries").await;
     desk.picture("admin").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_api_1_7_a_person_consents_renews_and_deletes_in_one_browser() {
+    let Some(person) = Person::with(Api::Import).await else {
+        return;
+    };
+    let desktop = &person.desktop;
+    person.buys(CORNER_SHOP, "coffee").await;
+    // A form may lead to a page of digi.me, which leads back.
+    desktop.clicks("#connect").await;
+    desktop.sees("button[value=cancel]").await;
+    desktop.clicks("button[value=cancel]").await;
+    desktop.sees("#result-not-consented").await;
+    desktop.clicks("#connect").await;
+    desktop.clicks("button[value=approve]").await;
+    desktop.sees("#result-connected").await;
+    desktop.clicks("#continue").await;
+    person.sees_saved(1).await;
+
+    person.street.sandbox().end_consent();
+    person.buys(CORNER_SHOP, "honey").await;
+    desktop.sees("#consent-ended").await;
+    desktop.sees(".order:nth-child(1) .badge:not(.saved)").await;
+    desktop.clicks("#connect").await;
+    desktop.clicks("button[value=approve]").await;
+    desktop.sees("#result-connected").await;
+    desktop.clicks("#continue").await;
+    person.sees_saved(2).await;
+
+    desktop.clicks("#leave summary").await;
+    desktop.sees("#delete").await;
+    desktop.picture("leave").await;
+    // Without the check mark, the browser does not send the form.
+    desktop.clicks("#delete").await;
+    desktop.clicks("#leave input").await;
+    desktop.clicks("#delete").await;
+    desktop.sees("#deleted-all").await;
+    assert!(person.street.sandbox().inbox().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_api_1_7_a_person_is_asked_in_time_by_a_banner() {
+    let Some(mut person) = Person::with(Api::Import).await else {
+        return;
+    };
+    person.buys(CORNER_SHOP, "coffee").await;
+    person.desktop.clicks("#connect").await;
+    person.desktop.clicks("button[value=approve]").await;
+    person.desktop.sees("#result-connected").await;
+    // The consent lasts thirty days, and the job looks when the shop starts.
+    person.street.stop().await;
+    person.street.config.consent_notice = std::time::Duration::from_hours(40 * 24);
+    person.street.start().await;
+    let page = person.url("/corner-shop/receipts");
+    let is_asked = || async {
+        person.desktop.open(&page).await;
+        person.desktop.has("#notice").await
+    };
+    eventually("the customer is asked", is_asked).await;
+    person.sees_saved(1).await;
+    person.desktop.picture("notice").await;
+    person.desktop.clicks("#renew").await;
+    person.desktop.clicks("button[value=approve]").await;
+    person.desktop.sees("#result-connected").await;
+    person.desktop.clicks("#continue").await;
+    person.sees_saved(1).await;
+    assert_eq!(person.street.sandbox().violations(), [""; 0]);
 }

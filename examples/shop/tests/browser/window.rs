@@ -20,6 +20,11 @@ impl Window {
         self.element(selector).await;
     }
 
+    /// Whether the page shows an element by now.
+    pub async fn has(&self, selector: &str) -> bool {
+        self.0.find(Locator::Css(selector)).await.is_ok()
+    }
+
     async fn element(&self, selector: &str) -> Element {
         let found = self.0.wait().at_most(PATIENCE);
         match found.for_element(Locator::Css(selector)).await {
