@@ -56,7 +56,7 @@ impl AwaitingConsent<Verifier> {
             verifier,
             person: None,
             renews: None,
-            ends: now + LONGEST_WAIT,
+            ends: now.checked_add(LONGEST_WAIT).unwrap_or(now),
         }
     }
 

@@ -112,7 +112,12 @@ where
     let end = match flow.delete_user().await {
         Ok(()) => ConnectionEnd::Deleted,
         Err(error) if matches!(error.reason(), Error::ConsentEnded { .. }) => {
-            ConnectionEnd::WasOver
+            // An attempt whose answer was lost has deleted, and the next one found nobody.
+            if error.may_have_taken_effect() {
+                ConnectionEnd::Deleted
+            } else {
+                ConnectionEnd::WasOver
+            }
         }
         Err(error) => return Err(error),
     };

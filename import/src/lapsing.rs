@@ -15,7 +15,7 @@ const PAUSE: Duration = Duration::from_secs(60 * 60);
 /// It looks into the store at once and then once an hour.
 ///
 /// What it has told is known to this stream alone: after a restart of the process, each is told once more. An application that must
-/// not ask twice notes whom it has asked.
+/// not ask twice notes whom it has asked. One that fails to note it begins the stream anew.
 ///
 /// ```
 /// use std::time::Duration;
@@ -58,7 +58,8 @@ pub fn lapsing_soon<'a, S: TokenStore, C: TokenContract + Sync>(
             }
             tokio::time::sleep(pause).await;
             pause = PAUSE;
-            let before = client.platform_clock() + notice;
+            let now = client.platform_clock();
+            let before = now.checked_add(notice).unwrap_or(now);
             match look(tokens, contract, before, &mut told).await {
                 Ok(news) => found = news,
                 Err(error) => return Some((Err(error), Some((told, found, pause)))),

@@ -93,8 +93,21 @@ impl OnboardingUrl {
         }
     }
 
-    /// The pages that belong to the client's platform.
-    pub(crate) fn of(client: &Client) -> Result<Self, ImportError> {
+    /// The pages that belong to a client's platform. An application that asks when it starts learns of a wrong client then, and
+    /// not with its first customer.
+    ///
+    /// ```
+    /// use digime_import::OnboardingUrl;
+    ///
+    /// let client = digime_import::client().build()?;
+    /// assert_eq!(OnboardingUrl::of(&client)?.as_url().as_str(), "https://api.digi.me/apps/saas/");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ImportError::PostboxApi`] if the client's base URL is that of API 1.5, [`ImportError::NoOnboardingUrl`] if it is not known
+    /// where the pages of its platform are.
+    pub fn of(client: &Client) -> Result<Self, ImportError> {
         let base = client.base_url();
         if base.path().trim_end_matches('/').ends_with("/v1.5") {
             return Err(ImportError::PostboxApi);
@@ -108,6 +121,12 @@ impl OnboardingUrl {
             return Ok(Self(pages));
         }
         Err(ImportError::NoOnboardingUrl)
+    }
+
+    /// The address. A content security policy that limits where forms may lead has to allow its origin.
+    #[must_use]
+    pub fn as_url(&self) -> &Url {
+        &self.0
     }
 
     /// A page with its query.

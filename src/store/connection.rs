@@ -7,6 +7,7 @@ use super::TokenRecord;
 use super::user_record::{Data, UserRecord, is_none};
 use crate::flow::grant::HoldsTokens;
 use crate::flow::suspended::SuspendedError;
+use crate::platform::client::Client;
 use crate::platform::{RefreshToken, Tokens};
 use crate::unix_time;
 
@@ -66,6 +67,14 @@ impl Connection {
     #[must_use]
     pub fn ended(&self) -> Option<&str> {
         self.tokens.ended()
+    }
+
+    /// Whether the consent has ended: the platform has said so, or its time is over by the platform's clock, as `client` knows it.
+    /// False if the platform says neither.
+    #[must_use]
+    pub fn has_ended(&self, client: &Client) -> bool {
+        let ends = self.consent_expires_at();
+        self.ended().is_some() || ends.is_some_and(|ends| ends <= client.platform_clock())
     }
 
     /// When the access token expires. It is refreshed by the next push.

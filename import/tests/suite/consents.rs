@@ -95,6 +95,7 @@ async fn a_lapsed_consent_is_kept_and_renewed_for_the_same_person() {
     let connection = world.tokens.connection("customer-42", &world.receipts);
     let connection = connection.await.expect("the store works").expect("it");
     assert!(connection.ended().is_some());
+    assert!(connection.has_ended(&world.client));
 
     let page = ask_to_renew(&world, "customer-42", connected).await;
     let callback = world.consent(&page).await;

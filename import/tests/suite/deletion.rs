@@ -64,13 +64,13 @@ async fn a_deletion_whose_answer_was_lost_is_finished_by_the_next_call() {
 }
 
 #[tokio::test]
-async fn a_second_attempt_at_a_deletion_finds_nobody() {
+async fn a_second_attempt_that_finds_nobody_shows_that_the_first_has_deleted() {
     let world = World::new().await;
     world.connect("customer-42").await;
     world
         .sandbox
         .inject(Endpoint::DeleteUser, Fault::LoseAnswer);
-    assert_eq!(end(&world).await.expect("an end"), ConnectionEnd::WasOver);
+    assert_eq!(end(&world).await.expect("an end"), ConnectionEnd::Deleted);
     assert!(world.find("customer-42").await.is_none());
 }
 
