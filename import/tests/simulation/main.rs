@@ -1,6 +1,11 @@
 //! The simulation of `digime`, with the flow of this package: `src/simulation/mod.rs` in `digime` says how it works. Here a
 //! consent has an end, is renewed for the same person, and is ended by the application.
 
+#![allow(
+    clippy::incompatible_msrv,
+    reason = "tests of `digime` run these files too, where this is not asked for"
+)]
+
 mod api;
 mod endings;
 mod renewals;

@@ -76,7 +76,7 @@ impl Terms {
             Ids::None | Ids::Person => {}
             Ids::OfEachConsent => tokens["consentid"] = format!("consent-{}", issued.grant).into(),
             Ids::OfAllConsents => {
-                tokens["consentid"] = format!("consent-of-{}", issued.user).into()
+                tokens["consentid"] = format!("consent-of-{}", issued.user).into();
             }
         }
         tokens
