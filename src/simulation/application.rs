@@ -642,7 +642,7 @@ impl Machine {
         if let Err(error) = &result
             && !was_in_doubt
         {
-            self.check_lost(user, begun, error);
+            self.check_lost(&before, begun, error);
             self.check_has_left(&[before, refresh_token(flow)], error);
         }
         result
@@ -749,7 +749,7 @@ impl Machine {
         if let Some(Err(error)) = drop.apply(refreshing).await
             && !was_in_doubt
         {
-            self.check_lost(user, begun, &error);
+            self.check_lost(&before, begun, &error);
             self.check_has_left(&[before, refresh_token(&flow)], &error);
         }
     }
@@ -768,7 +768,7 @@ impl Machine {
 
     /// Checks that an answer which came during a call is not lost. A push may refresh twice; the last refresh is the one that
     /// fails.
-    fn check_lost(&self, user: usize, begun: Instant, error: &Error) {
+    fn check_lost(&self, token: &str, begun: Instant, error: &Error) {
         let begun = Instant::now()
             .checked_sub(CALL)
             .map_or(begun, |it| it.max(begun));
@@ -780,13 +780,12 @@ impl Machine {
             })
         );
         let state = self.world.lock();
-        let has_come = state.platform.has_refreshed(self.host.id, user, begun);
+        let has_come = state.platform.has_refreshed(self.host.id, token, begun);
         std::mem::drop(state);
         if is_said_to_be_lost && has_come {
             self.world.violation(format!(
-                "5: {:?} has new tokens for {}, and a call says: {error}",
-                self.host,
-                name(user)
+                "5: {:?} has new tokens for {token}, and a call says: {error}",
+                self.host
             ));
         }
     }

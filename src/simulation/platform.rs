@@ -750,15 +750,15 @@ impl Platform {
         }
     }
 
-    /// Whether all refreshes of a machine for a user were answered, with new tokens since a time.
-    pub(super) fn has_refreshed(&self, machine: u64, user: usize, since: Instant) -> bool {
+    /// Whether all refreshes of a machine for the consent of a refresh token were answered, with new tokens since a time.
+    pub(super) fn has_refreshed(&self, machine: u64, token: &str, since: Instant) -> bool {
+        let consent = self.refresh_tokens.get(token).map(|token| token.grant);
         let is_refresh = |sent: &&Sent| {
             let Some((token, false, _)) = &sent.token else {
                 return false;
             };
             let known = self.refresh_tokens.get(token);
-            sent.machine == machine
-                && known.is_some_and(|token| self.grants[token.grant].user == user)
+            sent.machine == machine && known.is_some_and(|token| Some(token.grant) == consent)
         };
         let mut refreshes = self.requests.values().filter(is_refresh);
         refreshes.clone().all(|sent| sent.answered.is_some())
