@@ -136,6 +136,7 @@ pub(super) struct Terms {
     pub renewal_ends_earlier: bool,
 }
 
+#[allow(clippy::unused_self, reason = "the terms of another flow vary")]
 impl Terms {
     pub(super) fn any(rng: &mut StdRng) -> Self {
         Self {
