@@ -77,17 +77,18 @@ impl Machine {
         let is_known = !known.is_forgotten
             && !known.is_muddled
             && !record.is_empty()
-            && !record.contains(r#""sent""#)
-            && state.platform.grants_of(user) == 1;
+            && !record.contains(r#""sent""#);
         std::mem::drop(state);
         is_known && self.has_lost_nothing(user)
     }
 
-    /// Whether all tokens of a user have reached the application.
+    /// Whether a user has one consent, all whose tokens have reached the application.
     fn has_lost_nothing(&self, user: usize) -> bool {
         let platform = &self.world.lock().platform;
         let mut own = platform.grants.iter().filter(|grant| grant.user == user);
-        own.all(|grant| grant.excuse.is_none()) && !platform.has_lost_a_refresh(user)
+        platform.grants_of(user) == 1
+            && own.all(|grant| grant.excuse.is_none())
+            && !platform.has_lost_a_refresh(user)
     }
 
     /// Checks that nobody was forgotten who may still have data at the platform.
