@@ -99,7 +99,7 @@ mod tests {
     }
 
     impl Parkable for OfALibrary {
-        fn parking_key((): &()) -> &str {
+        fn parking_key((): &()) -> &'static str {
             "c d"
         }
     }

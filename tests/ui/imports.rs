@@ -237,7 +237,7 @@ fn every_call_of_both_flows_in_every_state_of_both_compiles_or_is_one_error_that
         let of_a_postbox = postbox.get(state).is_some_and(|right| right.contains(call));
         of_a_postbox || own.get(call).is_some_and(|rows| rows.right.contains(state))
     };
-    let mut cells = Vec::new();
+    let mut table = Vec::new();
     // A library's state is suspended if it is `Durable`.
     let is_of_both =
         |state: &str, call: &Call| postbox.contains_key(state) || call.name() != "suspend";
@@ -247,7 +247,7 @@ fn every_call_of_both_flows_in_every_state_of_both_compiles_or_is_one_error_that
     {
         for contract in contracts {
             let calls = calls.iter().filter(|call| is_of_both(state, call));
-            cells.extend(calls.map(|call| Cell {
+            table.extend(calls.map(|call| Cell {
                 contract: *contract,
                 state,
                 call,
@@ -256,7 +256,7 @@ fn every_call_of_both_flows_in_every_state_of_both_compiles_or_is_one_error_that
         }
     }
     let program = format!("{PRELUDE}{IMPORTS}");
-    for (_, error) in check("imports", &program, ARGUMENTS, &cells) {
+    for (_, error) in check("imports", &program, ARGUMENTS, &table) {
         // The row `_` prints the whole type. No state should need it.
         let first_line = error.lines().next().expect("a line");
         assert!(!first_line.contains("Flow<"), "{error}");

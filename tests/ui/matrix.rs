@@ -283,10 +283,10 @@ fn every_call_in_every_state_compiles_or_is_one_error_that_says_what_to_do() {
     let states = states();
     assert_eq!(states.len(), 5, "{:?}", states.keys());
     let calls: BTreeSet<&Call> = states.values().flatten().collect();
-    let mut cells = Vec::new();
+    let mut table = Vec::new();
     for (state, right) in &states {
         for contract in CONTRACTS {
-            cells.extend(calls.iter().map(|call| Cell {
+            table.extend(calls.iter().map(|call| Cell {
                 contract,
                 state,
                 call,
@@ -294,7 +294,7 @@ fn every_call_in_every_state_compiles_or_is_one_error_that_says_what_to_do() {
             }));
         }
     }
-    check("matrix", PRELUDE, "", &cells);
+    check("matrix", PRELUDE, "", &table);
 }
 
 /// Compiles all cells as one program, and returns the error of each cell that is wrong. `arguments` are those that some calls have
