@@ -217,6 +217,14 @@ mod tests {
     use super::*;
     use crate::examples::{Receipts, awaiting, flow, receipts, says_nothing_secret, tokens};
 
+    /// Waits for the renewal of a person's consent, if it has an id.
+    fn for_person(id: Option<&str>) -> AwaitingConsent<Verifier> {
+        AwaitingConsent {
+            person: id.map(str::to_owned),
+            ..awaiting()
+        }
+    }
+
     fn checked(query: &str) -> Result<(), CallbackError> {
         awaiting().check(&Callback::from_query(query).expect("a callback"))
     }
@@ -267,6 +275,8 @@ mod tests {
         assert_eq!(checked("success=false&state=the-state"), refused("no code"));
         // The page may fail before it knows the state.
         assert_eq!(checked("success=false&errorCode=x"), refused("x"));
+        let accounts = "success=true&state=the-state&code=c&accountReference=a&accountReference=b";
+        assert_eq!(checked(accounts), Err(CallbackError::Twice(ACCOUNT)));
         let twice = "success=false&errorCode=x&errorCode=y&state=the-state";
         assert_eq!(checked(twice), Err(CallbackError::Twice("errorCode")));
     }
@@ -281,7 +291,7 @@ mod tests {
             None => tokens(&json!({})),
         };
         let callback = Callback::from_query(query).expect("a callback");
-        awaiting().for_person(wanted).granted(&callback, tokens)
+        for_person(wanted).granted(&callback, tokens)
     }
 
     #[test]
@@ -316,7 +326,7 @@ mod tests {
     #[test]
     fn a_suspended_flow_waits_for_the_same_person_on_the_same_page() {
         let client = Client::new();
-        let waiting = flow(&client).extend(|_| awaiting().for_person(Some("ada")));
+        let waiting = flow(&client).extend(|_| for_person(Some("ada")));
         let suspended = waiting.suspend();
         assert_eq!(
             suspended.expires_at(),

@@ -35,10 +35,10 @@ pub(crate) async fn delete_user<C>(flow: &Flow<C, Connected>) -> Result<(), Erro
 
 /// Deletes the user even if the refresh token may be spent: there is nothing left that a second attempt could lose.
 async fn delete_at_last<C>(flow: &Flow<C, Connected>) -> Result<(), Error> {
-    match delete_user(flow).await {
+    match flow.delete_user().await {
         Err(error) if matches!(error.reason(), Error::RefreshInDoubt) => {
-            flow.as_state().grant().refresh(flow).await?;
-            delete_user(flow).await
+            flow.refresh().await?;
+            flow.delete_user().await
         }
         deleted => deleted,
     }
@@ -76,8 +76,8 @@ async fn delete_at_last<C>(flow: &Flow<C, Connected>) -> Result<(), Error> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Request`] if the platform was not reached or refused, [`Error::Store`] if the store failed,
-/// [`Error::RefreshInDoubt`] if the refresh token may be spent. The connection is still noted as ending: call it again.
+/// [`Error::Request`] if the platform was not reached or refused, [`Error::Store`] if the store failed. The connection is still
+/// noted as ending: call it again. A refresh token that may be spent is sent again.
 // The future is boxed, so that a contract of another kind is one error.
 pub fn end_connection<'a, S: TokenStore, C>(
     tokens: &'a SharedTokens<S>,
@@ -109,7 +109,7 @@ where
     let Some(flow) = tokens.find(user, contract, client).await? else {
         return Ok(ConnectionEnd::NotConnected);
     };
-    let end = match flow.delete_user().await {
+    let end = match delete_at_last(&flow).await {
         Ok(()) => ConnectionEnd::Deleted,
         Err(error) if matches!(error.reason(), Error::ConsentEnded { .. }) => {
             // An attempt whose answer was lost has deleted, and the next one found nobody.

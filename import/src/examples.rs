@@ -39,7 +39,9 @@ impl Signer for NoKey {
     }
 
     async fn sign(&self, _: &[u8]) -> Result<Vec<u8>, SignerError> {
-        Err(SignerError::refused(std::io::Error::other("there is no key")))
+        Err(SignerError::refused(std::io::Error::other(
+            "there is no key",
+        )))
     }
 }
 
