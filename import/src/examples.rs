@@ -85,7 +85,7 @@ pub(crate) fn connected_until(end: SystemTime) -> Connected {
     Connected::new(tokens, session(), Some("account-1".to_owned()))
 }
 
-/// Fails if a text has a secret in it.
+/// Fails if a secret is printed.
 pub(crate) fn says_nothing_secret(text: &str) {
     for secret in SECRETS {
         assert!(!text.contains(secret), "{secret} in {text}");

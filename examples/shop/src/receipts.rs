@@ -119,7 +119,7 @@ pub async fn disconnect(app: &App, tenant: &Tenant, customer: &str) -> Result<()
 /// Deletes a customer's library at digi.me, and then what is known of it here. `None` by API 1.5, which can't.
 ///
 /// The wish is noted first and its note removed last. So the customer's page never says that something is saved that is deleted,
-/// or deleted that may be there. If the process dies or digi.me is away, [`finish_deletions`] goes on.
+/// or deleted that may be there. If the process dies or digi.me is away, [`finish_deletions`] finishes it.
 pub async fn delete(
     app: &App,
     tenant: &Tenant,

@@ -48,7 +48,7 @@ struct Inbox {
 /// An item, as a person reads it.
 struct Item {
     received: Received,
-    /// The file's name, or what stands in its place.
+    /// The file's name, or what replaces it.
     title: String,
     contract: String,
     application: String,
