@@ -5,7 +5,7 @@ use std::fmt;
 use digime::{ApplicationId, ContractId, PrivateKey, RedirectUri};
 use serde::Deserialize;
 
-/// A shop, and what its contract consists of. [`crate::digi_me`] makes the contract.
+/// A shop, and what its contract consists of. The module `digi_me` makes the contract.
 #[derive(Clone, Debug)]
 pub struct Tenant {
     pub application_id: ApplicationId,
