@@ -132,6 +132,8 @@ async fn the_inbox_shows_what_arrives_by_itself() {
         .open(person.street.sandbox().inbox_page_url())
         .await;
     person.phone.sees(".item").await;
+    // The desk leaves its page by itself, and must not do so while the person is buying.
+    person.desktop.sees("#consent-given").await;
     person.buys(CORNER_SHOP, "honey").await;
     person.phone.sees(".item:nth-of-type(2)").await;
     let inbox = person.phone.text().await;
