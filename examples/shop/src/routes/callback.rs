@@ -45,10 +45,10 @@ pub async fn callback(
         Ok(None) | Err(Error::Store(StoreError::NothingParked)) => return Ok(done(&attempt)),
         // Another request exchanges the code, or its process was killed while it did.
         Err(Error::Store(StoreError::InProgress)) => match attempt.outcome() {
-            Outcome::Lost => Outcome::Lost,
+            outcome @ (Outcome::Lost | Outcome::AnotherPerson) => outcome,
             _ => return Err(PageError::TryAgain),
         },
-        Err(error) if error.may_have_taken_effect() => {
+        Err(error) if error.may_have_taken_effect() && answer(&error).is_none() => {
             tracing::error!(error = %error.report(), tenant = tenant.slug, "a code may be spent");
             Outcome::Lost
         }
