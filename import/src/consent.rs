@@ -6,7 +6,6 @@ use digime::Flow;
 use digime::error::SuspendedError;
 use digime::extend::ExtensionState;
 use digime::suspended::{Durable, Resuming};
-use digime::tokens::HoldsTokens;
 
 use crate::connected::ConnectedRecord;
 use crate::{Connected, Import};
@@ -78,11 +77,8 @@ impl fmt::Debug for Lapsed {
 
 /// Looks at what is known of the consent. Nothing is sent.
 pub(crate) fn into_consent<C>(flow: Flow<C, Connected>) -> Consent<C> {
-    let tokens = HoldsTokens::grant(flow.as_state()).tokens();
-    let is_over = tokens
-        .consent_expires_at()
-        .is_some_and(|ends| ends <= flow.client().platform_clock());
-    if is_over || tokens.ended().is_some() {
+    let tokens = flow.as_state().grant().tokens();
+    if tokens.consent_has_ended(flow.client()) {
         return Consent::Lapsed(flow.extend(|flow| Lapsed {
             connection: flow.into_state(),
         }));

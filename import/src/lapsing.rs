@@ -11,11 +11,11 @@ use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 /// How often the store is asked.
 const PAUSE: Duration = Duration::from_secs(60 * 60);
 
-/// Tells of every consent that ends within `notice`, once for each consent, as long as it is polled: a job that asks people in time.
+/// Reports every consent that ends within `notice`, each once, as long as it is polled: a job that asks people in time.
 /// It looks into the store at once and then once an hour.
 ///
-/// What it has told is known to this stream alone: after a restart of the process, each is told once more. An application that must
-/// not ask twice notes whom it has asked. One that fails to note it begins the stream anew.
+/// Only this stream knows what it has reported: after a restart of the process, it reports each consent once more. An application that
+/// must not ask twice notes whom it has asked. One that fails to note it begins the stream anew.
 ///
 /// ```
 /// use std::time::Duration;
@@ -48,51 +48,54 @@ pub fn lapsing_soon<'a, S: TokenStore, C: TokenContract + Sync>(
     client: &'a Client,
     notice: Duration,
 ) -> BoxStream<'a, Result<(String, Connection), Error>> {
-    let told = HashMap::new();
-    let begin = Some((told, Vec::new(), Duration::ZERO));
-    let lapsing = stream::unfold(begin, move |state| async move {
-        let (mut told, mut found, mut pause): (Told, Found, Duration) = state?;
-        loop {
-            if let Some(next) = found.pop() {
-                return Some((Ok(next), Some((told, found, pause))));
+    let begin = (Reported::new(), Found::new(), Duration::ZERO);
+    let lapsing = stream::unfold(
+        begin,
+        move |(mut reported, mut found, mut pause)| async move {
+            loop {
+                if let Some(next) = found.pop() {
+                    return Some((Ok(next), (reported, found, pause)));
+                }
+                tokio::time::sleep(pause).await;
+                pause = PAUSE;
+                let now = client.platform_clock();
+                let before = now.checked_add(notice).unwrap_or(now);
+                match look(tokens, contract, before, &mut reported).await {
+                    Ok(news) => found = news,
+                    Err(error) => return Some((Err(error), (reported, found, pause))),
+                }
             }
-            tokio::time::sleep(pause).await;
-            pause = PAUSE;
-            let now = client.platform_clock();
-            let before = now.checked_add(notice).unwrap_or(now);
-            match look(tokens, contract, before, &mut told).await {
-                Ok(news) => found = news,
-                Err(error) => return Some((Err(error), Some((told, found, pause)))),
-            }
-        }
-    });
+        },
+    );
     lapsing.boxed()
 }
 
-/// The end of the consent of which was told, by user.
-type Told = HashMap<String, Option<SystemTime>>;
+/// The end of each consent that was reported, by user.
+type Reported = HashMap<String, Option<SystemTime>>;
 
 type Found = Vec<(String, Connection)>;
 
-/// Those whose consent ends before a time, and of whom was not told yet.
+/// Those whose consent ends before a time, and was not reported yet.
 async fn look<S: TokenStore, C: TokenContract>(
     tokens: &SharedTokens<S>,
     contract: &C,
     before: SystemTime,
-    told: &mut Told,
+    reported: &mut Reported,
 ) -> Result<Found, Error> {
     let lapsing: Found = tokens.lapsing(contract, before).try_collect().await?;
     let ends = |connection: &Connection| connection.consent_expires_at();
-    let now: Told = lapsing
+    let now: Reported = lapsing
         .iter()
         .map(|(user, connection)| (user.clone(), ends(connection)))
         .collect();
     let is_news = |(user, connection): &(String, Connection)| {
-        told.get(user).is_none_or(|told| *told != ends(connection))
+        reported
+            .get(user)
+            .is_none_or(|reported| *reported != ends(connection))
     };
     let mut news: Found = lapsing.into_iter().filter(is_news).collect();
-    // The first is told first.
+    // They are taken from the end.
     news.reverse();
-    *told = now;
+    *reported = now;
     Ok(news)
 }

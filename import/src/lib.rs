@@ -58,7 +58,7 @@
 //!
 //! # The end of a consent
 //!
-//! A consent has an end. [`lapsing_soon`] tells of those that end soon, and
+//! A consent has an end. [`lapsing_soon`] reports those that end soon, and
 //! [`SharedTokens::lapsing`](digime::store::SharedTokens::lapsing) lists them. [`ImportFlow::reauthorize`] leads to the page on
 //! which the person renews the consent. The connection keeps its place in the store, what the application attached, and what
 //! waits in the outbox. When a consent has ended, a push fails with

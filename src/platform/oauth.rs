@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Platform;
 use super::attempts::Deadline;
+use super::client::Client;
 use super::error::{Operation, PlatformError};
 use super::request::Request;
 
@@ -302,6 +303,14 @@ impl Tokens {
     #[must_use]
     pub fn consent_id(&self) -> Option<&str> {
         self.consent_id.as_deref()
+    }
+
+    /// Whether the consent has ended: the platform has said so, or its time is over by the platform's clock, as `client` knows it.
+    /// False if the platform says neither.
+    #[must_use]
+    pub fn consent_has_ended(&self, client: &Client) -> bool {
+        let ends = self.consent_expires_at();
+        self.ended().is_some() || ends.is_some_and(|ends| ends <= client.platform_clock())
     }
 
     /// Why the consent has ended, if that is known: the platform's code.

@@ -35,7 +35,7 @@ impl Descriptor {
         &self.mime_type
     }
 
-    /// Whether it says to which of the application's accounts the item belongs, and no account is empty.
+    /// Whether it names an account, and no account is empty.
     #[must_use]
     pub fn has_account(&self) -> bool {
         let is_empty = |account: &Account| account.account_id.is_empty();

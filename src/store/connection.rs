@@ -73,8 +73,7 @@ impl Connection {
     /// False if the platform says neither.
     #[must_use]
     pub fn has_ended(&self, client: &Client) -> bool {
-        let ends = self.consent_expires_at();
-        self.ended().is_some() || ends.is_some_and(|ends| ends <= client.platform_clock())
+        self.tokens.consent_has_ended(client)
     }
 
     /// When the access token expires. It is refreshed by the next push.

@@ -188,7 +188,7 @@ impl DigiMe {
             ends,
             is_exact: exact.is_some(),
             ends_soon: ends.is_some_and(|ends| ends <= now + self.notice),
-            has_ended: connection.ended().is_some() || exact.is_some_and(|ends| ends <= now),
+            has_ended: connection.has_ended(&self.client),
         }
     }
 

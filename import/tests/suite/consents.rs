@@ -253,7 +253,7 @@ async fn those_whose_consent_ends_soon_are_listed_and_told_of_once() {
     assert_eq!(customer, "early");
     assert!(connection.consent_expires_at().is_some());
     let second = tokio::time::timeout(Duration::from_hours(5), told.try_next()).await;
-    assert!(second.is_err(), "each is told once");
+    assert!(second.is_err(), "each is reported once");
 }
 
 async fn world_lapsing(world: &World, before: std::time::SystemTime) -> Vec<String> {
